@@ -1,0 +1,1 @@
+"""How constraints are written: one definition per AIR, many walks over it."""
