@@ -1,0 +1,1 @@
+"""Who multiplies: implementations of the one interface in ``base``."""
