@@ -1,0 +1,73 @@
+"""Event records as a chip's fill reads them: one array per field, and the ROM fields of the executed instructions.
+
+Rules: arrays are views of the replay's record table where they can be, gathered
+on demand where they cannot; nothing is kept, so a fill costs no more memory
+than the columns it writes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from zisk_actors.stark.field import U64
+
+# The columns of a record table, as the emulator writes them. Values are 64-bit words, times and ROM rows likewise.
+FIELDS = ("pc", "ts", "a", "a_prev", "b", "b_prev", "old", "old_prev", "c", "addr", "mem_old", "mem_prev", "mem_new", "npc")
+
+
+class RomFields(Protocol):
+    """The ROM, an array per field, indexed by row."""
+
+    op: U64
+    rd: U64
+    rs1: U64
+    rs2: U64
+    x0: U64
+    x1: U64
+    x2: U64
+
+
+class Executed:
+    """The ROM fields at the rows that the records executed, each (n,)."""
+
+    def __init__(self, rom: RomFields, pc: U64) -> None:
+        self._rom, self._pc = rom, pc
+
+    op = property(lambda self: self._rom.op[self._pc])
+    rd = property(lambda self: self._rom.rd[self._pc])
+    rs1 = property(lambda self: self._rom.rs1[self._pc])
+    rs2 = property(lambda self: self._rom.rs2[self._pc])
+    x0 = property(lambda self: self._rom.x0[self._pc])
+    x1 = property(lambda self: self._rom.x1[self._pc])
+    x2 = property(lambda self: self._rom.x2[self._pc])
+
+
+class Records:
+    """n records of one chip. ``table`` is (n, len(FIELDS)) uint64."""
+
+    pc: U64
+    ts: U64
+    a: U64
+    a_prev: U64
+    b: U64
+    b_prev: U64
+    old: U64
+    old_prev: U64
+    c: U64
+    addr: U64
+    mem_old: U64
+    mem_prev: U64
+    mem_new: U64
+    npc: U64
+
+    def __init__(self, table: U64, rom: RomFields) -> None:
+        if table.ndim != 2 or table.shape[1] != len(FIELDS):
+            raise ValueError(f"records have {len(FIELDS)} fields, got shape {table.shape}")
+        for column, name in enumerate(FIELDS):
+            setattr(self, name, table[:, column])
+        self.rom = Executed(rom, np.ascontiguousarray(self.pc).view(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.pc)
