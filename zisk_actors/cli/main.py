@@ -1,0 +1,102 @@
+"""`zisk`: the groups of commands, and the one place where errors become words and exit codes.
+
+Rules of this file:
+* Nothing heavy is imported before a command runs; `zisk --help` stays under 300 ms.
+* A `ZiskError` is printed as `error[code]: message` with its hint and decides the exit code. Anything else is a bug of ours: one line,
+  exit code 1, the traceback only with ZISK_DEBUG=1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from zisk_actors import __version__
+from zisk_actors.cli.bench import bench
+from zisk_actors.cli.cluster import down, ps, up
+from zisk_actors.cli.jobs import execute, job, prove
+from zisk_actors.cli.output import report
+from zisk_actors.cli.programs import program
+from zisk_actors.cli.verify import verify
+from zisk_actors.errors import ZiskError
+
+INTERNAL_ERROR: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+CLOSED_PIPE: Final = 141
+
+
+class Ordered(click.Group):
+    """Lists its commands in the order in which people need them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="zisk")
+def cli() -> None:
+    """Prove runs of RISC-V programs, on this machine or on a cluster.
+
+    \b
+    zisk prove guest.elf --record input.bin -o proof.bin
+    zisk verify proof.bin --elf guest.elf
+    """
+
+
+for command in (prove, verify, execute, up, ps, down, program, job, bench):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code. Nothing that a user does makes it raise."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = cli.main(args=words, prog_name="zisk", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except ZiskError as error:
+        report(error, as_json="--json" in words)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "zisk"
+        report(_Usage(error.format_message(), hint=f"`{where} --help` shows what it takes"), as_json="--json" in words)
+        return USAGE
+    except click.ClickException as error:
+        report(_Usage(error.format_message()), as_json="--json" in words)
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: the flush at exit must not fail either
+        return CLOSED_PIPE
+    except Exception as error:  # the boundary: whatever arrives here is a bug of ours
+        if os.environ.get("ZISK_DEBUG") == "1":
+            raise
+        said = " ".join(str(error).split())
+        click.echo(f"error[internal]: internal error, please report it: {type(error).__name__}: {said}"[:500], err=True)
+        click.echo("hint: ZISK_DEBUG=1 shows where it happened", err=True)
+        return INTERNAL_ERROR
+
+
+class _Usage(ZiskError):
+    """What click has to say about a command line, in the form of our own errors."""
+
+    code = "usage"
+    exit_code = USAGE
+
+
+def main() -> None:
+    """The entry point of the `zisk` command."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

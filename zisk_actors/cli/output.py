@@ -1,0 +1,194 @@
+"""What every command has in common: where its words go, how values look, how files are read.
+
+Rules of this file:
+* Data goes to stdout, everything else to stderr. `--json` prints one object with a `schema` name; fields are only ever added to a schema.
+* The public output is 64 words of 32 bits; as hex it is their 256 bytes in memory order (little-endian words).
+* Nothing heavy is imported at the top: `zisk --help` has to be instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from zisk_actors.errors import NotFoundError, UsageError, ZiskError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+LEVELS = ("test", "100", "128")
+"""The names of the parameter sets; `zisk_actors.stark.params` says what each proves."""
+
+DEFAULT_LEVEL = "128"
+
+WORDS_PER_LINE = 8
+
+
+def json_option(command: Command) -> Command:
+    """Adds `--json` as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
+
+
+def print_json(schema: str, **fields: object) -> None:
+    """One object on one line of stdout, its schema first."""
+    click.echo(json.dumps({"schema": schema, **fields}, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """A remark for the human: stderr."""
+    click.echo(text, err=True)
+
+
+def report(error: ZiskError, *, as_json: bool) -> None:
+    """The one way an expected failure looks: a line with its code, and a line with the hint where there is one."""
+    if as_json:
+        body = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        click.echo(json.dumps({"schema": "zisk.error/1", "error": body}, ensure_ascii=False), err=True)
+        return
+    click.echo(f"error[{error.code}]: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+def output_hex(words: Sequence[int]) -> str:
+    """The public output's bytes in memory order, as hex."""
+    return b"".join(int(word).to_bytes(4, "little") for word in words).hex()
+
+
+def output_lines(words: Sequence[int]) -> list[str]:
+    """The public output for people: eight words a line, without the lines of zeros at the end; at least one line."""
+    lines = [output_hex(words[start : start + WORDS_PER_LINE]) for start in range(0, len(words), WORDS_PER_LINE)]
+    while len(lines) > 1 and not lines[-1].strip("0"):
+        lines.pop()
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """`0.42 s`, `12 s`, `3:07`, `2:10:05`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(count: float) -> str:
+    """`512 B`, `3.4 KiB`, `12.0 MiB`."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows under headings on stdout: drawn for a terminal, tab-separated for a program that reads along."""
+    if not sys.stdout.isatty():
+        for row in (headings, *rows):
+            click.echo("\t".join(row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*row)
+    Console().print(drawn)
+
+
+def read_file(path: str, what: str, *, limit: int = 1 << 31) -> bytes:
+    """A file's bytes, or stdin's for `-`.
+
+    Raises NotFoundError where there is none, UsageError where it cannot be read or has more than `limit` bytes.
+    """
+    if path == "-":
+        content = sys.stdin.buffer.read(limit + 1)
+    else:
+        try:
+            with Path(path).open("rb") as file:
+                content = file.read(limit + 1)
+        except FileNotFoundError:
+            raise NotFoundError(f"no {what} at {path}") from None
+        except OSError as error:
+            raise UsageError(f"cannot read the {what} {path}: {os.strerror(error.errno or 0)}") from None
+    if len(content) > limit:
+        raise UsageError(f"the {what} {path} has more than {size(limit)}")
+    return content
+
+
+def write_file(path: str, content: bytes, what: str) -> None:
+    """Writes all or nothing: beside the target first, then moved over it; `-` is stdout."""
+    if path == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if target.exists() and not target.is_file():  # a device or a pipe is written to, not replaced
+            target.write_bytes(content)
+            return
+        scratch.write_bytes(content)
+        scratch.replace(target)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise UsageError(f"cannot write the {what} {path}: {os.strerror(error.errno or 0)}") from None
+
+
+def check_writable(path: str, what: str) -> None:
+    """Refuses a target that cannot be written, before minutes of work are spent on what goes there."""
+    if path == "-":
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"cannot write the {what} to {path}: it is a folder")
+    if not target.parent.is_dir():
+        raise UsageError(f"cannot write the {what} to {path}: there is no folder {target.parent}")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise UsageError(f"cannot write the {what} to {path}: permission denied")
+
+
+def guest_input(raw: str | None, records: Sequence[str]) -> bytes:
+    """The guest's input: a file as it is (`-i`), or files wrapped as records (`--record`), or nothing.
+
+    A record is its length as u64, little-endian, its bytes, and zeros up to a multiple of 8.
+    """
+    if raw is not None and records:
+        raise UsageError("-i and --record exclude each other", hint="-i is the whole input as the guest sees it")
+    if sum(path == "-" for path in records) > 1:
+        raise UsageError("stdin can be one record only")
+    if raw is not None:
+        return read_file(raw, "input", limit=(1 << 30) - 8)
+    wrapped = bytearray()
+    for path in records:
+        content = read_file(path, "record", limit=(1 << 30) - 16)
+        wrapped += len(content).to_bytes(8, "little") + content + bytes(-len(content) % 8)
+    return bytes(wrapped)
+
+
+def input_options(command: Command) -> Command:
+    """Adds `-i FILE` and `--record FILE` as the parameters `raw` and `records`."""
+    command = click.option(
+        "--record", "records", metavar="FILE", multiple=True, help="Wrap FILE as one length-prefixed record of the input; repeatable."
+    )(command)
+    return click.option("-i", "--input", "raw", metavar="FILE", help="The raw input as the guest sees it; - is stdin.")(command)
+
+
+def params_option(command: Command) -> Command:
+    """Adds `--params LEVEL` as the parameter `level`."""
+    return click.option(
+        "--params",
+        "level",
+        type=click.Choice(LEVELS),
+        default=DEFAULT_LEVEL,
+        show_default=True,
+        help="Parameter set: proven bits of security; `test` is fast and insecure.",
+    )(command)
