@@ -1,0 +1,75 @@
+"""What a link and a listener are.
+
+Rules of this file:
+* A message is a list of frames; a link delivers whole messages, in order, or not at all. It promises no delivery: a peer can die with
+  messages under way, so whoever needs an answer has a deadline.
+* `receive` and `accept` may be cancelled at any time and lose nothing by it.
+* A closed link raises `LinkClosed` from `send` and `receive`. That the other side is gone may show late or never: liveness is the actors'
+  affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from zisk_actors.errors import Unreachable
+
+
+class LinkClosed(Unreachable):
+    """The link is closed, by us or by the other side."""
+
+    code = "link-closed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a listener lets one peer, and all of them together, hold in memory."""
+
+    frame_bytes: int = 1024 * 1024 + 1024
+    frames: int = 2
+    inbox: int = 64
+    """Messages of one peer that wait to be read; a peer that sends more than that is dropped."""
+    links: int = 2000
+    backlog: int = 256
+    """New links that wait to be accepted."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end: `key` is the authenticated public key in Z85, empty on links that have no authentication."""
+
+    key: str
+    address: str
+
+
+class Link(Protocol):
+    """One end of a two-way stream of messages."""
+
+    @property
+    def peer(self) -> Peer: ...
+
+    async def send(self, frames: Sequence[bytes]) -> None:
+        """Hand a message over. Raises `LinkClosed`."""
+
+    async def receive(self) -> list[bytes]:
+        """The next message. Raises `LinkClosed` when there will be none."""
+
+    async def aclose(self) -> None: ...
+
+
+class Listener(Protocol):
+    """Where links come in."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address that a peer dials, with the real port."""
+
+    async def run(self) -> None:
+        """Carry messages to their links until cancelled; nothing arrives while this does not run."""
+
+    async def accept(self) -> Link:
+        """The next link, made by the first message of a new peer. Raises `LinkClosed` after `aclose`."""
+
+    async def aclose(self) -> None: ...
