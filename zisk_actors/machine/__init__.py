@@ -1,0 +1,1 @@
+"""Running the program: ELF loading, the instruction ROM, the emulators and the cut of a run into shares."""
