@@ -1,0 +1,122 @@
+// The order of passes of whole transforms, and the low-degree extension made of them.
+//
+// A polynomial of N coefficients on shift * H_2N, bit-reversed, is its values on shift * H_N followed by those on
+// shift * w_2N * H_N: an extension is one inverse transform and two forward ones of size N, and needs no memory but its result.
+#include "transform.hpp"
+
+#include "kernels.hpp"
+#include "parallel.hpp"
+
+namespace zk_cpu {
+namespace {
+
+constexpr u64 SHIFT = 7;
+constexpr size_t COLUMNS_AT_ONCE = 32;  // 256 bytes of a row at a time
+
+// Tiny transforms do not fill a vector in both directions.
+const Kernels& kernels_for(const zk::NttPlan& plan) {
+    size_t smaller = (size_t)1 << (plan.log_rows < plan.log_columns ? plan.log_rows : plan.log_columns);
+    return smaller >= kernels().lanes ? kernels() : kernels_scalar;
+}
+
+struct Pass {
+    const Kernels& kernels;
+    const Transform& transform;
+    bool by_columns;
+
+    size_t width() const {
+        size_t columns = (size_t)1 << transform.plan().log_columns;
+        return (columns < COLUMNS_AT_ONCE ? columns : COLUMNS_AT_ONCE) / kernels.lanes;
+    }
+    size_t pieces() const {
+        const zk::NttPlan& plan = transform.plan();
+        return by_columns ? ((size_t)1 << plan.log_columns) / (width() * kernels.lanes)
+                          : ((size_t)1 << plan.log_rows) / kernels.lanes;
+    }
+    void run(const u64* from, u64* to, size_t piece) const {
+        const zk::NttPlan& plan = transform.plan();
+        size_t words = by_columns ? ((size_t)1 << plan.log_rows) * width() : (size_t)1 << plan.log_columns;
+        void* memory = scratch(words * kernels.lanes * sizeof(u64));
+        if (by_columns) {
+            kernels.ntt_columns(from, to, plan, piece * width() * kernels.lanes, width(), transform.inverse(), memory);
+        } else {
+            kernels.ntt_rows(from, to, plan, piece * kernels.lanes, transform.inverse(), memory);
+        }
+    }
+};
+
+}  // namespace
+
+void transform_column(const Transform& transform, const u64* from, u64* to) {
+    const Kernels& table = kernels_for(transform.plan());
+    for (int step = 0; step < 2; step++) {
+        Pass pass{table, transform, (step == 0) != transform.inverse()};
+        for (size_t piece = 0; piece < pass.pieces(); piece++) pass.run(step ? to : from, to, piece);
+    }
+}
+
+void transform_columns(const Transform& transform, const u64* from, size_t from_stride, u64* to, size_t to_stride, size_t width) {
+    if (width >= 2 * threads()) {
+        for_each(width,
+                 [&](size_t column) { transform_column(transform, from + column * from_stride, to + column * to_stride); });
+        return;
+    }
+    const Kernels& table = kernels_for(transform.plan());
+    for (int step = 0; step < 2; step++) {
+        Pass pass{table, transform, (step == 0) != transform.inverse()};
+        size_t pieces = pass.pieces(), total = pieces * width;
+        size_t grain = (total + 4 * threads() - 1) / (4 * threads());
+        for_ranges(total, grain, [&](size_t begin, size_t end) {
+            for (size_t task = begin; task < end; task++) {
+                size_t column = task / pieces;
+                u64* target = to + column * to_stride;
+                pass.run(step ? target : from + column * from_stride, target, task % pieces);
+            }
+        });
+    }
+}
+
+void extend_columns(u64* columns, size_t width, int log_size) {
+    size_t size = (size_t)1 << log_size;
+    Transform first(log_size, SHIFT, false);
+    Transform second(log_size, (zk::Fp{SHIFT} * root_of_unity(log_size + 1)).canonical(), false);
+    if (width >= 2 * threads()) {
+        for_each(width, [&](size_t column) {
+            u64* at = columns + column * 2 * size;
+            transform_column(first, at + size, at);
+            transform_column(second, at + size, at + size);
+        });
+        return;
+    }
+    transform_columns(first, columns + size, 2 * size, columns, 2 * size, width);
+    transform_columns(second, columns + size, 2 * size, columns + size, 2 * size, width);
+}
+
+}  // namespace zk_cpu
+
+using namespace zk_cpu;
+
+// Transforms of (width, 2^log_size) columns on shift * H: coefficients to bit-reversed values, or back. In place if to == from.
+extern "C" void zk_ntt(const u64* from, u64* to, size_t width, int log_size, u64 shift, int inverse) {
+    size_t size = (size_t)1 << log_size;
+    transform_columns(Transform(log_size, shift, inverse != 0), from, size, to, size, width);
+}
+
+// (width, N) trace columns to (width, 2N) values on 7 * H_2N; N = 2^log_size.
+extern "C" void zk_lde(const u64* trace, u64* extended, size_t width, int log_size) {
+    size_t size = (size_t)1 << log_size;
+    Transform interpolate(log_size, 1, true);
+    if (width >= 2 * threads()) {
+        Transform first(log_size, SHIFT, false);
+        Transform second(log_size, (zk::Fp{SHIFT} * root_of_unity(log_size + 1)).canonical(), false);
+        for_each(width, [&](size_t column) {
+            u64* at = extended + column * 2 * size;
+            transform_column(interpolate, trace + column * size, at + size);
+            transform_column(first, at + size, at);
+            transform_column(second, at + size, at + size);
+        });
+        return;
+    }
+    transform_columns(interpolate, trace, size, extended + size, 2 * size, width);
+    extend_columns(extended, width, log_size);
+}

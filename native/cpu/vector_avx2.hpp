@@ -1,0 +1,94 @@
+// Four Goldilocks elements in one 256-bit register (AVX2), with Fp's interface.
+//
+// Rules: as in fp.hpp, a lane holds any 64-bit representative and memory holds canonical words. AVX2 compares signed
+// numbers only, so both sides of a comparison are shifted by 2^63.
+#pragma once
+
+#include <immintrin.h>
+
+#include "zk/fp3.hpp"
+
+namespace zk {
+inline namespace ZK_ISA {
+
+struct Fp4 {
+    static constexpr size_t lanes = 4;
+    __m256i v;
+
+    static ZK_HD Fp4 splat(u64 x) { return {_mm256_set1_epi64x((long long)x)}; }
+    static ZK_HD Fp4 load(const u64* from) { return {_mm256_loadu_si256((const __m256i*)from)}; }
+    ZK_HD void store(u64* to) const;
+};
+
+ZK_HD __m256i epsilon4() { return _mm256_set1_epi64x((long long)EPSILON); }
+
+// All ones where a < b, unsigned.
+ZK_HD __m256i less4(__m256i a, __m256i b) {
+    __m256i top = _mm256_set1_epi64x((long long)(1ull << 63));
+    return _mm256_cmpgt_epi64(_mm256_xor_si256(b, top), _mm256_xor_si256(a, top));
+}
+
+ZK_HD Fp4 canonicalise(Fp4 a) {
+    __m256i p = _mm256_set1_epi64x((long long)P);
+    return {_mm256_sub_epi64(a.v, _mm256_andnot_si256(less4(a.v, p), p))};
+}
+
+ZK_HD void Fp4::store(u64* to) const { _mm256_storeu_si256((__m256i*)to, canonicalise(*this).v); }
+
+ZK_HD Fp4 add_canonical(Fp4 a, Fp4 b) {
+    __m256i s = _mm256_add_epi64(a.v, b.v);
+    return {_mm256_add_epi64(s, _mm256_srli_epi64(less4(s, a.v), 32))};
+}
+ZK_HD Fp4 sub_canonical(Fp4 a, Fp4 b) {
+    __m256i d = _mm256_sub_epi64(a.v, b.v);
+    return {_mm256_sub_epi64(d, _mm256_srli_epi64(less4(a.v, b.v), 32))};
+}
+ZK_HD Fp4 operator+(Fp4 a, Fp4 b) { return add_canonical(a, canonicalise(b)); }
+ZK_HD Fp4 operator-(Fp4 a, Fp4 b) { return sub_canonical(a, canonicalise(b)); }
+
+// lo + 2^64 hi as an element.
+ZK_HD Fp4 reduce(__m256i lo, __m256i hi) {
+    __m256i top = _mm256_srli_epi64(hi, 32);
+    __m256i t = _mm256_sub_epi64(lo, top);
+    t = _mm256_sub_epi64(t, _mm256_srli_epi64(less4(lo, top), 32));
+    __m256i mid = _mm256_mul_epu32(hi, epsilon4());
+    __m256i r = _mm256_add_epi64(t, mid);
+    return {_mm256_add_epi64(r, _mm256_srli_epi64(less4(r, mid), 32))};
+}
+
+ZK_HD Fp4 operator*(Fp4 a, Fp4 b) {
+    __m256i ah = _mm256_srli_epi64(a.v, 32), bh = _mm256_srli_epi64(b.v, 32);
+    __m256i ll = _mm256_mul_epu32(a.v, b.v), lh = _mm256_mul_epu32(a.v, bh);
+    __m256i hl = _mm256_mul_epu32(ah, b.v), hh = _mm256_mul_epu32(ah, bh);
+    __m256i t0 = _mm256_add_epi64(hl, _mm256_srli_epi64(ll, 32));
+    __m256i t1 = _mm256_add_epi64(lh, _mm256_and_si256(t0, epsilon4()));
+    __m256i hi = _mm256_add_epi64(_mm256_add_epi64(hh, _mm256_srli_epi64(t0, 32)), _mm256_srli_epi64(t1, 32));
+    return reduce(_mm256_blend_epi32(ll, _mm256_slli_epi64(t1, 32), 0xaa), hi);
+}
+ZK_HD Fp4 square(Fp4 a) { return a * a; }
+ZK_HD Fp4 times_i(Fp4 a) { return reduce(_mm256_slli_epi64(a.v, 48), _mm256_srli_epi64(a.v, 16)); }
+
+template <int K>
+ZK_HD Fp4 over_power_of_two(Fp4 a) {
+    __m256i high = _mm256_slli_epi64(a.v, 64 - K);
+    return sub_canonical({_mm256_srli_epi64(a.v, K)}, {_mm256_sub_epi64(high, _mm256_srli_epi64(high, 32))});
+}
+ZK_HD Fp4 over_2_32(Fp4 a) {
+    __m256i sum = _mm256_add_epi64(_mm256_srli_epi64(a.v, 32), _mm256_and_si256(a.v, epsilon4()));
+    return sub_canonical({sum}, {_mm256_slli_epi64(a.v, 32)});
+}
+
+// Four registers as the rows of a 4 x 4 matrix, transposed in place.
+ZK_HD void transpose(Fp4 r[4]) {
+    __m256i a = _mm256_unpacklo_epi64(r[0].v, r[1].v), b = _mm256_unpackhi_epi64(r[0].v, r[1].v);
+    __m256i c = _mm256_unpacklo_epi64(r[2].v, r[3].v), d = _mm256_unpackhi_epi64(r[2].v, r[3].v);
+    r[0].v = _mm256_permute2x128_si256(a, c, 0x20);
+    r[1].v = _mm256_permute2x128_si256(b, d, 0x20);
+    r[2].v = _mm256_permute2x128_si256(a, c, 0x31);
+    r[3].v = _mm256_permute2x128_si256(b, d, 0x31);
+}
+
+using Vector = Fp4;
+
+}  // namespace ZK_ISA
+}  // namespace zk

@@ -1,0 +1,54 @@
+"""The native library, loaded once.
+
+Rules of this file: every C function that Python calls is declared in ``_SIGNATURES``, so that a wrong number of arguments
+fails here and not in C; sizes are the caller's to check before the call. ctypes lets go of the interpreter lock for the
+duration of a call. `python -m zisk_actors.backends.build` makes the library; `pip install` ships it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from zisk_actors.errors import ZiskError
+
+LIBRARY = Path(__file__).resolve().parent / "_native" / "libzisk_native.so"
+
+_pointer, _size, _int, _u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64
+
+# name: (result, arguments). What the functions do is said where they are defined, in native/cpu.
+_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "zk_cpu_name": (ctypes.c_char_p, ()),
+    "zk_set_threads": (None, (_size,)),
+    "zk_threads": (_size, ()),
+    "zk_poseidon2_permute": (None, (_pointer, _size)),
+    "zk_hash_rows": (None, (_pointer, _size, _size, _u64, _size, _pointer)),
+    "zk_compress": (None, (_pointer, _pointer, _size, _pointer)),
+    "zk_grind": (_u64, (_pointer, _u64)),
+    "zk_ntt": (None, (_pointer, _pointer, _size, _int, _u64, _int)),
+    "zk_lde": (None, (_pointer, _pointer, _size, _int)),
+}
+
+
+class NativeUnavailable(ZiskError, OSError):
+    """The native library is missing or does not load on this machine."""
+
+    code = "native-unavailable"
+    exit_code = 2
+
+
+@cache
+def load() -> ctypes.CDLL:
+    """The library with its functions declared; raises NativeUnavailable, which is an OSError."""
+    if not LIBRARY.exists():
+        raise NativeUnavailable("the native library was not built", hint="reinstall, or run `python -m zisk_actors.backends.build`")
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise NativeUnavailable(f"the native library does not load: {error}", hint="build it on this machine") from error
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
