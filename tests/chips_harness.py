@@ -28,7 +28,8 @@ import numpy as np
 from zisk_actors.air.check import Table, failures, said, signed
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
-from zisk_actors.chips.records import FIELDS, Records
+from zisk_actors.chips.records import Records
+from zisk_actors.machine.events import FIELDS
 from zisk_actors.stark.field import U64, P
 
 ROM_FIELDS = ("op", "rd", "rs1", "rs2", "x0", "x1", "x2", "address")

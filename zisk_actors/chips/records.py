@@ -11,10 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from zisk_actors.machine.events import FIELDS
 from zisk_actors.stark.field import U64
-
-# The columns of a record table, as the emulator writes them. Values are 64-bit words, times and ROM rows likewise.
-FIELDS = ("pc", "ts", "a", "a_prev", "b", "b_prev", "old", "old_prev", "c", "addr", "mem_old", "mem_prev", "mem_new", "npc")
 
 
 class RomFields(Protocol):

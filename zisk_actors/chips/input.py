@@ -1,0 +1,64 @@
+"""input: the words of the input region that the run reads.
+
+Rows are words in strictly increasing order over the whole region (words.py), so
+every word has one value. The value is the prover's choice, as the input is; its
+limbs are bounded by 16-bit chunks because they enter tokens here. The row takes
+back the value that it gave: nothing writes a read-only word. Nothing of the
+input is public: a program that wants it bound must put it in its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from zisk_actors.air.air import Air, Columns, Constraint, Window
+from zisk_actors.air.bus import Interaction, receive, send
+from zisk_actors.chips.base import Chip, Presence, T, limbs_of, put_chunks, range16
+from zisk_actors.chips.buses import TOKEN
+from zisk_actors.chips.words import INPUT_WORDS, WordRow, fill_words, gaps, increasing, log_height_for, lookup, with_sentinels
+from zisk_actors.stark.field import U64
+
+
+class InputRow(WordRow[T]):
+    """A word of the input."""
+
+    value = Columns(4, "the word, 16-bit chunks", bits=16)
+
+
+def _constraints(window: Window) -> Iterator[Constraint]:
+    yield from increasing(window, INPUT_WORDS)
+
+
+def _interactions(window: Window) -> Iterator[Interaction]:
+    row = window.row
+    limbs = limbs_of(row.value)
+    yield send(TOKEN, row.addr, *limbs, 0, times=row.real)
+    yield receive(TOKEN, row.addr, *limbs, row.ts, times=row.real)
+    yield from range16(row.real, *row.value)
+    yield from gaps(window)
+
+
+def trace(final: U64) -> U64:
+    """The main matrix in domain order, from touched cells ``final`` (n, 4): token address, initial value, final value, time.
+
+    Raises TooManyWords, and ValueError if a word changed.
+    """
+    touched = final[INPUT_WORDS.holds(final[:, 0])]
+    if np.any(touched[:, 1] != touched[:, 2]):
+        raise ValueError("the run changed a word of its input")
+    addr = with_sentinels(INPUT_WORDS, touched[:, 0])
+    found, index = lookup(addr, touched[:, 0])
+    value, ts = np.zeros(len(addr), dtype=np.uint64), np.zeros(len(addr), dtype=np.uint64)
+    value[found] = touched[index[found], 1]
+    ts[found] = touched[index[found], 3]
+
+    main = np.zeros((InputRow.width, 1 << log_height_for(len(addr), "input")), dtype=np.uint64)
+    row: InputRow[U64] = InputRow(list(main))
+    fill_words(row, addr, ts, INPUT_WORDS)
+    put_chunks(row.value, value)
+    return main
+
+
+INPUT = Chip(Air("input", InputRow, _constraints, _interactions, doc="words of the input that are read"), presence=Presence.ONCE)
