@@ -4,6 +4,7 @@ Rules: base elements are canonical ``uint64`` (below ``P``); extension elements
 are ``uint64`` arrays whose last axis has length 3 (coefficients of 1, x, x^2 in
 F[x]/(x^3 - x - 1)). Every function takes and returns canonical values, is
 vectorised over leading axes by numpy broadcasting, and allocates its result.
+Wrapping of 64-bit words is meant, so numpy's warning about it on scalars is off.
 This module is the definition that native code is compared with; it is never
 made clever.
 """
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 U64: TypeAlias = npt.NDArray[np.uint64]
+# A right-hand operand may be one word for all entries.
+Words: TypeAlias = "U64 | np.uint64"
 
 P = 2**64 - 2**32 + 1
 GENERATOR = 7
@@ -36,7 +39,7 @@ def array(values: object) -> U64:
 
 
 @np.errstate(over="ignore")
-def add(a: U64, b: U64) -> U64:
+def add(a: U64, b: Words) -> U64:
     """a + b."""
     total = np.add(a, b)
     overflow = total < a
@@ -45,18 +48,19 @@ def add(a: U64, b: U64) -> U64:
 
 
 @np.errstate(over="ignore")
-def sub(a: U64, b: U64) -> U64:
+def sub(a: U64, b: Words) -> U64:
     """a - b."""
     return np.where(a >= b, a - b, a + (_P - b))
 
 
+@np.errstate(over="ignore")
 def neg(a: U64) -> U64:
     """-a."""
     return np.where(a == 0, a, _P - a)
 
 
 @np.errstate(over="ignore")
-def mul(a: U64, b: U64) -> U64:
+def mul(a: U64, b: Words) -> U64:
     """a * b, by 32-bit schoolbook and the identity 2^64 = 2^32 - 1, 2^96 = -1."""
     a_lo, a_hi = a & _MASK, a >> _32
     b_lo, b_hi = b & _MASK, b >> _32
@@ -78,7 +82,8 @@ def _reduce(low: U64, high: U64) -> U64:
     u = bottom * _EPSILON
     s = t + u
     s = np.where(s < u, s + _EPSILON, s)
-    return np.where(s >= _P, s - _P, s)
+    result: U64 = np.where(s >= _P, s - _P, s)
+    return result
 
 
 def power(a: U64, exponent: int) -> U64:
@@ -130,7 +135,7 @@ def ext_mul(a: U64, b: U64) -> U64:
     return np.stack([add(c0, c3), add(add(c1, c3), c4), add(c2, c4)], axis=-1)
 
 
-def ext_scale(a: U64, scalar: U64) -> U64:
+def ext_scale(a: U64, scalar: Words) -> U64:
     """Extension elements (..., 3) times base elements (...,)."""
     return mul(a, np.asarray(scalar, dtype=np.uint64)[..., None])
 

@@ -1,0 +1,232 @@
+"""The prover: the same numbered steps as ``verifier.py``, from the other side.
+
+Rules: deterministic; the same tables give the same bytes on every backend. All
+heavy work is the backend's; what is here is the protocol. ``contribute`` is step
+1, ``prove`` the rest; between them lies the global challenge of the whole job.
+A share whose state was lost is contributed again and must give the same root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zisk_actors.backends.base import Backend, Matrix, Tree
+from zisk_actors.errors import ProofInvalid
+from zisk_actors.stark import domain, field, fri, rules
+from zisk_actors.stark.errors import BadShare
+from zisk_actors.stark.field import U64, P
+from zisk_actors.stark.layout import Group, Layout, Slot, TreeKind
+from zisk_actors.stark.proof import EMPTY, Opened, PartialProof, pack_opened, pack_words
+from zisk_actors.stark.setup import ProvingKey, digest_words
+from zisk_actors.stark.statement import Contribution, Digest, InstanceShape, instance_words
+from zisk_actors.stark.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class Table:
+    """One filled table: its chip's number and its main trace, (width, N) canonical words in storage order."""
+
+    chip: int
+    main: U64
+
+
+@dataclass
+class ShareState:
+    """What ``contribute`` leaves for ``prove``. ``prove`` uses it up: the traces are dropped as soon as they are spent."""
+
+    contribution: Contribution
+    layout: Layout
+    traces: list[Matrix]
+    ldes: list[Matrix]
+    tree: Tree
+    bound_point: U64
+    binding: U64
+    bound: list[U64]  # per group, values of its main columns at bound_point
+
+
+def canonical_tables(tables: Sequence[Table]) -> list[Table]:
+    """Tables in the order that a share has them: by chip, larger height first."""
+    return sorted(tables, key=lambda table: (table.chip, -table.main.shape[1]))
+
+
+def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[Table]) -> ShareState:
+    """Step 1: commit to a share's tables. BadShare for tables that the chip set does not allow."""
+    ordered = canonical_tables(tables)
+    instances = tuple(InstanceShape(table.chip, _log_height(table)) for table in ordered)
+    try:
+        rules.check_share(key.chip_set, key.vk, share, instances)
+    except ProofInvalid as error:
+        raise BadShare(error.message) from None
+    for table in ordered:
+        air = key.chip_set.chips[table.chip].air
+        if table.main.shape[0] != air.width:
+            raise BadShare(f"chip {air.name} has {air.width} columns, the table has {table.main.shape[0]}")
+    layout = Layout(key.chip_set, key.vk, instances)
+
+    # 1. Contribution: the stage-1 root, and where its columns are bound.
+    traces = [backend.upload(table.main) for table in ordered]
+    ldes = [backend.lde(trace) for trace in traces]
+    tree = backend.commit(ldes)
+    root = digest_words(tree.root)
+    early = Transcript.of_share(key.vk.digest, instance_words(share, instances), root)
+    bound_point, binding = early.evaluation_point(), early.binding_challenge()
+    bound = [
+        np.concatenate([backend.evaluate(ldes[slot.matrix], None, bound_point) for slot in group.main_slots]) for group in layout.groups
+    ]
+    bindings = tuple(
+        domain.ext_scalar(domain.sum_ext(field.ext_mul(values, domain.ext_powers(binding, len(values))), axis=0)) for values in bound
+    )
+    contribution = Contribution(share, instances, root, bindings)
+    return ShareState(contribution, layout, traces, ldes, tree, bound_point, binding, bound)
+
+
+def _log_height(table: Table) -> int:
+    try:
+        return domain.log2_exact(table.main.shape[1])
+    except ValueError as error:
+        raise BadShare(f"chip number {table.chip}: {error}") from None
+
+
+def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Digest) -> PartialProof:
+    """Steps 2 to 9: one share's proof for the job's global challenge. Uses up ``state``.
+
+    Raises ZeroDenominator, or UnsatisfiedTrace when a trace does not satisfy its constraints.
+    """
+    if len(state.traces) != len(state.ldes):
+        raise ValueError("this state was used already: contribute again")
+    layout, share = state.layout, state.contribution.share
+    fixed = [key.fixed[i.chip] if air.fixed_width else None for i, air in zip(layout.instances, layout.airs, strict=True)]
+    fixed_ldes = [key.fixed_ldes[i.chip] if air.fixed_width else None for i, air in zip(layout.instances, layout.airs, strict=True)]
+
+    # 2. LogUp challenges, the same for all shares.
+    transcript = Transcript.of_job(challenge)
+    challenges = transcript.logup_challenges()
+    transcript.share(share)
+
+    # 3. Stage 2: bus columns and claimed sums.
+    sums = np.zeros((len(layout.airs), 3), dtype=np.uint64)
+    aux: list[Matrix | None] = []
+    state.traces.reverse()
+    for number, air in enumerate(layout.airs):
+        trace = state.traces.pop()
+        if not air.aux_width:
+            aux.append(None)
+            continue
+        columns, sums[number] = backend.logup(air, trace, fixed[number], challenges)
+        del trace
+        aux.append(backend.lde(columns))
+    committed = [matrix for matrix in aux if matrix is not None]
+    aux_tree = backend.commit(committed) if committed else None
+    transcript.aux(aux_tree.root.tolist() if aux_tree is not None else None, [domain.ext_scalar(claimed) for claimed in sums])
+
+    # 4. Quotients.
+    gamma = transcript.constraint_challenge()
+    quotients = [
+        backend.quotient(air, state.ldes[n], fixed_ldes[n], aux[n], challenges, _claim(sums[n], state.ldes[n].height // 2), gamma)
+        for n, air in enumerate(layout.airs)
+    ]
+    quotient_tree = backend.commit(quotients)
+    transcript.quotient(quotient_tree.root.tolist())
+
+    # 5. Openings out of the domain.
+    zeta = transcript.evaluation_point()
+    by_tree: dict[TreeKind, list[Matrix]] = {
+        TreeKind.FIXED: [key.fixed_ldes[shape.chip] for shape in key.vk.fixed],
+        TreeKind.MAIN: state.ldes,
+        TreeKind.AUX: committed,
+        TreeKind.QUOTIENT: quotients,
+    }
+    openings = np.concatenate([_openings(backend, group, by_tree, zeta) for group in layout.groups])
+    transcript.openings(openings)
+
+    # 6. DEEP: one codeword per height.
+    deep = transcript.deep_challenge()
+    codewords = {
+        group.log_height: _deep_codeword(backend, group, by_tree, openings, zeta, deep, state, state.bound[number])
+        for number, group in enumerate(layout.groups)
+    }
+
+    # 7. FRI layers and final polynomial.
+    codeword = codewords.pop(layout.log_domain)
+    layer_trees: list[Tree] = []
+    for layer in layout.layers:
+        layer_trees.append(backend.commit_codeword(codeword, layer.log_arity))
+        transcript.layer(layer_trees[-1].root.tolist())
+        codeword = backend.fold(codeword, layer.log_arity, transcript.fold_challenge())
+        if layer.joins:
+            joining = codewords.pop(layer.log_size - layer.log_arity)
+            codeword = backend.add_scaled(codeword, joining, transcript.roll_in_challenge())
+    final = fri.final_coefficients(backend.download(codeword))
+    transcript.final(final)
+
+    # 8. Grinding.
+    nonce = backend.grind(transcript.grinding_seed(), key.parameters.pow_bits)
+    transcript.nonce(nonce)
+
+    # 9. Queries.
+    indices = transcript.query_indices(key.parameters.queries, layout.log_domain)
+    trees = (key.fixed_tree, state.tree, aux_tree, quotient_tree)
+    caps = tuple(pack_words(tree.cap) if tree is not None else b"" for tree in trees)
+    opened = tuple(_open(backend, tree, indices, layout.log_domain) for tree in trees)
+    return PartialProof(
+        share=share,
+        challenge=pack_words(np.array(challenge, dtype=np.uint64)),
+        caps=(caps[0], caps[1], caps[2], caps[3]),
+        sums=pack_words(sums),
+        openings=pack_words(openings),
+        layers=tuple(pack_words(tree.cap) for tree in layer_trees),
+        final=pack_words(final),
+        nonce=nonce,
+        trees=(opened[0], opened[1], opened[2], opened[3]),
+        layer_rows=tuple(_open(backend, tree, indices, layout.log_domain) for tree in layer_trees),
+    )
+
+
+def _claim(claimed: U64, height: int) -> U64:
+    """The CLAIM leaf: claimed sum over height."""
+    return field.ext_scale(claimed, np.uint64(pow(height, P - 2, P)))
+
+
+def _matrix(slot: Slot, by_tree: dict[TreeKind, list[Matrix]]) -> Matrix:
+    return by_tree[slot.tree][slot.matrix]
+
+
+def _openings(backend: Backend, group: Group, by_tree: dict[TreeKind, list[Matrix]], zeta: U64) -> U64:
+    """All openings of one height, (count, 3), in the layout's order."""
+    root = np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP))
+    following = field.ext_scale(zeta, root)
+    parts = [backend.evaluate(_matrix(slot, by_tree), None, zeta) for slot in group.slots]
+    parts += [backend.evaluate(_matrix(slot, by_tree), slot.following, following) for slot in group.slots if slot.following]
+    return np.concatenate(parts)
+
+
+def _deep_codeword(
+    backend: Backend,
+    group: Group,
+    by_tree: dict[TreeKind, list[Matrix]],
+    openings: U64,
+    zeta: U64,
+    challenge: U64,
+    state: ShareState,
+    bound: U64,
+) -> Matrix:
+    """The DEEP codeword of one height: openings at zeta, at the next row, and the binding as the last term."""
+    middle = group.start + group.now_count
+    ldes = [_matrix(slot, by_tree) for slot in group.slots]
+    opened = backend.deep(ldes, openings[group.start : middle], group.following, openings[middle : group.end], zeta, challenge)
+    main = [_matrix(slot, by_tree) for slot in group.main_slots]
+    tied = backend.deep(main, bound, (), np.zeros((0, 3), dtype=np.uint64), state.bound_point, state.binding)
+    return backend.add_scaled(opened, tied, field.ext_power(challenge, group.end - group.start))
+
+
+def _open(backend: Backend, tree: Tree | None, indices: U64, log_domain: int) -> Opened:
+    """A tree at the queries; trees of other heights than the domain's are entered at the matching leaf."""
+    if tree is None:
+        return EMPTY
+    shift = log_domain - tree.log_height
+    positions = indices >> np.uint64(shift) if shift >= 0 else indices << np.uint64(-shift)
+    opening = backend.open(tree, positions)
+    return pack_opened(opening.rows, opening.paths)

@@ -1,0 +1,272 @@
+"""The verifier: the same numbered steps as ``prover.py``, from the other side.
+
+Rules: no backend, no prover, no clock. Parameters come from the verifying key,
+the chip set and the level from the caller; a proof's own word is only compared.
+Sizes come from the layout. Every check that fails raises its own subclass of
+ProofInvalid. All queries of a share are checked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zisk_actors.air.evaluate import Ext, PointValues, at_point, ext_add, ext_mul, ext_sub
+from zisk_actors.air.expr import Part
+from zisk_actors.stark import domain, field, fri, merkle, poseidon2, rules
+from zisk_actors.stark.chipset import ChipSet
+from zisk_actors.stark.errors import (
+    BusImbalance,
+    GrindingMissing,
+    MissingShare,
+    PathMismatch,
+    QuotientMismatch,
+    TooWeak,
+    WrongChallenge,
+    WrongParameters,
+    WrongProgram,
+    WrongRoot,
+)
+from zisk_actors.stark.field import U64, P
+from zisk_actors.stark.keys import VerifyingKey
+from zisk_actors.stark.layout import Group, Layout, TreeKind
+from zisk_actors.stark.params import Parameters, Report, security
+from zisk_actors.stark.proof import PartialProof, Proof, ShareProof, unpack
+from zisk_actors.stark.statement import Contribution, Digest, Statement, global_challenge, instance_words
+from zisk_actors.stark.transcript import Transcript
+
+BASIS: tuple[Ext, Ext, Ext] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What an accepted proof proves, and how surely."""
+
+    statement: Statement
+    parameters: Parameters
+    report: Report
+
+    @property
+    def bits(self) -> float:
+        """Proven bits for this proof's size; meaningless for an insecure parameter set."""
+        return self.report.bits
+
+
+def verify(proof: Proof, vk: VerifyingKey, chip_set: ChipSet, minimum_level: int = 128) -> Verified:
+    """Check a whole job's proof. Returns what it proves; raises a subclass of ProofInvalid otherwise.
+
+    ``minimum_level``: bits asked for; 0 also accepts the insecure `test` set.
+    """
+    rules.check_key(chip_set, vk)
+    parameters = vk.parameter_set
+    if proof.parameters != vk.parameters:
+        raise WrongParameters(f"the proof was not made with parameter set {parameters.name}, which the key asks for")
+    if parameters.level < minimum_level:
+        why = "is too weak" if parameters.is_secure else "is insecure"
+        raise TooWeak(f"parameter set {parameters.name} {why}: {minimum_level} bits are asked for")
+    if proof.statement.vk != vk.digest:
+        raise WrongProgram("the proof is about another program than the verifying key")
+    proof.statement.check()
+    rules.check_job(chip_set, vk, proof.contributions)
+    challenge = global_challenge(vk.parameters, proof.statement, proof.contributions)
+    report = security(parameters, rules.job_shape(chip_set, proof.contributions, _most_columns(chip_set, vk, proof.contributions)))
+    if parameters.is_secure and report.bits < minimum_level:
+        raise TooWeak(
+            f"for a run of this size parameter set {parameters.name} proves {report.bits:.1f} bits, {minimum_level} are asked for"
+        )
+    if [partial.share for partial in proof.partials] != list(range(len(proof.contributions))):
+        raise MissingShare("there is not one partial proof for each share, in order")
+    total: Ext = (0, 0, 0)
+    for contribution, partial in zip(proof.contributions, proof.partials, strict=True):
+        for claimed in verify_share(partial, contribution, challenge, vk, chip_set):
+            total = ext_add(total, claimed)
+    check_balance(total, proof.statement, challenge, vk, chip_set)
+    return Verified(proof.statement, parameters, report)
+
+
+def _most_columns(chip_set: ChipSet, vk: VerifyingKey, contributions: Sequence[Contribution]) -> int:
+    layouts = {contribution.instances: Layout(chip_set, vk, contribution.instances) for contribution in contributions}
+    # One more than the openings: the binding.
+    return max(group.end - group.start + 1 for layout in layouts.values() for group in layout.groups)
+
+
+def verify_share(partial: PartialProof, contribution: Contribution, challenge: Digest, vk: VerifyingKey, chip_set: ChipSet) -> list[Ext]:
+    """Check one share's proof against its contribution; its instances' claimed bus sums.
+
+    The contribution is taken as checked by ``rules.check_job`` and covered by ``challenge``.
+    """
+    layout = Layout(chip_set, vk, contribution.instances)
+    parameters = vk.parameter_set
+    share = unpack(partial, layout, parameters)
+    if share.challenge != challenge:
+        raise WrongChallenge(f"share {contribution.share} was proven for another statement or other contributions")
+
+    # 1. Contribution: the stage-1 root, and where its columns are bound.
+    roots = {kind: tuple(int(word) for word in merkle.root_of_cap(cap)) for kind, cap in share.caps.items()}
+    if roots.get(TreeKind.FIXED, (0, 0, 0, 0)) != vk.fixed_root:
+        raise WrongRoot(f"share {contribution.share}: the fixed columns are not the key's")
+    if roots[TreeKind.MAIN] != contribution.root:
+        raise WrongRoot(f"share {contribution.share}: the stage-1 root is not the one that was contributed")
+    early = Transcript.of_share(vk.digest, instance_words(contribution.share, contribution.instances), contribution.root)
+    bound_point, binding = early.evaluation_point(), early.binding_challenge()
+
+    # 2. LogUp challenges, the same for all shares.
+    transcript = Transcript.of_job(challenge)
+    challenges = transcript.logup_challenges()
+    transcript.share(contribution.share)
+
+    # 3. Stage 2: bus columns and claimed sums.
+    sums = [domain.ext_scalar(claimed) for claimed in share.sums]
+    for air, claimed in zip(layout.airs, sums, strict=True):
+        if not air.aux_width and any(claimed):
+            raise BusImbalance(f"chip {air.name} has no bus terms and claims a sum")
+    transcript.aux(roots.get(TreeKind.AUX), sums)
+
+    # 4. Quotients.
+    gamma = transcript.constraint_challenge()
+    transcript.quotient(roots[TreeKind.QUOTIENT])
+
+    # 5. Openings out of the domain; the constraints hold there.
+    zeta = transcript.evaluation_point()
+    transcript.openings(share.openings)
+    _check_quotients(layout, share, sums, challenges, gamma, zeta)
+
+    # 6. DEEP: one codeword per height.
+    deep = transcript.deep_challenge()
+
+    # 7. FRI layers and final polynomial.
+    betas: list[U64] = []
+    roll_ins: list[U64 | None] = []
+    for layer, cap in zip(layout.layers, share.layers, strict=True):
+        transcript.layer(merkle.root_of_cap(cap).tolist())
+        betas.append(transcript.fold_challenge())
+        roll_ins.append(transcript.roll_in_challenge() if layer.joins else None)
+    transcript.final(share.final)
+
+    # 8. Grinding.
+    seed = transcript.grinding_seed()
+    word = poseidon2.grinding_words(seed, np.array([share.nonce], dtype=np.uint64), parameters.pow_bits)[0]
+    if int(word) & ((1 << parameters.pow_bits) - 1):
+        raise GrindingMissing(f"share {contribution.share}: the nonce has no proof of work")
+    transcript.nonce(share.nonce)
+
+    # 9. Queries.
+    indices = transcript.query_indices(parameters.queries, layout.log_domain)
+    _check_paths(layout, share, indices)
+    codewords = {
+        group.log_height: _deep_at_queries(layout, group, share, indices, zeta, deep, bound_point, binding, contribution.bindings[number])
+        for number, group in enumerate(layout.groups)
+    }
+    leaves = [rows.rows[0].reshape(parameters.queries, -1, 3) for rows in share.layer_rows]
+    fri.check_queries(layout.layers, layout.log_domain, indices, codewords, leaves, betas, roll_ins, share.final)
+    return sums
+
+
+def _check_quotients(layout: Layout, share: ShareProof, sums: list[Ext], challenges: U64, gamma: U64, zeta: U64) -> None:
+    """For every instance: sum of gamma^k c_k(zeta) = Q(zeta) (zeta^N - 1)."""
+    opened = [domain.ext_scalar(value) for value in share.openings]
+    scalars = [domain.ext_scalar(value) for value in challenges]
+    point, factor = domain.ext_scalar(zeta), domain.ext_scalar(gamma)
+
+    def combine(kind: TreeKind, matrix: int, first: int, rotation: int) -> Ext:
+        """Three base columns as one extension column."""
+        total: Ext = (0, 0, 0)
+        for c in range(3):
+            total = ext_add(total, ext_mul(BASIS[c], opened[layout.position[kind, matrix, first + c, rotation]]))
+        return total
+
+    for instance, air, place, claimed in zip(layout.instances, layout.airs, layout.places, sums, strict=True):
+
+        def cell(part: Part, column: int, rotation: int) -> Ext:
+            if part is Part.AUX:
+                assert place.aux is not None  # noqa: B023  (called before the loop goes on)
+                return combine(TreeKind.AUX, place.aux, 3 * column, rotation)  # noqa: B023
+            if part is Part.MAIN:
+                return opened[layout.position[TreeKind.MAIN, place.main, column, rotation]]  # noqa: B023
+            assert place.fixed is not None  # noqa: B023
+            return opened[layout.position[TreeKind.FIXED, place.fixed, column, rotation]]  # noqa: B023
+
+        height = 1 << instance.log_height
+        over_height = pow(height, P - 2, P)
+        power = domain.ext_pow(point, height)
+        vanishing = ext_sub(power, (1, 0, 0))
+        first, last = domain.selectors_at(point, instance.log_height)
+        claim: Ext = (claimed[0] * over_height % P, claimed[1] * over_height % P, claimed[2] * over_height % P)
+        values = at_point([expr for _, expr in air.all_constraints], PointValues(cell, scalars, claim, first, last))
+        total: Ext = (0, 0, 0)
+        for value in reversed(values):
+            total = ext_add(ext_mul(total, factor), value)
+        low, high = (combine(TreeKind.QUOTIENT, place.quotient, start, 0) for start in (0, 3))
+        if total != ext_mul(ext_add(low, ext_mul(power, high)), vanishing):
+            raise QuotientMismatch(f"the constraints of chip {air.name} do not hold at the out-of-domain point")
+
+
+def _tree_indices(indices: U64, log_domain: int, log_height: int) -> U64:
+    """A query's entry of the domain as a leaf of a tree that is lower, or higher (fixed columns of absent chips)."""
+    if log_height <= log_domain:
+        return indices >> np.uint64(log_domain - log_height)
+    return indices << np.uint64(log_height - log_domain)
+
+
+def _check_paths(layout: Layout, share: ShareProof, indices: U64) -> None:
+    """Every opened row is in its tree."""
+    for kind, opened in share.trees.items():
+        shape = layout.trees[kind]
+        positions = _tree_indices(indices, layout.log_domain, shape.log_height)
+        if not merkle.openings_match(share.caps[kind], shape.log_heights, opened.rows, positions, opened.paths):
+            raise PathMismatch(f"a row opened in the {kind.name.lower()} tree is not in it")
+    for number, (layer, opened) in enumerate(zip(layout.layers, share.layer_rows, strict=True)):
+        positions = indices >> np.uint64(layout.log_domain - layer.tree.log_height)
+        if not merkle.openings_match(share.layers[number], layer.tree.log_heights, opened.rows, positions, opened.paths):
+            raise PathMismatch(f"a row opened in FRI layer {number} is not in it")
+
+
+def _deep_at_queries(
+    layout: Layout, group: Group, share: ShareProof, indices: U64, zeta: U64, challenge: U64, bound_point: U64, binding: U64, bound: Ext
+) -> U64:
+    """The DEEP codeword of one height at the queries, (q, 3): openings at zeta, at the next row, and the binding."""
+    entries = indices >> np.uint64(layout.log_domain - group.log_height)
+    points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
+    rows = [share.trees[slot.tree].rows[slot.matrix] for slot in group.slots]
+    main = np.concatenate([row for slot, row in zip(group.slots, rows, strict=True) if slot.tree is TreeKind.MAIN], axis=1)
+    now = np.concatenate(rows, axis=1)
+    middle = group.start + group.now_count
+    powers = domain.ext_powers(challenge, group.end - group.start + 1)
+    root = np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP))
+
+    def quotient(columns: U64, factors: U64, opened: U64, point: U64) -> U64:
+        """(sum of factor * column - opened) / (x - point)."""
+        combined = domain.sum_ext(field.mul(columns[:, :, None], factors[None]), axis=1)
+        return field.ext_mul(field.sub(combined, opened), field.ext_inverse(field.sub(points, point)))
+
+    def weighted(factors: U64, opened: U64) -> U64:
+        return domain.sum_ext(field.ext_mul(factors, opened), axis=0)
+
+    factors = powers[: group.now_count]
+    result = quotient(now, factors, weighted(factors, share.openings[group.start : middle]), zeta)
+    if group.following:
+        factors = powers[group.now_count : -1]
+        then = np.stack([rows[slot][:, column] for slot, column in group.following], axis=1)
+        opened = weighted(factors, share.openings[middle : group.end])
+        result = field.add(result, quotient(then, factors, opened, field.ext_scale(zeta, root)))
+    combiners = domain.ext_powers(binding, main.shape[1])
+    tied = quotient(main, combiners, domain.ext_array(bound), bound_point)
+    return field.add(result, field.ext_mul(tied, powers[-1]))
+
+
+def check_balance(total: Ext, statement: Statement, challenge: Digest, vk: VerifyingKey, chip_set: ChipSet) -> None:
+    """All claimed sums and the statement's own boundary terms cancel; BusImbalance otherwise."""
+    challenges = [domain.ext_scalar(value) for value in Transcript.of_job(challenge).logup_challenges()]
+    for term in chip_set.boundary(statement, vk):
+        if len(term.values) != len(term.bus.fields):
+            raise ValueError(f"boundary term on bus {term.bus.name} has {len(term.values)} values")
+        fingerprint = ext_add(challenges[0], (term.bus.number, 0, 0))
+        for power, value in zip(challenges[1:], term.values, strict=False):
+            fingerprint = ext_add(fingerprint, ext_mul(power, (value % P, 0, 0)))
+        if not any(fingerprint):
+            raise BusImbalance(f"the boundary term on bus {term.bus.name} has fingerprint zero")
+        total = ext_add(total, ext_mul((term.times % P, 0, 0), domain.ext_inverse(fingerprint)))
+    if any(total):
+        raise BusImbalance("the bus sums of all shares and the statement do not cancel")
