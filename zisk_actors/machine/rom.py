@@ -87,6 +87,12 @@ class Program:
             return "end of code"
         return isa.disassemble(int(self.words[row]), address)
 
+    def target(self, row: int) -> int:
+        """Byte address that the branch or jal of a row jumps to, whether there is code or not."""
+        word = self.words[row : row + 1]
+        form = INSTRUCTIONS[int(isa.decode(word)[0])].format
+        return (int(self.rom.address[row]) + int(isa.immediate(word, form)[0])) % 2**64
+
     def location(self, row: int) -> str:
         """`function+offset` of a row, "" where the ELF names none."""
         address = int(self.rom.address[row])
