@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Constraint, Row, T, Window
 from zisk_actors.air.bus import Bus, Interaction, receive, send
 from zisk_actors.backends.base import Backend
+from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.stark import domain, params
 from zisk_actors.stark.chipset import BoundaryTerm, Chip, ChipSet, Presence
 from zisk_actors.stark.field import U64, P
@@ -221,3 +223,9 @@ def run(
     challenge = global_challenge(key.vk.parameters, claim, contributions)
     partials = tuple(prove(backend, key, state, challenge) for state in states)
     return Job(key, claim, contributions, challenge, partials)
+
+
+@cache
+def honest() -> Job:
+    """An honest job on the reference backend; values only, so tests may share it."""
+    return run(ReferenceBackend())

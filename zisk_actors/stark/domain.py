@@ -183,8 +183,15 @@ def ext_array(element: Ext) -> U64:
 
 
 def ext_inverse(element: Ext) -> Ext:
-    """1 / element; ZeroDivisionError for zero."""
-    return ext_scalar(field.ext_inverse(ext_array(element)))
+    """1 / element, as ``field.ext_inverse``; ZeroDivisionError for zero."""
+    a0, a1, a2 = element
+    s, t = a0 + a2, a1 + a2
+    m0, m1, m2 = s * s - t * a1, t * a2 - a1 * s, a1 * a1 - s * a2
+    determinant = (a0 * m0 + a2 * m1 + a1 * m2) % P
+    if not determinant:
+        raise ZeroDivisionError("inverse of zero")
+    scale = pow(determinant, P - 2, P)
+    return (m0 * scale % P, m1 * scale % P, m2 * scale % P)
 
 
 def selectors_at(point: Ext, log_height: int) -> tuple[Ext, Ext]:

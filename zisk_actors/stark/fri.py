@@ -22,9 +22,12 @@ _HALF = np.uint64((P + 1) // 2)
 
 def points_at(indices: U64, log_size: int, shift: int = 1) -> U64:
     """shift * w^bitrev(i) for some storage entries i of a domain of 2^log_size points."""
+    return _powers_at(indices, log_size, field.root_of_unity(log_size), shift)
+
+
+def _powers_at(indices: U64, log_size: int, root: int, shift: int) -> U64:
     exponents = domain.reverse_bits(indices, log_size)
     result = np.full(indices.shape, shift % P, dtype=np.uint64)
-    root = field.root_of_unity(log_size)
     for bit in range(log_size):
         factor = np.where((exponents >> np.uint64(bit)) & np.uint64(1) == 1, np.uint64(root), np.uint64(1))
         result = field.mul(result, factor)
@@ -38,7 +41,7 @@ def fold_rows(elements: U64, leaves: U64, log_size: int, beta: U64) -> U64:
     while arity > 1:
         evens: U64 = np.arange(0, arity, 2).astype(np.uint64)
         first: U64 = leaves[:, None] * np.uint64(arity) + evens
-        over_x = field.inverse(points_at(first, log_size))
+        over_x = _powers_at(first, log_size, pow(field.root_of_unity(log_size), P - 2, P), 1)
         even, odd = elements[:, 0::2], elements[:, 1::2]
         total = field.mul(field.add(even, odd), _HALF)
         difference = field.ext_scale(field.mul(field.sub(even, odd), _HALF), over_x)

@@ -19,6 +19,10 @@ from zisk_actors.stark.params import Shape
 from zisk_actors.stark.statement import MAX_SHARES, Contribution, InstanceShape, canonical_order, heights, is_digest
 
 
+# More tables than any share needs; it bounds a verifier's work before it has read anything else.
+MAX_INSTANCES = 1024
+
+
 def check_key(chip_set: ChipSet, vk: VerifyingKey) -> None:
     """The key is well formed and for this chip set, and fixes exactly the chips with fixed columns, at allowed heights."""
     vk.check()
@@ -35,8 +39,8 @@ def check_key(chip_set: ChipSet, vk: VerifyingKey) -> None:
 
 def check_share(chip_set: ChipSet, vk: VerifyingKey, share: int, instances: Sequence[InstanceShape]) -> None:
     """The instances of one share: known chips, heights, order, and how often they occur in a share."""
-    if not instances:
-        raise BadContribution(f"share {share} has no instances")
+    if not 1 <= len(instances) <= MAX_INSTANCES:
+        raise BadContribution(f"share {share} has {len(instances)} instances, not 1 to {MAX_INSTANCES}")
     for instance in instances:
         if not 0 <= instance.chip < len(chip_set.chips):
             raise UnknownChip(f"share {share} has an instance of chip number {instance.chip}, which does not exist")

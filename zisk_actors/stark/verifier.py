@@ -155,10 +155,7 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     # 9. Queries.
     indices = transcript.query_indices(parameters.queries, layout.log_domain)
     _check_paths(layout, share, indices)
-    codewords = {
-        group.log_height: _deep_at_queries(layout, group, share, indices, zeta, deep, bound_point, binding, contribution.bindings[number])
-        for number, group in enumerate(layout.groups)
-    }
+    codewords = _deep_at_queries(layout, share, indices, zeta, deep, bound_point, binding, contribution.bindings)
     leaves = [rows.rows[0].reshape(parameters.queries, -1, 3) for rows in share.layer_rows]
     fri.check_queries(layout.layers, layout.log_domain, indices, codewords, leaves, betas, roll_ins, share.final)
     return sums
@@ -224,36 +221,52 @@ def _check_paths(layout: Layout, share: ShareProof, indices: U64) -> None:
 
 
 def _deep_at_queries(
-    layout: Layout, group: Group, share: ShareProof, indices: U64, zeta: U64, challenge: U64, bound_point: U64, binding: U64, bound: Ext
-) -> U64:
-    """The DEEP codeword of one height at the queries, (q, 3): openings at zeta, at the next row, and the binding."""
-    entries = indices >> np.uint64(layout.log_domain - group.log_height)
-    points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
+    layout: Layout,
+    share: ShareProof,
+    indices: U64,
+    zeta: U64,
+    challenge: U64,
+    bound_point: U64,
+    binding: U64,
+    bindings: Sequence[Ext],
+) -> dict[int, U64]:
+    """The DEEP codeword of each height, by log size, at the queries, (q, 3)."""
+    numerators: list[U64] = []
+    denominators: list[U64] = []
+    for group, bound in zip(layout.groups, bindings, strict=True):
+        entries = indices >> np.uint64(layout.log_domain - group.log_height)
+        points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
+        following = field.ext_scale(zeta, np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP)))
+        numerators += _deep_numerators(group, share, challenge, binding, bound)
+        denominators += [field.sub(points, point) for point in (zeta, following, bound_point)]
+    terms = field.ext_mul(np.stack(numerators), field.ext_inverse(np.stack(denominators)))
+    sums = domain.sum_ext(terms.reshape(len(layout.groups), 3, len(indices), 3), axis=1)
+    return {group.log_height: codeword for group, codeword in zip(layout.groups, sums, strict=True)}
+
+
+def _deep_numerators(group: Group, share: ShareProof, challenge: U64, binding: U64, bound: Ext) -> tuple[U64, U64, U64]:
+    """Sums of factor * (column - value), (q, 3), of what is opened at zeta, at the next row, and at the binding's point."""
     rows = [share.trees[slot.tree].rows[slot.matrix] for slot in group.slots]
-    main = np.concatenate([row for slot, row in zip(group.slots, rows, strict=True) if slot.tree is TreeKind.MAIN], axis=1)
     now = np.concatenate(rows, axis=1)
+    then = np.zeros((len(now), 0), dtype=np.uint64)
+    if group.following:
+        then = np.stack([rows[slot][:, column] for slot, column in group.following], axis=1)
+    main = np.concatenate([row for slot, row in zip(group.slots, rows, strict=True) if slot.tree is TreeKind.MAIN], axis=1)
     middle = group.start + group.now_count
     powers = domain.ext_powers(challenge, group.end - group.start + 1)
-    root = np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP))
 
-    def quotient(columns: U64, factors: U64, opened: U64, point: U64) -> U64:
-        """(sum of factor * column - opened) / (x - point)."""
-        combined = domain.sum_ext(field.mul(columns[:, :, None], factors[None]), axis=1)
-        return field.ext_mul(field.sub(combined, opened), field.ext_inverse(field.sub(points, point)))
+    def combined(columns: U64, factors: U64) -> U64:
+        return domain.sum_ext(field.mul(columns[:, :, None], factors[None]), axis=1)
 
-    def weighted(factors: U64, opened: U64) -> U64:
-        return domain.sum_ext(field.ext_mul(factors, opened), axis=0)
+    def weighted(columns: U64, factors: U64, opened: U64) -> U64:
+        return field.sub(combined(columns, factors), domain.sum_ext(field.ext_mul(factors, opened), axis=0))
 
-    factors = powers[: group.now_count]
-    result = quotient(now, factors, weighted(factors, share.openings[group.start : middle]), zeta)
-    if group.following:
-        factors = powers[group.now_count : -1]
-        then = np.stack([rows[slot][:, column] for slot, column in group.following], axis=1)
-        opened = weighted(factors, share.openings[middle : group.end])
-        result = field.add(result, quotient(then, factors, opened, field.ext_scale(zeta, root)))
-    combiners = domain.ext_powers(binding, main.shape[1])
-    tied = quotient(main, combiners, domain.ext_array(bound), bound_point)
-    return field.add(result, field.ext_mul(tied, powers[-1]))
+    tied = field.sub(combined(main, domain.ext_powers(binding, main.shape[1])), domain.ext_array(bound))
+    return (
+        weighted(now, powers[: group.now_count], share.openings[group.start : middle]),
+        weighted(then, powers[group.now_count : -1], share.openings[middle : group.end]),
+        field.ext_mul(tied, powers[-1]),
+    )
 
 
 def check_balance(total: Ext, statement: Statement, challenge: Digest, vk: VerifyingKey, chip_set: ChipSet) -> None:
