@@ -7,30 +7,17 @@ than the columns it writes.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from zisk_actors.machine.events import FIELDS
+from zisk_actors.machine.rom import Rom
 from zisk_actors.stark.field import U64
-
-
-class RomFields(Protocol):
-    """The ROM, an array per field, indexed by row."""
-
-    op: U64
-    rd: U64
-    rs1: U64
-    rs2: U64
-    x0: U64
-    x1: U64
-    x2: U64
 
 
 class Executed:
     """The ROM fields at the rows that the records executed, each (n,)."""
 
-    def __init__(self, rom: RomFields, pc: U64) -> None:
+    def __init__(self, rom: Rom, pc: U64) -> None:
         self._rom, self._pc = rom, pc
 
     op = property(lambda self: self._rom.op[self._pc])
@@ -60,7 +47,7 @@ class Records:
     mem_new: U64
     npc: U64
 
-    def __init__(self, table: U64, rom: RomFields) -> None:
+    def __init__(self, table: U64, rom: Rom) -> None:
         if table.ndim != 2 or table.shape[1] != len(FIELDS):
             raise ValueError(f"records have {len(FIELDS)} fields, got shape {table.shape}")
         for column, name in enumerate(FIELDS):

@@ -18,12 +18,13 @@ from zisk_actors.air.air import Row as _Row
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.chips.base import MASK32, REGISTER_BASE, Chip, Presence, T
 from zisk_actors.chips.buses import TOKEN
+from zisk_actors.machine.layout import INITIAL_REGISTERS
+from zisk_actors.machine.layout import REGISTERS as REGISTERS_AND_SINK
 from zisk_actors.stark.field import U64
 
-COUNT = 33  # x0 to x31 and the sink
+COUNT = REGISTERS_AND_SINK
 LOG_HEIGHT = 6
-# Every register starts at 0 but these: where to return to, the input, the output.
-INITIAL = {1: 0x1000, 10: 0x4000_0000, 11: 0xA001_0000}
+INITIAL = INITIAL_REGISTERS  # all others start at 0
 
 
 class RegistersFixed(_Row[T]):

@@ -16,7 +16,7 @@ from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, receive
 from zisk_actors.chips.base import Chip, Presence, T
 from zisk_actors.chips.buses import PCMAP, PROGRAM
-from zisk_actors.chips.records import RomFields
+from zisk_actors.machine.rom import Rom as Rows
 from zisk_actors.stark.field import U64
 
 
@@ -51,11 +51,11 @@ def _interactions(window: Window) -> Iterator[Interaction]:
     yield receive(PCMAP, fixed.address, fixed.pc, times=row.reached * fixed.real)
 
 
-def fixed_columns(rom: RomFields, address: U64, height: int) -> U64:
+def fixed_columns(rom: Rows, height: int) -> U64:
     """(fixed width, height): the ROM's rows, then padding."""
-    n = len(address)
+    n = len(rom)
     fixed = np.zeros((RomFixed.width, height), dtype=np.uint64)
-    columns = (np.arange(n), rom.op, rom.rd, rom.rs1, rom.rs2, rom.x0, rom.x1, rom.x2, address, np.ones(n))
+    columns = (np.arange(n), rom.op, rom.rd, rom.rs1, rom.rs2, rom.x0, rom.x1, rom.x2, rom.address, np.ones(n))
     for column, values in zip(fixed, columns, strict=True):
         column[:n] = values
     return fixed

@@ -28,8 +28,10 @@ import numpy.typing as npt
 
 from zisk_actors.air.air import Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
-from zisk_actors.chips.base import READ_ONLY_BASE, Real, T, is_bit, put, put_chunks, range16
+from zisk_actors.chips.base import Real, T, is_bit, put, put_chunks, range16
 from zisk_actors.errors import JobFailed
+from zisk_actors.machine import layout
+from zisk_actors.machine.layout import token_of_word
 from zisk_actors.stark.domain import MAX_LOG_HEIGHT, bit_reversal
 from zisk_actors.stark.field import U64
 
@@ -46,9 +48,9 @@ class Region:
         return (addr >= self.first) & (addr <= self.last)
 
 
-RAM_WORDS = Region(0xA000_0000 // 8, 0xC000_0000 // 8 - 1)
-INPUT_WORDS = Region(READ_ONLY_BASE + 0x4000_0000 // 8, READ_ONLY_BASE + 0x8000_0000 // 8 - 1)
-OUTPUT_WORDS = Region(0xA001_0000 // 8, 0xA001_0000 // 8 + 31)
+RAM_WORDS = Region(token_of_word(layout.RAM_START), token_of_word(layout.RAM_END - layout.WORD))
+INPUT_WORDS = Region(token_of_word(layout.INPUT_START), token_of_word(layout.INPUT_END - layout.WORD))
+OUTPUT_WORDS = Region(token_of_word(layout.OUTPUT), token_of_word(layout.OUTPUT) + layout.OUTPUT_WORDS - 1)
 
 
 class TooManyWords(JobFailed):

@@ -1,0 +1,53 @@
+"""The chips: every table of the proof system, in canonical order.
+
+Rules: a chip's index in ``CHIPS`` is its AIR id in statements and proofs. The
+order and the constraints are part of every verifying key: new chips go where
+they belong, and ``digest`` changes with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from zisk_actors.air.air import Air
+from zisk_actors.chips.add import ADD, ADDI
+from zisk_actors.chips.addw import ADDIW, ADDW
+from zisk_actors.chips.base import Chip
+from zisk_actors.chips.branch import BRANCHEQ, BRANCHLT
+from zisk_actors.chips.const import CONST
+from zisk_actors.chips.div import DIV
+from zisk_actors.chips.halt import HALT
+from zisk_actors.chips.image import IMAGE
+from zisk_actors.chips.input import INPUT
+from zisk_actors.chips.jump import JALR
+from zisk_actors.chips.load import LOAD, LOADB, LOADW
+from zisk_actors.chips.logic import LOGIC, LOGICI
+from zisk_actors.chips.mul import MUL
+from zisk_actors.chips.ram import RAM
+from zisk_actors.chips.refresh import REFRESH
+from zisk_actors.chips.registers import REGISTERS
+from zisk_actors.chips.rom import ROM
+from zisk_actors.chips.shift import SHIFT, SHIFTI, SHIFTIW, SHIFTW
+from zisk_actors.chips.store import STORE, STOREB, STOREW
+from zisk_actors.chips.sub import SLTI, SUB
+from zisk_actors.chips.table16 import TABLE16
+
+# Chips with a row per executed instruction, in the order of machine/isa.py.
+OP_CHIPS: Final[tuple[Chip, ...]] = (
+    *(CONST, ADD, ADDI, SUB, SLTI, ADDW, ADDIW, LOGIC, LOGICI),
+    *(SHIFT, SHIFTI, SHIFTW, SHIFTIW, BRANCHEQ, BRANCHLT, JALR),
+    *(LOAD, LOADW, LOADB, STORE, STOREW, STOREB, MUL, DIV, HALT),
+)
+CHIPS: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH, ROM, TABLE16, REGISTERS, IMAGE, RAM, INPUT)
+AIRS: Final[tuple[Air, ...]] = tuple(chip.air for chip in CHIPS)
+NUMBER: Final[dict[str, int]] = {chip.name: number for number, chip in enumerate(CHIPS)}
+
+
+def digest() -> bytes:
+    """SHA-256 over the AIRs' digests and presence rules, in order."""
+    h = hashlib.sha256()
+    for chip in CHIPS:
+        h.update(chip.air.digest)
+        h.update(chip.presence.value.encode() + b"\0")
+    return h.digest()
