@@ -31,9 +31,9 @@ The three together define truncated division: Q and R are unique, hence so are
 their representations. The overflow INT_MIN / -1 gives Q = 2^63 (qs = 0), whose
 word is INT_MIN, and R = 0: no special case.
 
-**Division by zero.** ``zero`` is 1 exactly if y = 0 (an inverse shows that it is
-not). Then the identity alone gives R = X, the bound on |R| is waived, and q is
-forced to be all ones, qs to be 0.
+**Division by zero.** ``zero`` is 1 exactly if y = 0: it must be 0 otherwise, and
+|R| < |Y| has no solution with Y = 0 unless ``zero`` waives it. Then the identity
+alone gives R = X, and q is forced to be all ones, qs to be 0.
 
 **Result:** q or r; for a 32-bit operation its low limb, sign extended.
 """
@@ -71,7 +71,6 @@ from zisk_actors.chips.buses import MSB16
 from zisk_actors.chips.mul import carry_chunks, columns_of_product, numbers_of_product, sixteens
 from zisk_actors.chips.operands import ONES32, fill_a, fill_b, fill_c, fill_real, fill_step
 from zisk_actors.machine.isa import Op
-from zisk_actors.stark import field
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")
@@ -96,7 +95,6 @@ class DivRow(Step[T], Real[T], ReadA[T], ReadB[T], WriteC[T]):
     y_msb = Columns(2, "top bits of chunks 1 and 3")
     y_sign = Column("1 if the divisor is negative")
     zero = Column("1 if the divisor is 0")
-    inverse = Column("1 over the sum of the divisor's chunks, or 0")
     q = Columns(4, "the quotient mod 2^64, 16-bit chunks", bits=16)
     q_sign = Column("1 if the quotient is negative")
     r = Columns(4, "the remainder mod 2^64, 16-bit chunks", bits=16)
@@ -152,9 +150,7 @@ def _constraints(window: Window) -> Iterator[Constraint]:
     yield "high limb of |y| - |r| - 1", some * ((1 - 2 * sy) * y[1] - (1 - 2 * rs) * r[1] + 2**32 * (sy - rs)) + carry - d[1]
 
     # Division by zero.
-    total = y_chunks[0] + y_chunks[1] + y_chunks[2] + y_chunks[3]
-    yield "zero only if the divisor is 0", row.zero * total
-    yield "zero if the divisor is 0", total * row.inverse - real + row.zero
+    yield "zero only if the divisor is 0", row.zero * (y[0] + y[1])
     yield "the quotient by 0 is all ones", row.zero * (row.q[0] + row.q[1] + row.q[2] + row.q[3] - 4 * (2**16 - 1))
     yield "the quotient by 0 has no sign", row.zero * qs
 
@@ -243,8 +239,6 @@ def _fill(row: Any, records: Any) -> None:
     put_chunks(row.y, y >> np.uint64(16))
     put(row.y_msb[0], y_chunks[1] >> np.uint64(15))
     put(row.y_msb[1], y_chunks[3] >> np.uint64(15))
-    total = y_chunks[0] + y_chunks[1] + y_chunks[2] + y_chunks[3]
-    put(row.inverse, np.where(zero == 1, np.uint64(0), field.inverse(total | zero)))
 
     low_sum = _signed_limb(y, sy, 0) - _signed_limb(r, rs, 0) - 1
     carry = np.where(zero == 1, 0, low_sum >> 32) + 2
