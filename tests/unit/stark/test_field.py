@@ -7,7 +7,7 @@ import pytest
 
 from zisk_actors.air.evaluate import ext_mul as scalar_ext_mul
 from zisk_actors.stark import domain, field
-from zisk_actors.stark.field import P, U64
+from zisk_actors.stark.field import U64, P
 
 EDGES = [0, 1, 2, 7, 2**32 - 1, 2**32, 2**32 + 1, 2**63, P - 2**32, P - 2, P - 1]
 

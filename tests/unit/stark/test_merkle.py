@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zisk_actors.stark import merkle, poseidon2
-from zisk_actors.stark.field import P, U64
+from zisk_actors.stark.field import U64, P
 
 SHAPES = [(3, 7), (1, 9), (20, 7), (2, 9), (5, 6)]  # (width, log height); in no order of height
 

@@ -1,0 +1,138 @@
+"""Jobs that are not allowed: one test per rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from tests import toy
+from zisk_actors.stark import rules
+from zisk_actors.stark.chipset import Chip, ChipSet
+from zisk_actors.stark.errors import (
+    BadContribution,
+    HeightNotAllowed,
+    NotInOrder,
+    TooManyRows,
+    UnknownChip,
+    WrongChipSet,
+    WrongCount,
+)
+from zisk_actors.stark.field import P
+from zisk_actors.stark.keys import BadKey
+from zisk_actors.stark.statement import InstanceShape
+
+FIB, TABLE = InstanceShape(0, 5), InstanceShape(2, 6)
+
+
+def square(log_height: int) -> InstanceShape:
+    return InstanceShape(1, log_height)
+
+
+@pytest.mark.parametrize(
+    ("share", "instances", "error"),
+    [
+        (0, [], BadContribution),
+        (0, [FIB, *[square(5)] * rules.MAX_INSTANCES, TABLE], BadContribution),
+        (0, [FIB, TABLE, InstanceShape(3, 5)], UnknownChip),
+        (0, [InstanceShape(-1, 5), FIB, TABLE], UnknownChip),
+        (0, [InstanceShape(0, 6), TABLE], HeightNotAllowed),
+        (0, [FIB, square(4), TABLE], HeightNotAllowed),
+        (0, [FIB, square(23), TABLE], HeightNotAllowed),
+        (0, [FIB, square(-1), TABLE], HeightNotAllowed),
+        (0, [FIB, InstanceShape(2, 7)], HeightNotAllowed),  # not the height of its fixed columns
+        (0, [TABLE, FIB], NotInOrder),
+        (0, [FIB, square(5), square(6), TABLE], NotInOrder),
+        (0, [TABLE], WrongCount),  # no singleton
+        (0, [FIB, FIB, TABLE], WrongCount),
+        (1, [FIB, TABLE], WrongCount),  # the singleton in another share
+        (1, [square(5)], WrongCount),  # no table
+        (1, [TABLE, TABLE], WrongCount),
+    ],
+)
+def test_shares_that_are_not_allowed(share: int, instances: Sequence[InstanceShape], error: type[Exception]):
+    with pytest.raises(error):
+        rules.check_share(toy.CHIPS, toy.honest().key.vk, share, instances)
+
+
+def test_allowed_shares():
+    vk = toy.honest().key.vk
+    rules.check_share(toy.CHIPS, vk, 0, [FIB, TABLE])
+    rules.check_share(toy.CHIPS, vk, 1, [square(7), square(7), square(5), TABLE])
+
+
+def test_jobs_that_are_not_allowed():
+    job = toy.honest()
+    first, second = job.contributions
+
+    def refused(error: type[Exception], *contributions: object) -> None:
+        with pytest.raises(error):
+            rules.check_job(toy.CHIPS, job.key.vk, contributions)  # type: ignore[arg-type]
+
+    change = msgspec.structs.replace
+    rules.check_job(toy.CHIPS, job.key.vk, (first, second))
+    refused(BadContribution)
+    refused(BadContribution, second, first)
+    refused(BadContribution, first, first)
+    refused(BadContribution, second)
+    refused(BadContribution, first, change(second, root=(0, 0, 0, P)))
+    refused(BadContribution, first, change(second, root=(0, 0, 0, -1)))
+    refused(BadContribution, first, change(second, bindings=second.bindings[:-1]))
+    refused(BadContribution, first, change(second, bindings=(*second.bindings[:-1], (0, P, 0))))
+    huge = change(second, instances=(square(10), square(10), TABLE), bindings=second.bindings)
+    refused(TooManyRows, first, huge)
+
+
+def test_multiplicities_must_not_wrap():
+    job = toy.honest()
+    fib, squares, table = toy.CHIPS.chips
+    unbounded = ChipSet((fib, replace(squares, max_job_rows=P - 1), table), toy.boundary)
+    many = tuple(square(22) for _ in range(1000))
+    contributions = []
+    for share in range(4):
+        instances = (*([FIB] if share == 0 else []), *many, TABLE)
+        contributions.append(msgspec.structs.replace(job.contributions[0], share=share, instances=instances))
+    # 4 * 1000 * 2^22 rows are fine; a field as small as that would not be.
+    short = [msgspec.structs.replace(c, bindings=((0, 0, 0),) * len({i.log_height for i in c.instances})) for c in contributions]
+    rules.check_job(unbounded, job.key.vk, short)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "P", 2**34)
+        with pytest.raises(TooManyRows):
+            rules.check_job(unbounded, job.key.vk, short)
+
+
+def test_keys_for_other_chips():
+    vk = toy.honest().key.vk
+    rules.check_key(toy.CHIPS, vk)
+    for change in ({"chip_set": (1, 2, 3, 4)}, {"fixed": ()}, {"fixed": (InstanceShape(1, 6),)}):
+        with pytest.raises(WrongChipSet):
+            rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, **change))
+    with pytest.raises(BadKey):
+        rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, parameters=77))
+
+
+def test_every_rule_is_in_the_digest_of_the_chip_set():
+    fib, squares, table = toy.CHIPS.chips
+    sets = [
+        (fib, squares, table),
+        (squares, fib, table),
+        (fib, squares),
+        (fib, replace(squares, presence=table.presence), table),
+        (fib, replace(squares, min_log_height=6), table),
+        (fib, replace(squares, max_log_height=21), table),
+        (fib, replace(squares, max_job_rows=2**11), table),
+    ]
+    assert len({ChipSet(chips, toy.boundary).digest for chips in sets}) == len(sets)
+    assert toy.CHIPS.number("table") == 2
+    with pytest.raises(KeyError):
+        toy.CHIPS.number("nothing")
+
+
+def test_impossible_chips():
+    for change in ({"min_log_height": 4}, {"max_log_height": 23}, {"min_log_height": 9, "max_log_height": 8}, {"max_job_rows": 0}):
+        with pytest.raises(ValueError):
+            Chip(toy.FIB, **change)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        ChipSet((Chip(toy.FIB), Chip(toy.FIB)), toy.boundary)
