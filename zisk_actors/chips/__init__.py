@@ -2,18 +2,18 @@
 
 Rules: a chip's index in ``CHIPS`` is its AIR id in statements and proofs. The
 order and the constraints are part of every verifying key: new chips go where
-they belong, and ``digest`` changes with them.
+they belong, and the set's digest changes with them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from zisk_actors.air.air import Air
 from zisk_actors.chips.add import ADD, ADDI
 from zisk_actors.chips.addw import ADDIW, ADDW
 from zisk_actors.chips.base import Chip
+from zisk_actors.chips.boundary import boundary
 from zisk_actors.chips.branch import BRANCHEQ, BRANCHLT
 from zisk_actors.chips.const import CONST
 from zisk_actors.chips.div import DIV
@@ -32,6 +32,7 @@ from zisk_actors.chips.shift import SHIFT, SHIFTI, SHIFTIW, SHIFTW
 from zisk_actors.chips.store import STORE, STOREB, STOREW
 from zisk_actors.chips.sub import SLTI, SUB
 from zisk_actors.chips.table16 import TABLE16
+from zisk_actors.stark.chipset import ChipSet
 
 # Chips with a row per executed instruction, in the order of machine/isa.py.
 OP_CHIPS: Final[tuple[Chip, ...]] = (
@@ -43,11 +44,5 @@ CHIPS: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH, ROM, TABLE16, REGISTERS, I
 AIRS: Final[tuple[Air, ...]] = tuple(chip.air for chip in CHIPS)
 NUMBER: Final[dict[str, int]] = {chip.name: number for number, chip in enumerate(CHIPS)}
 
-
-def digest() -> bytes:
-    """SHA-256 over the AIRs' digests and presence rules, in order."""
-    h = hashlib.sha256()
-    for chip in CHIPS:
-        h.update(chip.air.digest)
-        h.update(chip.presence.value.encode() + b"\0")
-    return h.digest()
+# What the verifier goes by: the AIRs, how often each may occur, and the statement's own bus terms.
+CHIP_SET: Final = ChipSet(tuple(chip.rules for chip in CHIPS), boundary)

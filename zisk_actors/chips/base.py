@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +28,8 @@ from zisk_actors.air.air import Air, Column, Columns, Constraint, Row
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.buses import EXEC, PROGRAM, RANGE16, TOKEN
+from zisk_actors.stark import chipset
+from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")
@@ -40,31 +41,30 @@ SLOT_A, SLOT_B, SLOT_MEMORY, SLOT_C = 0, 1, 2, 3
 MASK16, MASK32 = np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 
 
-class Presence(Enum):
-    """How many instances of a chip a job may have; the verifier enforces it."""
-
-    ANY = "any"  # any number, in any share
-    EVERY_SHARE = "every share"  # exactly one in each share
-    ONCE = "once"  # exactly one in the job, in share 0
-
-
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """An AIR with the way its trace is filled.
+    """An AIR with the way its trace is filled and how often it may occur.
 
     ``fill(row, records)`` writes the first n entries of the zeroed columns
     ``row`` (Row over uint64 arrays of one height N >= n) from n event records.
     It is None for chips whose columns the witness assembly computes itself.
+    ``max_job_rows`` bounds the sum of its heights over a job.
     """
 
     air: Air
     fill: Callable[[Any, Any], None] | None = None
-    presence: Presence = Presence.ANY
+    presence: Presence = Presence.OPTIONAL
+    max_job_rows: int = 2**40
 
     @property
     def name(self) -> str:
         """The AIR's name; also the key of its event records."""
         return self.air.name
+
+    @property
+    def rules(self) -> chipset.Chip:
+        """What the verifier must know of it."""
+        return chipset.Chip(self.air, self.presence, max_job_rows=self.max_job_rows)
 
 
 class Step(Row[T]):

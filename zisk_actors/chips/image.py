@@ -85,5 +85,5 @@ def trace(addr: U64, read_only: np.ndarray[tuple[int], np.dtype[np.bool_]], fina
 
 IMAGE = Chip(
     Air("image", ImageRow, _constraints, _interactions, ImageFixed, doc="initial memory of the program"),
-    presence=Presence.ONCE,
+    presence=Presence.SINGLETON,
 )

@@ -61,4 +61,4 @@ def trace(final: U64) -> U64:
     return main
 
 
-INPUT = Chip(Air("input", InputRow, _constraints, _interactions, doc="words of the input that are read"), presence=Presence.ONCE)
+INPUT = Chip(Air("input", InputRow, _constraints, _interactions, doc="words of the input that are read"), presence=Presence.SINGLETON)

@@ -155,8 +155,9 @@ def fill_real(row: Any, records: Any) -> None:
 
 def fill_flags(flags: dict[str, Any], records: Any) -> None:
     """One flag per operation."""
+    op = records.rom.op
     for name, flag in flags.items():
-        put(flag, records.rom.op == isa.op(name))
+        put(flag, op == isa.op(name))
 
 
 def fill_a(row: Any, records: Any) -> None:

@@ -97,4 +97,4 @@ def trace(image_addr: U64, image_value: U64, final: U64) -> U64:
     return main
 
 
-RAM = Chip(Air("ram", RamRow, _constraints, _interactions, doc="initial and final words of RAM"), presence=Presence.ONCE)
+RAM = Chip(Air("ram", RamRow, _constraints, _interactions, doc="initial and final words of RAM"), presence=Presence.SINGLETON)

@@ -62,4 +62,6 @@ def _fill(row: Any, records: U64) -> None:
     row.real[: len(records)] = 1
 
 
-REFRESH = Chip(Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), _fill)
+REFRESH = Chip(
+    Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), _fill, max_job_rows=MAX_JOB_ROWS
+)

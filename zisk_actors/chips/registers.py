@@ -77,5 +77,5 @@ def trace(final: U64) -> U64:
 
 REGISTERS = Chip(
     Air("registers", RegistersRow, _constraints, _interactions, RegistersFixed, doc="initial and final registers"),
-    presence=Presence.ONCE,
+    presence=Presence.SINGLETON,
 )
