@@ -1,0 +1,136 @@
+"""What each phase asks of the holder of a share, and what the answers make.
+
+Rules of this file:
+* A phase is a value; the supervisor's loop knows no phase by name.
+* `task` and `fold` look only at the job's record, so a job read back from the journal goes on in the phase it was in.
+* The aggregate has one share, numbered one past the last of the job's shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from zisk_actors.core.errors import IllegalTransition
+from zisk_actors.core.job import Aggregated, Contributed, Event, Executed, JobRecord, KeysMade, Proved, Stage
+from zisk_actors.wire.messages import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
+from zisk_actors.wire.values import BlobRef, Kind, Lease, Phase, ShareStatus, Worker
+
+
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers of a phase, folded into one blob where the phase gathers them; `first` is the worker that answered first."""
+
+    answers: tuple[BlobRef, ...]
+    folded: BlobRef
+    first: Worker
+
+
+class Phases(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`)."""
+
+    stage: Stage
+    shares: Callable[[JobRecord], Sequence[int]]
+    task: Callable[[JobRecord, Lease, float], Task]
+    fold: Callable[[Gathered, float], Event]
+    gather: str
+
+    @property
+    def phase(self) -> Phase:
+        return Phase(self.stage.value)
+
+
+def _all_shares(job: JobRecord) -> Sequence[int]:
+    return range(len(job.weights))
+
+
+def _one_past(job: JobRecord) -> Sequence[int]:
+    return (len(job.weights),)
+
+
+def _need(blob: BlobRef | None, what: str) -> BlobRef:
+    if blob is None:
+        raise IllegalTransition(f"this phase needs {what}, which the job does not have")
+    return blob
+
+
+def _setup(job: JobRecord, lease: Lease, limit: float) -> Task:
+    return SetupTask(lease=lease, program=job.submitted.program, params=job.submitted.params, limit_seconds=limit)
+
+
+def _execute(job: JobRecord, lease: Lease, limit: float) -> Task:
+    return ExecuteTask(lease=lease, program=job.submitted.program, stdin=job.submitted.stdin, limit_seconds=limit)
+
+
+def _contribute(job: JobRecord, lease: Lease, limit: float) -> Task:
+    said = job.submitted
+    return ContributeTask(lease=lease, program=said.program, stdin=said.stdin, params=said.params, weights=job.weights, limit_seconds=limit)
+
+
+def _prove(job: JobRecord, lease: Lease, limit: float) -> Task:
+    said = job.submitted
+    return ProveTask(
+        lease=lease,
+        program=said.program,
+        stdin=said.stdin,
+        params=said.params,
+        weights=job.weights,
+        contributions=_need(job.contributions, "the contributions"),
+        limit_seconds=limit,
+    )
+
+
+def _aggregate(job: JobRecord, lease: Lease, limit: float) -> Task:
+    return AggregateTask(
+        lease=lease,
+        program=job.submitted.program,
+        params=job.submitted.params,
+        contributions=_need(job.contributions, "the contributions"),
+        partials=_need(job.partials, "the partial proofs"),
+        limit_seconds=limit,
+    )
+
+
+PHASES: Final[Mapping[Stage, Phases]] = {
+    phase.stage: phase
+    for phase in (
+        Phases(stage=Stage.SETUP, shares=_all_shares, task=_setup, fold=lambda got, at: KeysMade(at, got.folded), gather="one"),
+        Phases(stage=Stage.EXECUTE, shares=_all_shares, task=_execute, fold=lambda got, at: Executed(at, got.folded), gather="one"),
+        Phases(
+            stage=Stage.CONTRIBUTE, shares=_all_shares, task=_contribute, fold=lambda got, at: Contributed(at, got.folded), gather="bundle"
+        ),
+        Phases(
+            stage=Stage.PROVE, shares=_all_shares, task=_prove, fold=lambda got, at: Proved(at, got.folded, got.first), gather="manifest"
+        ),
+        Phases(stage=Stage.AGGREGATE, shares=_one_past, task=_aggregate, fold=lambda got, at: Aggregated(at, got.folded), gather="one"),
+    )
+}
+
+# The part of a job's time that each phase takes, of our own measurements on one machine; only for the progress shown.
+_PARTS: Final[Mapping[Kind, tuple[tuple[Stage, float], ...]]] = {
+    Kind.SETUP: ((Stage.SETUP, 1.0),),
+    Kind.EXECUTE: ((Stage.EXECUTE, 1.0),),
+    Kind.PROVE: ((Stage.CONTRIBUTE, 0.40), (Stage.PROVE, 0.52), (Stage.AGGREGATE, 0.04), (Stage.VERIFY, 0.04)),
+}
+
+
+def percent(job: JobRecord, shares: Sequence[ShareStatus]) -> float:
+    """How much of a job is done, 0 to 100: the parts of the phases behind it, and of the current one the mean over its shares."""
+    if job.stage is Stage.COMPLETED:
+        return 100.0
+    done = 0.0
+    for stage, part in _PARTS[job.kind]:
+        if stage is job.stage:
+            current = [share.fraction for share in shares if share.phase.value == stage.value]
+            count = len(PHASES[stage].shares(job)) if stage in PHASES else 1
+            return round(100 * (done + part * sum(current) / max(1, count)), 1)
+        done += part
+    return 0.0
+
+
+def seconds_left(percent_done: float, running_seconds: float) -> float | None:
+    """An estimate from the rate so far; None while there is too little to go by."""
+    if percent_done < 3.0 or running_seconds < 0.5:
+        return None
+    return round(running_seconds * (100.0 - percent_done) / percent_done, 1)

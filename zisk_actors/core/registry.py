@@ -1,0 +1,100 @@
+"""All workers that are believed to live: who said hello, who was heard when, who is overdue.
+
+Rules of this file:
+* One record per worker id. A second process with an id that is alive is refused; the one that was there first stays.
+* Overdue means: more than `missed` heartbeat periods without a sign. Half of that makes a suspect, which gets no new work.
+* The coordinator's own lateness is forgiven: time that its loop did not run counts for nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zisk_actors.core.worker import Health, Sign, WorkerRecord, evolve
+from zisk_actors.ids import Incarnation, WorkerId
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a worker may not join. `permanent`: trying again will not help."""
+
+    code: str
+    reason: str
+    permanent: bool
+
+
+@dataclass
+class Registry:
+    """The workers, by id. `now` is any clock that only goes forward, in seconds."""
+
+    heartbeat_seconds: float
+    max_missed: int
+    max_workers: int = 1000
+    records: dict[WorkerId, WorkerRecord] = field(default_factory=dict)
+    _contenders: dict[Incarnation, float] = field(default_factory=dict)
+
+    def hello(self, worker: WorkerId, incarnation: Incarnation, units: int, now: float) -> WorkerRecord | Refusal:
+        """Register a start of a worker. The same start may say hello again, after a break of its link."""
+        incumbent = self.records.get(worker)
+        if incumbent is not None and incumbent.incarnation != incarnation:
+            return self._contend(incumbent, incarnation, now)
+        if incumbent is None and len(self.records) >= self.max_workers:
+            return Refusal("too-many-workers", f"the coordinator takes at most {self.max_workers} workers", permanent=False)
+        self._contenders.pop(incarnation, None)
+        joined_at = incumbent.joined_at if incumbent is not None else now
+        record = WorkerRecord(worker=worker, incarnation=incarnation, units=units, joined_at=joined_at, heard_at=now)
+        self.records[worker] = record
+        return record
+
+    def find(self, worker: WorkerId, incarnation: Incarnation) -> WorkerRecord | None:
+        record = self.records.get(worker)
+        return record if record is not None and record.incarnation == incarnation else None
+
+    def heard(self, worker: WorkerId, incarnation: Incarnation, now: float) -> bool:
+        """A sign of life; False where that start of the worker is not registered."""
+        record = self.find(worker, incarnation)
+        if record is None:
+            return False
+        self.records[worker] = evolve(record, Sign.HEARD, now)
+        return True
+
+    def gone(self, worker: WorkerId, incarnation: Incarnation, now: float) -> WorkerRecord | None:
+        """Remove a start of a worker; the record as it was lost, or None where it was not registered."""
+        record = self.find(worker, incarnation)
+        if record is None:
+            return None
+        del self.records[worker]
+        return evolve(record, Sign.GONE, now)
+
+    def expire(self, now: float) -> list[WorkerRecord]:
+        """Suspect who is late and remove who is overdue; returns the removed."""
+        limit = self.heartbeat_seconds * self.max_missed
+        for record in list(self.records.values()):
+            if now - record.heard_at > limit / 2 + self.heartbeat_seconds / 2:
+                self.records[record.worker] = evolve(record, Sign.MISSED, now)
+        overdue = [record for record in self.records.values() if now - record.heard_at > limit]
+        return [lost for record in overdue if (lost := self.gone(record.worker, record.incarnation, now)) is not None]
+
+    def forgive(self, seconds: float) -> None:
+        """Count so many seconds of silence for nobody: our own loop was late."""
+        for worker, record in self.records.items():
+            self.records[worker] = WorkerRecord(
+                worker=worker,
+                incarnation=record.incarnation,
+                units=record.units,
+                health=record.health,
+                joined_at=record.joined_at,
+                heard_at=record.heard_at + seconds,
+            )
+
+    def ready(self) -> list[WorkerRecord]:
+        return [record for record in self.records.values() if record.health is Health.READY]
+
+    def _contend(self, incumbent: WorkerRecord, newcomer: Incarnation, now: float) -> Refusal:
+        """Refuse a second process with an id: for good once the first has been heard since the second tried, for now until then."""
+        first_try = self._contenders.setdefault(newcomer, now)
+        if len(self._contenders) > self.max_workers:
+            self._contenders.pop(next(iter(self._contenders)))
+        alive = incumbent.heard_at > first_try
+        reason = f"worker id {incumbent.worker} is in use by another process" + ("" if alive else ", which we are asking whether it lives")
+        return Refusal("duplicate-worker", reason, permanent=alive)

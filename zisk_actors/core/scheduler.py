@@ -1,0 +1,304 @@
+"""Queue, registry and leases: what happens comes in as events with the time, what to do goes out as effects.
+
+Rules of this file:
+* A lease exists here and nowhere else. It is in the table before its effect goes out, so no answer can overtake it.
+* Whoever answers under a lease that is not in the table is late: counted, and otherwise without effect.
+* A worker holds leases of one job at a time; it is free when it holds none.
+* The scheduler never waits; a share that nobody can take now is wanted, and granted by a later event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zisk_actors.core.policy import choose_crew, choose_successor, queue_order, spread
+from zisk_actors.core.registry import Refusal, Registry
+from zisk_actors.core.worker import WorkerRecord
+from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.wire.values import Kind, Lease
+
+# ------------------------------------------------------------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True)
+class Enqueue:
+    """A job waits. `weights` are those of a job that was cut before a restart, and `needs` the shares it needs holders for now."""
+
+    job: JobId
+    kind: Kind
+    priority: int
+    submitted_at: float
+    weights: tuple[int, ...] = ()
+    needs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A worker said hello."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    units: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sign of life."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+
+
+@dataclass(frozen=True)
+class Left:
+    """A worker is gone: it said so, or its link is dead."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A running job needs a holder for a share; `prefer` gets it, where possible."""
+
+    job: JobId
+    share: int
+    prefer: WorkerId | None = None
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The holder failed at its share."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The holder is done with its share, and free for another job."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job needs nothing any more."""
+
+    job: JobId
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed; `late_seconds` is by how much the loop itself was late."""
+
+    late_seconds: float = 0.0
+
+
+Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Finished | Ended | Tick
+
+# ----------------------------------------------------------------------------------------------------------------------- effects
+
+
+@dataclass(frozen=True)
+class Admit:
+    """Start the job with these leases; `weights` is how it is cut."""
+
+    job: JobId
+    weights: tuple[int, ...]
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A wanted share has a holder."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The holder of a share is lost."""
+
+    lease: Lease
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A worker is in; `fresh` is False where it came back after a break of its link."""
+
+    record: WorkerRecord
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A worker is turned away."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    refusal: Refusal
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker is out."""
+
+    record: WorkerRecord
+    reason: str
+
+
+Effect = Admit | Granted | Revoked | Registered | Turned | Lost
+
+
+@dataclass
+class Crew:
+    """The leases of one running job, by share."""
+
+    leases: dict[int, Lease] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=dict)
+    excluded: dict[int, set[WorkerId]] = field(default_factory=dict)
+
+
+@dataclass
+class Scheduler:
+    """The state, and `handle` to change it. `opens_at`: nothing is admitted before, so that after a restart the workers can come back
+    first."""
+
+    registry: Registry
+    max_workers_per_job: int = 10
+    min_compute_units: int = 1
+    opens_at: float = 0.0
+    queue: list[Enqueue] = field(default_factory=list)
+    crews: dict[JobId, Crew] = field(default_factory=dict)
+    wanted: dict[tuple[JobId, int], Wanted] = field(default_factory=dict)
+    late: int = 0
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event in. The effects are to be carried out in order, before the next event."""
+        effects: list[Effect] = []
+        match event:
+            case Enqueue():
+                self.queue.append(event)
+                self.queue.sort(key=lambda each: queue_order(each.priority, each.submitted_at, bool(each.needs), each.job))
+            case Joined():
+                effects += self._join(event, now)
+            case Heard():
+                self.registry.heard(event.worker, event.incarnation, now)
+            case Left():
+                lost = self.registry.gone(event.worker, event.incarnation, now)
+                effects += self._lose([] if lost is None else [lost], event.reason)
+            case Wanted():
+                self.wanted[event.job, event.share] = event
+            case GaveUp():
+                self._drop(event.lease, exclude=True)
+            case Finished():
+                self._drop(event.lease, exclude=False)
+            case Ended():
+                self._forget(event.job)
+            case Tick():
+                self.registry.forgive(event.late_seconds)
+                effects += self._lose(self.registry.expire(now), "no heartbeat")
+        return effects + self._grant() + self._admit(now)
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease is in force."""
+        crew = self.crews.get(lease.job)
+        return crew is not None and crew.leases.get(lease.share) == lease
+
+    def jobs_of(self, worker: WorkerId) -> list[JobId]:
+        return [job for job, crew in self.crews.items() if any(lease.worker == worker for lease in crew.leases.values())]
+
+    def waiting(self, job: JobId) -> tuple[int, str] | None:
+        """The position of a queued job, from 0, and what it waits for; None where it is not in the queue."""
+        for position, each in enumerate(self.queue):
+            if each.job == job:
+                if not self.registry.records:
+                    return position, "no worker is connected"
+                free = sum(record.units for record in self._free())
+                total = sum(record.units for record in self.registry.records.values())
+                needed = max(1, self.min_compute_units)
+                return position, f"a free worker: {needed} compute units needed, {free} free of {total}"
+        return None
+
+    # ------------------------------------------------------------------------------------------------------------- internals
+
+    def _join(self, event: Joined, now: float) -> list[Effect]:
+        fresh = self.registry.find(event.worker, event.incarnation) is None
+        answer = self.registry.hello(event.worker, event.incarnation, event.units, now)
+        if isinstance(answer, Refusal):
+            return [Turned(event.worker, event.incarnation, answer)]
+        return [Registered(answer, fresh)]
+
+    def _lose(self, lost: list[WorkerRecord], reason: str) -> list[Effect]:
+        effects: list[Effect] = []
+        for record in lost:
+            effects.append(Lost(record, reason))
+            for crew in self.crews.values():
+                for lease in [lease for lease in crew.leases.values() if lease.worker == record.worker]:
+                    self._drop(lease, exclude=True)
+                    effects.append(Revoked(lease, f"worker {record.worker} was lost: {reason}"))
+        return effects
+
+    def _drop(self, lease: Lease, *, exclude: bool) -> None:
+        if not self.holds(lease):
+            return
+        crew = self.crews[lease.job]
+        del crew.leases[lease.share]
+        if exclude:
+            crew.excluded.setdefault(lease.share, set()).add(lease.worker)
+
+    def _forget(self, job: JobId) -> None:
+        self.crews.pop(job, None)
+        self.queue = [each for each in self.queue if each.job != job]
+        self.wanted = {key: want for key, want in self.wanted.items() if key[0] != job}
+
+    def _free(self) -> list[WorkerRecord]:
+        busy = {lease.worker for crew in self.crews.values() for lease in crew.leases.values()}
+        return [record for record in self.registry.ready() if record.worker not in busy]
+
+    def _grant(self) -> list[Effect]:
+        """Find holders for the wanted shares, from the free workers and those of the same job."""
+        effects: list[Effect] = []
+        for key, want in list(self.wanted.items()):
+            crew = self.crews.setdefault(want.job, Crew())
+            own = {lease.worker for lease in crew.leases.values()}
+            free = {record.worker for record in self._free()}
+            candidates = [record for record in self.registry.ready() if record.worker in own or record.worker in free]
+            leases: dict[WorkerId, int] = {}
+            for lease in crew.leases.values():
+                leases[lease.worker] = leases.get(lease.worker, 0) + 1
+            worker = choose_successor(candidates, leases=leases, excluded=crew.excluded.get(want.share, ()), prefer=want.prefer)
+            if worker is not None:
+                del self.wanted[key]
+                effects.append(Granted(self._lease(want.job, want.share, worker)))
+        return effects
+
+    def _admit(self, now: float) -> list[Effect]:
+        """Start waiting jobs, in order, while there are free workers. A job that cannot start holds back those behind it."""
+        effects: list[Effect] = []
+        while self.queue and now >= self.opens_at:
+            free = self._free()
+            head = self.queue[0]
+            if not free or sum(record.units for record in free) < self.min_compute_units:
+                break
+            self.queue.pop(0)
+            self.crews[head.job] = Crew()
+            if head.needs:
+                weights = head.weights
+                held = spread({share: weights[share] if share < len(weights) else 1 for share in head.needs}, free)
+            else:
+                crew = choose_crew(head.kind, free, self.max_workers_per_job)
+                weights = tuple(record.units for record in crew)
+                held = {share: record.worker for share, record in enumerate(crew)}
+            leases = tuple(self._lease(head.job, share, worker) for share, worker in sorted(held.items()))
+            effects.append(Admit(head.job, weights, leases))
+        return effects
+
+    def _lease(self, job: JobId, share: int, worker: WorkerId) -> Lease:
+        crew = self.crews[job]
+        attempt = crew.attempts[share] = crew.attempts.get(share, 0) + 1
+        lease = Lease(worker, self.registry.records[worker].incarnation, job, share, attempt)
+        crew.leases[share] = lease
+        return lease

@@ -1,0 +1,62 @@
+"""A worker as the coordinator sees it: one start of one process, its state, and the one function that changes it.
+
+Rules of this file:
+* A record is of one incarnation. A restarted worker is a new record; nothing of the old one's state or debts passes on.
+* Lost has no way out: a worker that comes back says hello again.
+* Whether a worker computes is not a state of the worker; it follows from the leases.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from zisk_actors.core.errors import IllegalTransition
+from zisk_actors.ids import Incarnation, WorkerId
+
+
+class Health(Enum):
+    """What we believe about a worker."""
+
+    READY = "ready"
+    SUSPECT = "suspect"
+    LOST = "lost"
+
+
+class Sign(Enum):
+    """What changes the belief."""
+
+    HEARD = "heard"
+    MISSED = "missed"
+    GONE = "gone"
+
+
+TRANSITIONS: Final[dict[tuple[Health, Sign], Health]] = {
+    (Health.READY, Sign.HEARD): Health.READY,
+    (Health.READY, Sign.MISSED): Health.SUSPECT,
+    (Health.READY, Sign.GONE): Health.LOST,
+    (Health.SUSPECT, Sign.HEARD): Health.READY,
+    (Health.SUSPECT, Sign.MISSED): Health.SUSPECT,
+    (Health.SUSPECT, Sign.GONE): Health.LOST,
+}
+
+
+class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of one worker. `heard_at` is in the scheduler's clock, seconds."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    units: int
+    health: Health = Health.READY
+    joined_at: float
+    heard_at: float
+
+
+def evolve(record: WorkerRecord, sign: Sign, now: float) -> WorkerRecord:
+    """The record after a sign of life or of its absence. Raises `IllegalTransition`."""
+    after = TRANSITIONS.get((record.health, sign))
+    if after is None:
+        raise IllegalTransition(f"{sign.value} of worker {record.worker}, which is {record.health.value}")
+    return msgspec.structs.replace(record, health=after, heard_at=now if sign is Sign.HEARD else record.heard_at)

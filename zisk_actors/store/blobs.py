@@ -1,0 +1,141 @@
+"""Big things in a folder, each in a file named by the SHA-256 of its content.
+
+Rules of this file:
+* A file under its name is complete: bytes go to a temporary file, are flushed to disk, and the name appears atomically.
+* What is read whole is hashed again; a file that rotted is moved aside and reported, never handed out.
+* Names are checked before they touch a path.
+* These are plain blocking calls; whoever runs in a loop calls the long ones in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from zisk_actors.ids import BlobId, blob_id, is_blob_id
+from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
+from zisk_actors.wire.errors import WrongBlob
+from zisk_actors.wire.values import BlobRef
+
+
+class BlobStore:
+    """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive."""
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self._root = root
+        self._durable = durable
+        self._incoming = root / "incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left_over in self._incoming.iterdir():
+                left_over.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot use {root} for blobs: {error}") from None
+
+    def path(self, name: BlobId) -> Path:
+        """Where a blob is or would be. Raises `BlobMissing` for what is no name of a blob."""
+        if not is_blob_id(name):
+            raise BlobMissing(f"{name[:80]!r} is not the name of a blob")
+        return self._root / name[:2] / name
+
+    def has(self, blob: BlobRef) -> bool:
+        try:
+            return self.path(blob.sha256).stat().st_size == blob.size
+        except FileNotFoundError:
+            return False
+
+    def put(self, content: bytes) -> BlobRef:
+        """Keep these bytes; keeping them twice is the same as once. Raises `StoreUnwritable`."""
+        blob = BlobRef(blob_id(content), len(content))
+        if not self.has(blob):
+            with self.incoming() as incoming:
+                incoming.write(content)
+                incoming.publish(blob)
+        return blob
+
+    def get(self, blob: BlobRef) -> bytes:
+        """The bytes of a blob. Raises `BlobMissing`, and `StoreCorrupt` where they do not hash to the name any more."""
+        path = self.path(blob.sha256)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise BlobMissing(f"there is no blob {blob.sha256}") from None
+        if blob_id(content) != blob.sha256:
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".corrupt"))
+            raise StoreCorrupt(f"blob {blob.sha256} has rotted on disk; it was moved aside")
+        return content
+
+    def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes:
+        """A part of a blob, for one who will hash the whole. Raises `BlobMissing` where that part is not there."""
+        try:
+            with self.path(name).open("rb") as file:
+                file.seek(offset)
+                content = file.read(length)
+        except FileNotFoundError:
+            raise BlobMissing(f"there is no blob {name}") from None
+        if len(content) != length:
+            raise BlobMissing(f"blob {name} has no {length} bytes at {offset}")
+        return content
+
+    def incoming(self) -> Incoming:
+        """A blob that is yet to come."""
+        try:
+            handle, name = tempfile.mkstemp(dir=self._incoming)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+        return Incoming(self, os.fdopen(handle, "wb"), Path(name), durable=self._durable)
+
+
+class Incoming:
+    """A blob on its way in; leaving the `with` block without `publish` leaves nothing behind."""
+
+    def __init__(self, store: BlobStore, file: BinaryIO, path: Path, *, durable: bool) -> None:
+        self._store = store
+        self._file = file
+        self._path = path
+        self._durable = durable
+        self._hash = hashlib.sha256()
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def write(self, content: bytes) -> None:
+        """Raises `StoreUnwritable`."""
+        try:
+            self._file.write(content)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+        self._hash.update(content)
+
+    def publish(self, blob: BlobRef) -> None:
+        """Give the blob its name. Raises `WrongBlob` where the bytes written do not hash to it."""
+        if self._hash.hexdigest() != blob.sha256:
+            raise WrongBlob(f"the bytes received for blob {blob.sha256} hash to {self._hash.hexdigest()}")
+        target = self._store.path(blob.sha256)
+        try:
+            self._file.flush()
+            if self._durable:
+                os.fsync(self._file.fileno())
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            self._path.replace(target)
+            if self._durable:
+                _flush_folder(target.parent)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+
+
+def _flush_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
