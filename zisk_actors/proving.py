@@ -1,0 +1,294 @@
+"""The three verbs over a whole program: what a device's child process runs.
+
+Rules: this is where the machine, the chips, the proof system and a backend
+meet, and nothing else happens here. Every verb is deterministic: the same
+arguments give the same bytes on every worker. Bytes in, bytes out, so that the
+cluster carries them without knowing what they are. Whatever is kept between
+calls is only a saving: a verb finds out again what it does not remember.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from zisk_actors.backends import make_backend
+from zisk_actors.chips import CHIP_SET, NUMBER, witness
+from zisk_actors.errors import ProofInvalid, UsageError
+from zisk_actors.machine import layout, plan
+from zisk_actors.machine.emulator import Emulator
+from zisk_actors.machine.events import MAX_STEPS, Run, Trap
+from zisk_actors.machine.rom import Program, load_program
+from zisk_actors.stark import aggregate as aggregation
+from zisk_actors.stark import keys, params, proof, prover, verifier
+from zisk_actors.stark.errors import BadContribution
+from zisk_actors.stark.setup import ProvingKey, setup
+from zisk_actors.stark.statement import Contribution, Statement, global_challenge
+
+V = TypeVar("V")
+
+MEMORY_MAP = ((layout.INPUT_START, layout.INPUT_END), (layout.CODE_START, layout.CODE_END), (layout.RAM_START, layout.RAM_END))
+
+# Called with the name of a step and the part of the verb that is done, 0 to 1.
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a run did. ``output``: 64 words of 32 bits. ``trap``: why there is no proof of it, if there is none."""
+
+    steps: int
+    exit_code: int
+    output: tuple[int, ...]
+    console: bytes
+    trap: Trap | None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What an accepted proof says. ``program``: the verifying key's digest, hexadecimal. ``bits``: proven, 0 for an insecure set."""
+
+    program: str
+    output: tuple[int, ...]
+    exit_code: int
+    steps: int
+    params: str
+    bits: float
+    shares: int
+
+    @property
+    def output_bytes(self) -> bytes:
+        """The 256 bytes of output memory."""
+        return b"".join(word.to_bytes(4, "little") for word in self.output)
+
+
+class Contributed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A share's contribution on the wire, with the public values of the run it saw."""
+
+    statement: Statement
+    contribution: Contribution
+
+
+class Recent(Generic[V]):
+    """The last ``limit`` values made, by key."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[object, V] = OrderedDict()
+
+    def get(self, key: object, make: Callable[[], V]) -> V:
+        """The value of ``key``, made if it is not there."""
+        if key not in self._values:
+            value = make()
+            while len(self._values) >= self._limit:
+                self._values.popitem(last=False)
+            self._values[key] = value
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: object, value: V) -> None:
+        """Keep ``value``, forgetting the oldest beyond the limit."""
+        self._values.pop(key, None)
+        while len(self._values) >= self._limit:
+            self._values.popitem(last=False)
+        self._values[key] = value
+
+    def take(self, key: object) -> V | None:
+        """The value of ``key``, which is forgotten; None if it is not there."""
+        return self._values.pop(key, None)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of a run: ``index`` of as many shares as there are ``weights``, cut in proportion to them."""
+
+    index: int
+    weights: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < len(self.weights) or min(self.weights) < 1:
+            raise UsageError(f"there is no share {self.index} among the weights {self.weights}")
+
+
+def public_statement(vk: keys.VerifyingKey, run: Run) -> Statement:
+    """The statement that a finished run makes true."""
+    return Statement(vk.digest, tuple(int(word) for word in run.output), run.exit_code, run.final_ts)
+
+
+def decode_contribution(data: bytes) -> Contributed:
+    """A contribution from its bytes; BadContribution for anything else."""
+    try:
+        value = msgspec.msgpack.decode(data, type=Contributed)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadContribution(f"this is not a contribution: {error}") from None
+    value.statement.check()
+    return value
+
+
+def agree(contributions: Sequence[bytes]) -> tuple[Statement, list[Contribution]]:
+    """The statement that all contributions share, and the contributions by share; BadContribution if they differ."""
+    decoded = [decode_contribution(data) for data in contributions]
+    if not decoded:
+        raise BadContribution("a job has at least one contribution")
+    for item in decoded:
+        if item.statement != decoded[0].statement:
+            raise BadContribution(
+                f"shares {decoded[0].contribution.share} and {item.contribution.share} saw different runs of the same program and input",
+                hint="a worker computes wrongly, or was given another input",
+            )
+    return decoded[0].statement, sorted((item.contribution for item in decoded), key=lambda item: item.share)
+
+
+class Prover:
+    """A device's prover. One call at a time; calls may come in any order and for different programs."""
+
+    def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
+        self.backend = make_backend(backend, threads)
+        self.on_progress: Progress = lambda step, part: None
+        self._programs: Recent[Program] = Recent(8)
+        self._keys: Recent[ProvingKey] = Recent(4)
+        self._runs: Recent[tuple[Emulator, Run]] = Recent(2)
+        # A state holds a share's extended trace: the largest thing there is.
+        self._states: Recent[prover.ShareState] = Recent(1)
+
+    # --- programs and runs ---
+
+    def program(self, elf: bytes) -> Program:
+        """The loaded program; ElfError."""
+        return self._programs.get(_hash(elf), lambda: load_program(elf))
+
+    def proving_key(self, elf: bytes, parameters: str) -> ProvingKey:
+        """Fixed columns extended and committed."""
+
+        def make() -> ProvingKey:
+            program = self.program(elf)
+            fixed = {NUMBER[name]: columns for name, columns in witness.fixed_columns(program).items()}
+            return setup(self.backend, CHIP_SET, params.by_name(parameters), fixed, entry=program.entry, memory=MEMORY_MAP)
+
+        return self._keys.get((_hash(elf), parameters), make)
+
+    def setup(self, elf: bytes, parameters: str) -> bytes:
+        """The encoded verifying key of a program."""
+        return self.proving_key(elf, parameters).vk.encode()
+
+    def _run(self, elf: bytes, stdin: bytes) -> tuple[Emulator, Run]:
+        def make() -> tuple[Emulator, Run]:
+            emulator = Emulator(self.program(elf), stdin)
+            return emulator, emulator.run(MAX_STEPS)
+
+        return self._runs.get((_hash(elf), _hash(stdin)), make)
+
+    def execute(self, elf: bytes, stdin: bytes) -> Execution:
+        """Run without proving. A trap is reported, not raised."""
+        _, run = self._run(elf, stdin)
+        return Execution(run.steps, run.exit_code, tuple(int(word) for word in run.output), run.console, run.trap)
+
+    # --- the three verbs ---
+
+    def contribute(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int]) -> bytes:
+        """Commit to a share. Raises GuestTrapped when the run has no proof."""
+        key, statement, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
+        self._states.put(_state_key(elf, stdin, parameters, share, weights), state)
+        return msgspec.msgpack.encode(Contributed(statement, state.contribution))
+
+    def _contribute(self, elf: bytes, stdin: bytes, parameters: str, share: Share) -> tuple[ProvingKey, Statement, prover.ShareState]:
+        self.on_progress("execute", 0.0)
+        key = self.proving_key(elf, parameters)
+        emulator, run = self._run(elf, stdin)
+        if run.trap is not None:
+            raise run.trap.error()
+        start, stop = plan.cut(run.steps, share.weights)[share.index]
+        self.on_progress("replay", 0.05)
+        events = emulator.replay(start, stop, final=share.index == 0)
+        self.on_progress("fill", 0.1)
+        instances = witness.assemble(self.program(elf), events, events.final, share.index)
+        tables = [prover.Table(instance.air_id, instance.main) for instance in instances]
+        del events, instances
+        self.on_progress("commit", 0.3)
+        state = prover.contribute(self.backend, key, share.index, tables)
+        self.on_progress("commit", 1.0)
+        return key, public_statement(key.vk, run), state
+
+    def prove(
+        self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]
+    ) -> bytes:
+        """Prove a share for the challenge that all contributions make; an encoded partial proof."""
+        statement, ordered = agree(contributions)
+        key = self.proving_key(elf, parameters)
+        state = self._states.take(_state_key(elf, stdin, parameters, share, weights))
+        if state is None:
+            _, _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
+        if state.contribution not in ordered:
+            raise BadContribution(f"share {share} computed here differs from what was contributed for it")
+        self.on_progress("prove", 0.3)
+        challenge = global_challenge(key.vk.parameters, statement, ordered)
+        partial = prover.prove(self.backend, key, state, challenge)
+        self.on_progress("prove", 1.0)
+        return proof.encode_partial(partial)
+
+    def aggregate(self, elf: bytes, parameters: str, contributions: Sequence[bytes], partials: Sequence[bytes]) -> bytes:
+        """Check all partial proofs and make one proof of them; the proof file's bytes."""
+        statement, ordered = agree(contributions)
+        key = self.proving_key(elf, parameters)
+        collected = aggregation.Aggregation(statement, ordered, key.vk, CHIP_SET)
+        for number, data in enumerate(partials):
+            self.on_progress("check", number / len(partials))
+            collected.add(proof.decode_partial(data))
+        return proof.encode(collected.finish())
+
+    def verify(self, data: bytes, vk: bytes, level: str) -> Verified:
+        """``verify`` below, with the key's bytes."""
+        return verify(data, vk=vk, level=level)
+
+
+def verify(data: bytes, *, vk: bytes | None = None, elf: bytes | None = None, level: str = "128") -> Verified:
+    """Check a proof file against a verifying key, or against an ELF whose key is made here.
+
+    ``level``: the parameter set asked for; a proof of a weaker one is refused. Raises a subclass of ProofInvalid for
+    a proof that does not prove it, Incompatible for a key of another version, ElfError for a bad ELF.
+    """
+    asked = params.by_name(level)
+    decoded = proof.decode(data)
+    if vk is not None:
+        key = keys.decode_key(vk)
+    elif elf is not None:
+        key = verifying_key(elf, decoded.parameters)
+    else:
+        raise UsageError("a proof is verified against a verifying key or an ELF: neither was given")
+    verified = verifier.verify(decoded, key, CHIP_SET, asked.level)
+    statement = verified.statement
+    return Verified(
+        program=key_id(key),
+        output=statement.outputs,
+        exit_code=statement.exit_code,
+        steps=statement.steps,
+        params=verified.parameters.name,
+        bits=verified.bits if verified.parameters.is_secure else 0.0,
+        shares=len(decoded.contributions),
+    )
+
+
+def verifying_key(elf: bytes, parameters: int) -> keys.VerifyingKey:
+    """The key of an ELF for a parameter set's number, as the prover's setup makes it."""
+    known = params.BY_NUMBER.get(parameters)
+    if known is None:
+        raise ProofInvalid(f"the proof names parameter set number {parameters}, which does not exist")
+    return Prover().proving_key(elf, known.name).vk
+
+
+def key_id(vk: keys.VerifyingKey) -> str:
+    """A verifying key's digest, 64 hexadecimal digits."""
+    return "".join(f"{word:016x}" for word in vk.digest)
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _state_key(elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int]) -> object:
+    return _hash(elf), _hash(stdin), parameters, share, tuple(weights)
