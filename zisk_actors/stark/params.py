@@ -166,7 +166,8 @@ def security(parameters: Parameters, shape: Shape) -> Report:
         "out-of-domain": log_list + math.log2((shape.degree + 1) * rows) - LOG2_FIELD,
         # Columns combined by powers at each height.
         "batching": math.log2(max(shape.columns - 1, 1) * batches),
-        "folding": math.log2(folds + rolls),
+        # Layers, and the heights that join them; the smallest proofs have none.
+        "folding": math.log2(folds + rolls) if folds + rolls else -math.inf,
         # All queries fall where the word agrees with the code.
         "queries": -parameters.queries * query_bits(gap) - parameters.pow_bits,
     }

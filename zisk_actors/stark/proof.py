@@ -141,9 +141,8 @@ class OpenedTree:
 
 @dataclass(frozen=True)
 class ShareProof:
-    """``PartialProof`` as arrays of canonical words in the shapes of its layout."""
+    """``PartialProof`` as arrays of canonical words in the shapes of its layout (the challenge is compared as bytes)."""
 
-    challenge: tuple[int, ...]
     caps: dict[TreeKind, U64]  # absent for an empty tree
     sums: U64  # (instances, 3)
     openings: U64  # (opening_count, 3)
@@ -187,7 +186,6 @@ def unpack(partial: PartialProof, layout: Layout, parameters: Parameters) -> Sha
         elif partial.trees[kind] != EMPTY:
             raise WrongShape(f"{name}: there is no such tree in this share")
     return ShareProof(
-        challenge=tuple(int(word) for word in unpack_words(partial.challenge, (4,), "challenge")),
         caps=caps,
         sums=unpack_words(partial.sums, (len(layout.instances), 3), "bus sums"),
         openings=unpack_words(partial.openings, (layout.opening_count, 3), "openings"),

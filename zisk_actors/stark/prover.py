@@ -16,7 +16,8 @@ import numpy as np
 from zisk_actors.backends.base import Backend, Matrix, Tree
 from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark import domain, field, fri, rules
-from zisk_actors.stark.errors import BadShare
+from zisk_actors.stark.constraints import failing_chip
+from zisk_actors.stark.errors import BadShare, UnsatisfiedTrace
 from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.layout import Group, Layout, Slot, TreeKind
 from zisk_actors.stark.proof import EMPTY, Opened, PartialProof, pack_opened, pack_words
@@ -131,7 +132,7 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
     quotient_tree = backend.commit(quotients)
     transcript.quotient(quotient_tree.root.tolist())
 
-    # 5. Openings out of the domain.
+    # 5. Openings out of the domain; the constraints hold there.
     zeta = transcript.evaluation_point()
     by_tree: dict[TreeKind, list[Matrix]] = {
         TreeKind.FIXED: [key.fixed_ldes[shape.chip] for shape in key.vk.fixed],
@@ -141,6 +142,9 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
     }
     openings = np.concatenate([_openings(backend, group, by_tree, zeta) for group in layout.groups])
     transcript.openings(openings)
+    failing = failing_chip(layout, openings, sums, challenges, gamma, zeta)
+    if failing is not None:
+        raise UnsatisfiedTrace(f"share {share}: a trace of chip {failing} does not satisfy its constraints")
 
     # 6. DEEP: one codeword per height.
     deep = transcript.deep_challenge()

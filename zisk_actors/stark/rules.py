@@ -18,7 +18,6 @@ from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.params import Shape
 from zisk_actors.stark.statement import MAX_SHARES, Contribution, InstanceShape, canonical_order, heights, is_digest
 
-
 # More tables than any share needs; it bounds a verifier's work before it has read anything else.
 MAX_INSTANCES = 1024
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zisk_actors.air.evaluate import Ext, PointValues, at_point, ext_add, ext_mul, ext_sub
-from zisk_actors.air.expr import Part
+from zisk_actors.air.evaluate import Ext, ext_add, ext_mul
 from zisk_actors.stark import domain, field, fri, merkle, poseidon2, rules
 from zisk_actors.stark.chipset import ChipSet
+from zisk_actors.stark.constraints import failing_chip
 from zisk_actors.stark.errors import (
     BusImbalance,
     GrindingMissing,
@@ -33,11 +33,9 @@ from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.layout import Group, Layout, TreeKind
 from zisk_actors.stark.params import Parameters, Report, security
-from zisk_actors.stark.proof import PartialProof, Proof, ShareProof, unpack
+from zisk_actors.stark.proof import PartialProof, Proof, ShareProof, pack_words, unpack
 from zisk_actors.stark.statement import Contribution, Digest, Statement, global_challenge, instance_words
 from zisk_actors.stark.transcript import Transcript
-
-BASIS: tuple[Ext, Ext, Ext] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,9 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     """
     layout = Layout(chip_set, vk, contribution.instances)
     parameters = vk.parameter_set
-    share = unpack(partial, layout, parameters)
-    if share.challenge != challenge:
+    if partial.challenge != pack_words(np.array(challenge, dtype=np.uint64)):
         raise WrongChallenge(f"share {contribution.share} was proven for another statement or other contributions")
+    share = unpack(partial, layout, parameters)
 
     # 1. Contribution: the stage-1 root, and where its columns are bound.
     roots = {kind: tuple(int(word) for word in merkle.root_of_cap(cap)) for kind, cap in share.caps.items()}
@@ -131,7 +129,9 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     # 5. Openings out of the domain; the constraints hold there.
     zeta = transcript.evaluation_point()
     transcript.openings(share.openings)
-    _check_quotients(layout, share, sums, challenges, gamma, zeta)
+    failing = failing_chip(layout, share.openings, share.sums, challenges, gamma, zeta)
+    if failing is not None:
+        raise QuotientMismatch(f"share {contribution.share}: the constraints of chip {failing} do not hold at the out-of-domain point")
 
     # 6. DEEP: one codeword per height.
     deep = transcript.deep_challenge()
@@ -159,45 +159,6 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     leaves = [rows.rows[0].reshape(parameters.queries, -1, 3) for rows in share.layer_rows]
     fri.check_queries(layout.layers, layout.log_domain, indices, codewords, leaves, betas, roll_ins, share.final)
     return sums
-
-
-def _check_quotients(layout: Layout, share: ShareProof, sums: list[Ext], challenges: U64, gamma: U64, zeta: U64) -> None:
-    """For every instance: sum of gamma^k c_k(zeta) = Q(zeta) (zeta^N - 1)."""
-    opened = [domain.ext_scalar(value) for value in share.openings]
-    scalars = [domain.ext_scalar(value) for value in challenges]
-    point, factor = domain.ext_scalar(zeta), domain.ext_scalar(gamma)
-
-    def combine(kind: TreeKind, matrix: int, first: int, rotation: int) -> Ext:
-        """Three base columns as one extension column."""
-        total: Ext = (0, 0, 0)
-        for c in range(3):
-            total = ext_add(total, ext_mul(BASIS[c], opened[layout.position[kind, matrix, first + c, rotation]]))
-        return total
-
-    for instance, air, place, claimed in zip(layout.instances, layout.airs, layout.places, sums, strict=True):
-
-        def cell(part: Part, column: int, rotation: int) -> Ext:
-            if part is Part.AUX:
-                assert place.aux is not None  # noqa: B023  (called before the loop goes on)
-                return combine(TreeKind.AUX, place.aux, 3 * column, rotation)  # noqa: B023
-            if part is Part.MAIN:
-                return opened[layout.position[TreeKind.MAIN, place.main, column, rotation]]  # noqa: B023
-            assert place.fixed is not None  # noqa: B023
-            return opened[layout.position[TreeKind.FIXED, place.fixed, column, rotation]]  # noqa: B023
-
-        height = 1 << instance.log_height
-        over_height = pow(height, P - 2, P)
-        power = domain.ext_pow(point, height)
-        vanishing = ext_sub(power, (1, 0, 0))
-        first, last = domain.selectors_at(point, instance.log_height)
-        claim: Ext = (claimed[0] * over_height % P, claimed[1] * over_height % P, claimed[2] * over_height % P)
-        values = at_point([expr for _, expr in air.all_constraints], PointValues(cell, scalars, claim, first, last))
-        total: Ext = (0, 0, 0)
-        for value in reversed(values):
-            total = ext_add(ext_mul(total, factor), value)
-        low, high = (combine(TreeKind.QUOTIENT, place.quotient, start, 0) for start in (0, 3))
-        if total != ext_mul(ext_add(low, ext_mul(power, high)), vanishing):
-            raise QuotientMismatch(f"the constraints of chip {air.name} do not hold at the out-of-domain point")
 
 
 def _tree_indices(indices: U64, log_domain: int, log_height: int) -> U64:

@@ -76,7 +76,7 @@ def unpack(partial: PartialProof) -> proof.ShareProof:
     return proof.unpack(partial, Layout(toy.CHIPS, job.key.vk, job.contributions[0].instances), params.TEST)
 
 
-BLOBS = ["challenge", "sums", "openings", "final"]
+BLOBS = ["sums", "openings", "final"]
 
 
 @pytest.mark.parametrize("name", BLOBS)
