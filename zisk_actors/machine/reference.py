@@ -181,7 +181,7 @@ class Reference:
         output = np.array(words, dtype="<u8").view("<u4").astype(np.uint32)
         return Run(self.step, self.exit_code or 0, output, bytes(self.console), trap, counts)
 
-    def replay(self, start: int, stop: int, *, final: bool = False) -> Events:
+    def replay(self, start: int, stop: int, final: bool = False) -> Events:
         """Records of the steps [start, stop), and the final records of the whole run if asked for. ValueError outside the run."""
         if not 0 <= start <= stop:
             raise ValueError(f"no interval: [{start}, {stop})")
