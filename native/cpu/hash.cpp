@@ -2,6 +2,8 @@
 //
 // Rules of the C interface: sizes and ranges are checked by the caller (zisk_actors/backends/cpu.py); words are canonical;
 // nothing throws across it.
+#include <atomic>
+
 #include "kernels.hpp"
 #include "parallel.hpp"
 
@@ -23,6 +25,17 @@ size_t grain(size_t count) {
 // Number of threads for every call that follows; 0 is taken as 1.
 extern "C" void zk_set_threads(size_t count) { set_threads(count); }
 extern "C" size_t zk_threads() { return threads(); }
+
+// Whether all words are canonical, that is, below p.
+extern "C" int zk_all_canonical(const u64* words, size_t count) {
+    std::atomic<bool> good{true};
+    for_ranges(count, (size_t)1 << 18, [&](size_t begin, size_t end) {
+        u64 bad = 0;
+        for (size_t i = begin; i < end; i++) bad |= (u64)(words[i] >= zk::P);
+        if (bad) good = false;
+    });
+    return good;
+}
 
 // n row-major states of 16 words, permuted in place.
 extern "C" void zk_poseidon2_permute(u64* states, size_t n) {

@@ -5,6 +5,9 @@
 #include "kernels.hpp"
 
 #include "kernels/hash.hpp"
+#include "kernels/logup.hpp"
+#include "kernels/openings.hpp"
+#include "kernels/quotient.hpp"
 #include "poseidon2_constants.hpp"
 #include "vector.hpp"
 
@@ -63,10 +66,124 @@ void ntt_columns(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, si
     zk::column_pass(from, to, plan, c, width, inverse, (Vector*)scratch);
 }
 
+// A body over [begin, end): `batch` vectors at a time, then single vectors, then single entries.
+#define ZK_RUN(index, begin, end, batch, vector_batch, vector_one, scalar_one)        \
+    size_t index = begin;                                                              \
+    for (; index + (batch) * LANES <= end; index += (batch) * LANES) vector_batch;     \
+    for (; index + LANES <= end; index += LANES) vector_one;                           \
+    for (; index < end; index++) scalar_one;
+
+constexpr int BATCH = LANES == 1 ? 32 : 8;
+
+void weights(const zk::PointTable& points, const zk::Pole& pole, size_t begin, size_t end, u64* out, size_t stride) {
+    zk::Weights<Vector, BATCH> batch{points, pole, out, stride};
+    zk::Weights<Vector, 1> one{points, pole, out, stride};
+    zk::Weights<Fp, 1> single{points, pole, out, stride};
+    ZK_RUN(s, begin, end, BATCH, batch(s), one(s), single(s))
+}
+
+// Adds the lanes of an extension value to three words.
+template <class F>
+void add_lanes(const zk::Fp3<F>& value, u64* total) {
+    u64 words[F::lanes];
+    const F* parts[3] = {&value.c0, &value.c1, &value.c2};
+    for (int c = 0; c < 3; c++) {
+        parts[c]->store(words);
+        Fp sum{total[c]};
+        for (size_t lane = 0; lane < F::lanes; lane++) sum = sum + Fp{words[lane]};
+        total[c] = sum.canonical();
+    }
+}
+
+void weighted_sums(const u64* weights, size_t stride, const u64* const* columns, size_t count, size_t begin, size_t end, u64* sums) {
+    constexpr size_t BLOCK = 64 * LANES;  // weights of one block stay in the first-level cache for all columns
+    for (size_t k = 0; k < 3 * count; k++) sums[k] = 0;
+    size_t block = begin;
+    for (; block + BLOCK <= end; block += BLOCK) {
+        for (size_t k = 0; k < count; k++) {
+            zk::Fp3<Vector> total = zk::zero3<Vector>();
+            zk::WeightedSum<Vector, 64>{weights, stride}(columns[k], block, &total);
+            add_lanes(total, sums + 3 * k);
+        }
+    }
+    for (size_t k = 0; k < count; k++) {
+        zk::Fp3<Fp> total{{sums[3 * k]}, {sums[3 * k + 1]}, {sums[3 * k + 2]}};
+        for (size_t s = block; s < end; s++) zk::WeightedSum<Fp, 1>{weights, stride}(columns[k], s, &total);
+        total.store(sums + 3 * k, 1, 0);
+    }
+}
+
+void deep(const zk::DeepTerm* terms, int term_count, const zk::PointTable& points, size_t begin, size_t end, u64* codeword,
+          size_t stride) {
+    zk::Deep<Vector, BATCH> batch{terms, term_count, points, codeword, stride};
+    zk::Deep<Vector, 1> one{terms, term_count, points, codeword, stride};
+    zk::Deep<Fp, 1> single{terms, term_count, points, codeword, stride};
+    ZK_RUN(s, begin, end, BATCH, batch(s), one(s), single(s))
+}
+
+void fold(const u64* codeword, size_t stride, const zk::PointTable& inverses, const u64* half_beta, size_t begin, size_t end,
+          u64* folded, size_t folded_stride) {
+    zk::Fold<Vector> one{codeword, stride, inverses, half_beta, folded, folded_stride};
+    zk::Fold<Fp> single{codeword, stride, inverses, half_beta, folded, folded_stride};
+    ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
+}
+
+void add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin, size_t end) {
+    zk::AddScaled<Vector> one{left, right, scalar, result, stride};
+    zk::AddScaled<Fp> single{left, right, scalar, result, stride};
+    ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
+}
+
+void scan_sums(const u64* column, int log_size, u64 offset, size_t begin, size_t end, u64* sums) {
+    zk::ScanSums<Vector> one{column, log_size, offset, sums};
+    zk::ScanSums<Fp> single{column, log_size, offset, sums};
+    ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
+}
+
+void scan_apply(u64* column, int log_size, u64 offset, const u64* sums, size_t begin, size_t end) {
+    zk::ScanApply<Vector> one{column, log_size, offset, sums};
+    zk::ScanApply<Fp> single{column, log_size, offset, sums};
+    ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
+}
+
+void first_row(const zk::PointTable& points, u64 scale, size_t begin, size_t end, u64* selector) {
+    zk::FirstRow<Vector, BATCH> batch{points, scale, selector};
+    zk::FirstRow<Vector, 1> one{points, scale, selector};
+    zk::FirstRow<Fp, 1> single{points, scale, selector};
+    ZK_RUN(s, begin, end, BATCH, batch(s), one(s), single(s))
+}
+
+// AIR evaluators exist for one lane and for eight; see backends/build.py.
+#if defined(ZK_AVX512)
+using AirVector = Vector;
+const zk::AirFunctions& evaluators(const zk::AirEntry& air) { return *air.wide; }
+#else
+using AirVector = Fp;
+const zk::AirFunctions& evaluators(const zk::AirEntry& air) { return *air.scalar; }
+#endif
+
+bool fractions(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t begin, size_t end, u64* aux, u64* total,
+               void* scratch) {
+    zk::Fp3<AirVector> sum = zk::zero3<AirVector>();
+    if (!zk::fraction_columns(air, evaluators(air), view, log_height, begin, end, aux, &sum, scratch)) return false;
+    add_lanes(sum, total);
+    return true;
+}
+
+void quotient(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
+              u64 inverse_vanishing, u64* values, size_t stride) {
+    zk::quotient_values<AirVector>(air, evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
+}
+
+constexpr size_t FRACTION_SCRATCH =
+    (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<AirVector>) + sizeof(AirVector));
+
 }  // namespace
 
 extern const Kernels ZK_JOIN(kernels_, ZK_ISA) = {
-    ZK_TEXT(ZK_ISA), LANES, permute_states, hash_rows, compress, grind, ntt_rows, ntt_columns,
+    ZK_TEXT(ZK_ISA), LANES,      permute_states, hash_rows,        compress,  grind,     ntt_rows,
+    ntt_columns,     weights,    weighted_sums,  deep,             fold,      add_scaled, AirVector::lanes,
+    fractions,       quotient,   FRACTION_SCRATCH, scan_sums,      scan_apply, first_row,
 };
 
 }  // namespace zk_cpu

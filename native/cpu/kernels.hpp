@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/air.hpp"
 #include "kernels/ntt.hpp"
+#include "kernels/openings.hpp"
 
 namespace zk_cpu {
 
@@ -27,6 +29,29 @@ struct Kernels {
     // One piece of a pass, see kernels/ntt.hpp: `lanes` rows from r on; width * lanes columns from c on.
     void (*ntt_rows)(const u64* from, u64* to, const zk::NttPlan& plan, size_t r, bool inverse, void* scratch);
     void (*ntt_columns)(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, size_t width, bool inverse, void* scratch);
+
+    // kernels/openings.hpp over entries [begin, end).
+    void (*weights)(const zk::PointTable& points, const zk::Pole& pole, size_t begin, size_t end, u64* weights, size_t stride);
+    // sums (count, 3): sum over [begin, end) of weights * columns[k], with the weights `stride` apart.
+    void (*weighted_sums)(const u64* weights, size_t stride, const u64* const* columns, size_t count, size_t begin, size_t end,
+                          u64* sums);
+    void (*deep)(const zk::DeepTerm* terms, int term_count, const zk::PointTable& points, size_t begin, size_t end, u64* codeword,
+                 size_t stride);
+    void (*fold)(const u64* codeword, size_t stride, const zk::PointTable& inverses, const u64* half_beta, size_t begin, size_t end,
+                 u64* folded, size_t folded_stride);
+    void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin, size_t end);
+
+    // kernels/logup.hpp and quotient.hpp. These two run `air_lanes` rows at a time with the evaluators of as many lanes; ranges
+    // are whole vectors of them. `total`: three words.
+    size_t air_lanes;
+    bool (*fractions)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t begin, size_t end, u64* aux,
+                      u64* total, void* scratch);
+    void (*quotient)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
+                     u64 inverse_vanishing, u64* values, size_t stride);
+    size_t fraction_scratch;  // bytes
+    void (*scan_sums)(const u64* column, int log_size, u64 offset, size_t begin, size_t end, u64* sums);
+    void (*scan_apply)(u64* column, int log_size, u64 offset, const u64* sums, size_t begin, size_t end);
+    void (*first_row)(const zk::PointTable& points, u64 scale, size_t begin, size_t end, u64* selector);
 };
 
 extern const Kernels kernels_scalar;

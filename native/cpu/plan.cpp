@@ -69,11 +69,16 @@ Transform::Transform(int log_size, u64 shift, bool inverse) : inverse_(inverse) 
     plan_.scale = inverse ? zk::inverse(power({2}, (u64)log_size)).canonical() : 1;
 }
 
-Points::Points(int log_size, u64 shift) {
-    int log_low = log_size < LOG_LOW ? log_size : LOG_LOW;
-    low = reversed_roots(log_low, 0, false);
-    high = reversed_roots(log_size - log_low, log_low, false);
-    for (u64& entry : high) entry = (Fp{entry} * Fp{shift}).canonical();
+Points::Points(int log_size, u64 shift, int extra, bool inverse) {
+    constexpr int LOG_LOW = 10;
+    log_low_ = log_size < LOG_LOW ? log_size : LOG_LOW;
+    low_ = reversed_roots(log_low_, extra, inverse);
+    high_ = reversed_roots(log_size - log_low_, extra + log_low_, inverse);
+    for (u64& entry : high_) entry = (Fp{entry} * Fp{shift}).canonical();
 }
+
+Points::Points(int log_size, u64 shift) : Points(log_size, shift, 0, false) {}
+
+Points Points::inverses(int log_half) { return Points(log_half, 1, 1, true); }
 
 }  // namespace zk_cpu

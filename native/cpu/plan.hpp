@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/ntt.hpp"
+#include "kernels/points.hpp"
 #include "zk/fp.hpp"
 
 namespace zk_cpu {
@@ -12,7 +13,6 @@ using zk::u64;
 
 // w_{2^log_order}: generator of the subgroup of that order, log_order <= 32.
 zk::Fp root_of_unity(int log_order);
-zk::Fp from_words(u64 word);
 
 // A transform of size 2^log_size on the coset shift * H, with the memory its plan points to.
 class Transform {
@@ -28,11 +28,18 @@ class Transform {
     std::vector<u64> row_shifts_;
 };
 
-// The point of storage entry s of shift * H_{2^log_size} is low[s mod 2^LOG_LOW] * high[s >> LOG_LOW].
-struct Points {
-    static constexpr int LOG_LOW = 10;
+// The points of shift * H_{2^log_size} in storage order, as the tables of kernels/points.hpp.
+class Points {
+  public:
     Points(int log_size, u64 shift);
-    std::vector<u64> low, high;
+    // For folds of a codeword of size 2^(log_half + 1): 1 / x of entry 2i, by i.
+    static Points inverses(int log_half);
+    zk::PointTable table() const { return {low_.data(), high_.data(), log_low_}; }
+
+  private:
+    Points(int log_size, u64 shift, int extra, bool inverse);
+    int log_low_;
+    std::vector<u64> low_, high_;
 };
 
 }  // namespace zk_cpu

@@ -88,6 +88,14 @@ ZK_HD void transpose(Fp4 r[4]) {
     r[3].v = _mm256_permute2x128_si256(b, d, 0x31);
 }
 
+// Entries 0..3 and 4..7 become the even and the odd ones.
+ZK_HD void deinterleave(Fp4& a, Fp4& b) {
+    __m256i x = _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(a.v, b.v), 0xd8);
+    __m256i y = _mm256_permute4x64_epi64(_mm256_unpackhi_epi64(a.v, b.v), 0xd8);
+    a.v = x;
+    b.v = y;
+}
+
 using Vector = Fp4;
 
 }  // namespace ZK_ISA

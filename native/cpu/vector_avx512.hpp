@@ -96,6 +96,12 @@ ZK_HD Fp8 over_power_of_two(Fp8 a) {
     __m512i high = _mm512_slli_epi64(a.v, 64 - K);
     return sub_canonical({_mm512_srli_epi64(a.v, K)}, {_mm512_sub_epi64(high, _mm512_srli_epi64(high, 32))});
 }
+template <int K>
+ZK_HD Fp8 times_power_of_two(Fp8 a) {
+    __m512i high = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 64 - K), epsilon8());
+    __m512i r = _mm512_add_epi64(_mm512_slli_epi64(a.v, K), high);
+    return {_mm512_mask_sub_epi64(r, _mm512_cmplt_epu64_mask(r, high), r, p8())};
+}
 ZK_HD Fp8 over_2_32(Fp8 a) {
     __m512i sum = _mm512_add_epi64(_mm512_srli_epi64(a.v, 32), _mm512_and_si512(a.v, epsilon8()));
     return sub_canonical({sum}, {_mm512_slli_epi64(a.v, 32)});
@@ -121,6 +127,14 @@ ZK_HD void transpose(Fp8 r[8]) {
         r[2 + e].v = _mm512_shuffle_i64x2(b[2 + e], b[6 + e], 0x88);  // column 2 + e
         r[6 + e].v = _mm512_shuffle_i64x2(b[2 + e], b[6 + e], 0xdd);
     }
+}
+
+// Entries 0..7 and 8..15 become the even and the odd ones.
+ZK_HD void deinterleave(Fp8& a, Fp8& b) {
+    __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+    __m512i x = _mm512_permutex2var_epi64(a.v, even, b.v), y = _mm512_permutex2var_epi64(a.v, odd, b.v);
+    a.v = x;
+    b.v = y;
 }
 
 using Vector = Fp8;

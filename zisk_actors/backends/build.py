@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zisk_actors.air.air import Air
+from zisk_actors.air.emit import Emitted, emit, emit_source, emit_table
 from zisk_actors.errors import ZiskError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,9 +103,8 @@ def find_compiler() -> Compiler:
 
 
 def _compiler(command: Sequence[str]) -> Compiler:
-    # The version alone: --version of zig prints the whole target configuration.
-    shown = [*command[:3], "version"] if "ziglang" in command else [*command, "--version"]
-    result = subprocess.run(shown if "ziglang" not in command else [*command[:2], "ziglang", "version"], capture_output=True, text=True)
+    asked = [sys.executable, "-m", "ziglang", "version"] if "ziglang" in command else [*command, "--version"]
+    result = subprocess.run(asked, capture_output=True, text=True)
     if result.returncode:
         raise BuildError(f"{' '.join(command)} does not run: {result.stderr or result.stdout}", hint="set CXX to a working C++ compiler")
     return Compiler(tuple(command), result.stdout.splitlines()[0])
@@ -115,7 +115,7 @@ def build_folder() -> Path:
     return Path(os.environ["ZISK_BUILD_DIR"]) if "ZISK_BUILD_DIR" in os.environ else ROOT / "build" / "native"
 
 
-def write_if_changed(path: Path, text: str) -> None:
+def _write_if_changed(path: Path, text: str) -> None:
     """Write a generated file unless it says the same already."""
     if not path.exists() or path.read_text() != text:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,13 @@ class Build:
         partial = target.with_suffix(".partial")
         self._run([*self.compiler.command, "-shared", "-pthread", *map(str, objects), "-o", str(partial)], f"linking {target.name}")
         partial.replace(target)
-        write_if_changed(stamp, listing)
+        _write_if_changed(stamp, listing)
+
+    def make(self, units: Sequence[Unit], target: Path) -> None:
+        """Compile what changed, in parallel, and link."""
+        with ThreadPoolExecutor(JOBS) as pool:
+            objects = list(pool.map(self.compile, units))
+        self.link(objects, target)
 
     def _run(self, command: Sequence[str], what: str) -> None:
         result = subprocess.run(command, capture_output=True, text=True)
@@ -216,22 +222,64 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _emit_airs(run: Build, airs: Sequence[Air]) -> list[Unit]:
+    """Write the evaluators of ``airs`` and their table into the build folder; the units to compile."""
+    emitted: list[Emitted] = [emit(air) for air in airs]
+    names = [each.identifier for each in emitted]
+    if len(set(names)) != len(names):
+        raise BuildError(f"two AIRs have the same C++ name: {', '.join(sorted(names))}")
+    sets = air_instruction_sets()
+    units: list[Unit] = []
+    for each in emitted:
+        _write_if_changed(run.generated / f"air_{each.identifier}.hpp", each.header)
+        source = run.generated / f"air_{each.identifier}.cpp"
+        _write_if_changed(source, emit_source(each))
+        units += [Unit(source, isa) for isa in sets]
+    table = run.generated / "airs.cpp"
+    _write_if_changed(table, emit_table(emitted, sets[-1].name if len(sets) > 1 else None))
+    return [*units, Unit(table)]
+
+
+def shipped_airs() -> list[Air]:
+    """The AIRs that the library is built for: those of the chip registry."""
+    try:
+        from zisk_actors.chips import CHIPS
+    except ImportError as error:  # until the registry exists
+        print(f"build: no chip registry ({error}); building without AIRs", file=sys.stderr)
+        return []
+    return [chip.air for chip in CHIPS]
+
+
 def build(library: Path = LIBRARY, folder: Path | None = None) -> Path:
     """Compile and link everything that changed; the path of the library."""
-    if not NATIVE.is_dir():
-        raise BuildError(f"no native sources at {NATIVE}", hint="build from a checkout of the repository")
+    _require_sources()
     folder = folder or build_folder()
     with locked(folder):
         run = Build(find_compiler(), folder)
-        write_if_changed(run.generated / "poseidon2_constants.hpp", round_constants_header())
+        _write_if_changed(run.generated / "poseidon2_constants.hpp", round_constants_header())
         kernels = NATIVE / "cpu" / "kernels.cpp"
         units = [Unit(kernels, isa) for isa in instruction_sets()]
+        units += _emit_airs(run, shipped_airs())
         for part in ("cpu", "emulator"):
             units += [Unit(source) for source in sorted((NATIVE / part).glob("*.cpp")) if source != kernels]
-        with ThreadPoolExecutor(JOBS) as pool:
-            objects = list(pool.map(run.compile, units))
-        run.link(objects, library)
+        run.make(units, library)
     return library
+
+
+def build_air(air: Air, folder: Path | None = None) -> Path:
+    """A library of one AIR outside the shipped set; made once per digest."""
+    _require_sources()
+    folder = (folder or build_folder()) / "airs" / f"{air.name}-{air.digest.hex()[:16]}"
+    with locked(folder):
+        run = Build(find_compiler(), folder)
+        library = folder / "air.so"
+        run.make(_emit_airs(run, [air]), library)
+    return library
+
+
+def _require_sources() -> None:
+    if not NATIVE.is_dir():
+        raise BuildError(f"no native sources at {NATIVE}", hint="build from a checkout of the repository")
 
 
 def main() -> int:

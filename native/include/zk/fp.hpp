@@ -27,6 +27,11 @@ struct Fp {
     ZK_HD void store(u64* to) const { *to = canonical(); }
 };
 
+template <class F>
+constexpr int log2_lanes() {
+    return F::lanes == 8 ? 3 : F::lanes == 4 ? 2 : F::lanes == 2 ? 1 : 0;
+}
+
 // a + b, any representatives: a second carry is possible.
 ZK_HD Fp operator+(Fp a, Fp b) {
     u64 s = a.v + b.v;
@@ -82,8 +87,18 @@ ZK_HD Fp over_power_of_two(Fp a) {
     return sub_canonical({a.v >> K}, {high - (high >> 32)});
 }
 
+// a * 2^K for 0 < K <= 32.
+template <int K>
+ZK_HD Fp times_power_of_two(Fp a) {
+    u64 low = a.v << K, high = (a.v >> (64 - K)) * EPSILON, r = low + high;
+    return {r + ((0 - (u64)(r < high)) & EPSILON)};
+}
+
 // a / 2^32 = high + low (1 - 2^32).
 ZK_HD Fp over_2_32(Fp a) { return sub_canonical({(a.v >> 32) + (a.v & EPSILON)}, {a.v << 32}); }
+
+// Two loads of adjacent entries into even and odd entries; one lane holds one entry already.
+ZK_HD void deinterleave(Fp&, Fp&) {}
 
 template <class F>
 ZK_HD F power(F base, u64 exponent) {

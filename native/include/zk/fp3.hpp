@@ -62,6 +62,15 @@ ZK_HD Fp3<F> operator*(F a, Fp3<F> b) {
     return b * a;
 }
 
+template <int K, class F>
+ZK_HD Fp3<F> times_power_of_two(Fp3<F> a) {
+    return {times_power_of_two<K>(a.c0), times_power_of_two<K>(a.c1), times_power_of_two<K>(a.c2)};
+}
+template <class F>
+ZK_HD Fp3<F> over_2_32(Fp3<F> a) {
+    return {over_2_32(a.c0), over_2_32(a.c1), over_2_32(a.c2)};
+}
+
 // Six multiplications (Karatsuba on pairs): c3 = a1 b2 + a2 b1 and c4 = a2 b2 fold back by x^3 = x + 1, x^4 = x^2 + x.
 template <class F>
 ZK_HD Fp3<F> operator*(Fp3<F> a, Fp3<F> b) {

@@ -13,8 +13,10 @@
 
 #if defined(__CUDACC__)
 #define ZK_HD __host__ __device__ inline
+#define ZK_HD_FUNCTION __host__ __device__
 #else
 #define ZK_HD inline __attribute__((always_inline))
+#define ZK_HD_FUNCTION __attribute__((noinline))
 #endif
 
 #ifndef ZK_ISA

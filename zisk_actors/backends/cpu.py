@@ -1,0 +1,435 @@
+"""The cpu backend: every operation of base.py by the native library, on numpy arrays.
+
+Rules of this file: shapes are checked here before a pointer is handed over; C checks nothing. Arrays that C fills are
+allocated here and written whole; an array whose address is taken has a name until the call returns. Evaluators of an AIR are looked up by the digest of the code they were compiled from; one
+that the library lacks is compiled on the spot where there are sources and a compiler (tests), and refused otherwise.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from zisk_actors.air.air import Air
+from zisk_actors.air.bus import CHALLENGE_COUNT
+from zisk_actors.air.emit import Emitted, emit, gamma_powers, reads_selectors, uniform_values
+from zisk_actors.air.evaluate import Ext, ext_mul
+from zisk_actors.backends.base import Matrix, Opening, Tree
+from zisk_actors.backends.build import BuildError, build_air
+from zisk_actors.errors import Incompatible
+from zisk_actors.native import load
+from zisk_actors.stark import domain, field
+from zisk_actors.stark.errors import ZeroDenominator
+from zisk_actors.stark.field import U64, P
+from zisk_actors.stark.merkle import cap_log
+from zisk_actors.stark.poseidon2 import DIGEST, Tag
+
+# Barycentric weights are kept for the next matrix of the same height, up to this many bytes.
+WEIGHT_CACHE_BYTES = 128 << 20
+
+
+class AirNotBuilt(Incompatible):
+    """The native library has no evaluators for an AIR, and they cannot be compiled here."""
+
+    code = "air-not-built"
+
+
+@dataclass(frozen=True, eq=False)
+class CpuMatrix:
+    """A handle: a C-contiguous array."""
+
+    values: U64
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.values.shape[0])
+
+    @property
+    def height(self) -> int:
+        """Entries per column."""
+        return int(self.values.shape[1])
+
+
+def _values(matrix: Matrix) -> U64:
+    if not isinstance(matrix, CpuMatrix):
+        raise TypeError(f"a {type(matrix).__name__} is no handle of the cpu backend")
+    return matrix.values
+
+
+def _columns(matrices: Sequence[U64]) -> U64:
+    """Addresses of all columns, in order."""
+    parts = [values.ctypes.data + np.arange(values.shape[0], dtype=np.uint64) * np.uint64(values.strides[0]) for values in matrices]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+def _scalar(element: U64) -> Ext:
+    return domain.ext_scalar(element)
+
+
+def _words(elements: Sequence[Ext]) -> U64:
+    return np.array(elements, dtype=np.uint64).reshape(-1, 3)
+
+
+def _extension(element: U64, name: str) -> U64:
+    """An extension scalar as three canonical words."""
+    result = np.ascontiguousarray(element, dtype=np.uint64)
+    if result.shape != (3,) or np.any(result >= np.uint64(P)):
+        raise ValueError(f"{name} is no canonical extension element")
+    return result
+
+
+class CpuTree:
+    """A tree over matrices, or over the rows of a codeword. All levels are kept; ``levels[0]`` is the root's."""
+
+    def __init__(self, groups: dict[int, list[tuple[U64, int]]], rows: Sequence[_Rows]) -> None:
+        self._rows = tuple(rows)
+        self._log_height = max(groups)
+        if min(groups) < cap_log(self._log_height):
+            raise ValueError("a matrix is smaller than the cap of its tree")
+        level = _hash_rows(groups[self._log_height], self._log_height)
+        levels = [level]
+        for log_size in range(self._log_height - 1, -1, -1):
+            injected = _hash_rows(groups[log_size], log_size) if log_size in groups else None
+            above = np.empty((1 << log_size, DIGEST), dtype=np.uint64)
+            load().zk_compress(level.ctypes.data, injected.ctypes.data if injected is not None else None, 1 << log_size, above.ctypes.data)
+            level = above
+            levels.append(level)
+        self._levels = levels[::-1]
+
+    @property
+    def root(self) -> U64:
+        """The digest, (4,)."""
+        return self._levels[0][0]
+
+    @property
+    def cap(self) -> U64:
+        """The nodes of the cap's level, (2^c, 4)."""
+        return self._levels[cap_log(self._log_height)]
+
+    @property
+    def log_height(self) -> int:
+        """log2 of the number of leaves."""
+        return self._log_height
+
+    def open(self, indices: U64) -> Opening:
+        """See Backend.open."""
+        if np.any(indices >= np.uint64(1 << self._log_height)):
+            raise ValueError("an index is outside the tree")
+        rows = tuple(source.take(indices >> np.uint64(self._log_height - source.log_height)) for source in self._rows)
+        depth = self._log_height - cap_log(self._log_height)
+        paths = np.zeros((len(indices), depth, DIGEST), dtype=np.uint64)
+        for step in range(depth):
+            siblings = (indices >> np.uint64(step)) ^ np.uint64(1)
+            paths[:, step] = self._levels[self._log_height - step][siblings]
+        return Opening(rows, paths)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Where a tree's rows come from: a matrix, or a codeword of which ``arity`` adjacent entries make one row."""
+
+    values: U64
+    arity: int
+
+    @property
+    def log_height(self) -> int:
+        """log2 of the number of rows."""
+        return domain.log2_exact(self.values.shape[1] // self.arity)
+
+    def columns(self) -> U64:
+        """The address of the first entry of each column of the rows."""
+        first = _columns([self.values])
+        return (first[None, :] + np.arange(self.arity, dtype=np.uint64)[:, None] * np.uint64(8)).reshape(-1)
+
+    def take(self, rows: U64) -> U64:
+        """(q, width): the rows with these numbers."""
+        entries = rows[:, None] * np.uint64(self.arity) + np.arange(self.arity, dtype=np.uint64)
+        taken = self.values[:, entries]  # (columns, q, arity)
+        return np.ascontiguousarray(taken.transpose(1, 2, 0)).reshape(len(rows), -1)
+
+
+def _hash_rows(sources: list[tuple[U64, int]], log_height: int) -> U64:
+    """Digests of the concatenated rows of ``sources``: pairs of column addresses and the distance of rows, in words."""
+    (stride,) = {stride for _, stride in sources}
+    columns = np.concatenate([addresses for addresses, _ in sources])
+    digests = np.empty((1 << log_height, DIGEST), dtype=np.uint64)
+    load().zk_hash_rows(columns.ctypes.data, len(columns), stride, int(Tag.LEAF), 1 << log_height, digests.ctypes.data)
+    return digests
+
+
+class _CompiledAir:
+    """The evaluators of one AIR in a library, and the lists of what they are to be given."""
+
+    def __init__(self, air: Air) -> None:
+        self.emitted: Emitted = emit(air)
+        self.reads_selectors = reads_selectors(air)
+        self.entry = _find(self.emitted, load())
+        if self.entry is None:
+            try:
+                self._library = ctypes.CDLL(str(build_air(air)))
+            except BuildError as error:
+                raise AirNotBuilt(f"the native library has no code for AIR {air.name}: {error.message}", hint=error.hint) from error
+            self.entry = _find(self.emitted, self._library)
+            assert self.entry is not None, "a library just built has the AIR it was built for"
+
+    def constraint_uniforms(self, challenges: U64, claim: U64, gamma: U64) -> U64:
+        """Powers of gamma, then what the constraints read of the challenges."""
+        powers = gamma_powers(_scalar(gamma), len(self.emitted.air.all_constraints))
+        values = uniform_values(self.emitted.constraint_uniforms, [_scalar(each) for each in challenges], _scalar(claim))
+        return _words([*powers, *values])
+
+    def fraction_uniforms(self, challenges: U64) -> U64:
+        """What the fractions read of the challenges."""
+        return _words(uniform_values(self.emitted.fraction_uniforms, [_scalar(each) for each in challenges], (0, 0, 0)))
+
+
+def _find(emitted: Emitted, library: ctypes.CDLL) -> int | None:
+    table = ctypes.addressof(ctypes.c_char.in_dll(library, "zk_airs"))
+    count = ctypes.c_size_t.in_dll(library, "zk_air_count").value
+    digest = ctypes.create_string_buffer(emitted.digest, 32)
+    entry: int | None = load().zk_find_air(table, count, ctypes.addressof(digest))
+    return entry
+
+
+@cache
+def _compiled(digest: bytes, air: Air) -> _CompiledAir:
+    return _CompiledAir(air)
+
+
+class CpuBackend:
+    """``Backend`` on this machine's processor. ``threads``: for all backends of this process; all cores if not given."""
+
+    name = "cpu"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._native = load()
+        if threads is not None:
+            if threads < 1:
+                raise ValueError("threads must be at least 1")
+            self._native.zk_set_threads(threads)
+        self._weights: OrderedDict[tuple[int, bytes], U64] = OrderedDict()
+
+    def upload(self, values: U64) -> Matrix:
+        """See base.py. ValueError for a word that is not canonical."""
+        array = np.ascontiguousarray(values, dtype=np.uint64)
+        if array.ndim != 2:
+            raise ValueError(f"a matrix has two axes, not {array.ndim}")
+        domain.log2_exact(array.shape[1])
+        if not self._native.zk_all_canonical(array.ctypes.data, array.size):
+            raise ValueError("a word of the matrix is not below the modulus")
+        return CpuMatrix(array)
+
+    def download(self, matrix: Matrix) -> U64:
+        """See base.py."""
+        return _values(matrix).copy()
+
+    def lde(self, trace: Matrix) -> Matrix:
+        """See base.py."""
+        values = _values(trace)
+        width, height = values.shape
+        extended = np.empty((width, 2 * height), dtype=np.uint64)
+        self._native.zk_lde(values.ctypes.data, extended.ctypes.data, width, domain.log2_exact(height))
+        return CpuMatrix(extended)
+
+    def commit(self, matrices: Sequence[Matrix]) -> Tree:
+        """See base.py."""
+        if not matrices:
+            raise ValueError("a tree needs at least one matrix")
+        return _tree([_Rows(_values(matrix), 1) for matrix in matrices])
+
+    def commit_codeword(self, codeword: Matrix, log_arity: int) -> Tree:
+        """See base.py."""
+        return _tree([_Rows(_values(codeword), 1 << log_arity)])
+
+    def open(self, tree: Tree, indices: U64) -> Opening:
+        """See base.py."""
+        if not isinstance(tree, CpuTree):
+            raise TypeError(f"a {type(tree).__name__} is no tree of the cpu backend")
+        return tree.open(np.asarray(indices, dtype=np.uint64))
+
+    def logup(self, air: Air, main: Matrix, fixed: Matrix | None, challenges: U64) -> tuple[Matrix, U64]:
+        """See base.py."""
+        compiled = _compiled(air.digest, air)
+        log_height, arguments = _parts(air, main, fixed)
+        uniforms = compiled.fraction_uniforms(_challenges(challenges))
+        aux = np.empty((3 * air.aux_width, 1 << log_height), dtype=np.uint64)
+        total = np.zeros(3, dtype=np.uint64)
+        if not self._native.zk_logup(
+            compiled.entry, *arguments, log_height, uniforms.ctypes.data, aux.ctypes.data, total.ctypes.data
+        ):
+            raise ZeroDenominator(f"a tuple of chip {air.name} has fingerprint zero")
+        return CpuMatrix(aux), total
+
+    def quotient(
+        self,
+        air: Air,
+        main: Matrix,
+        fixed: Matrix | None,
+        aux: Matrix | None,
+        challenges: U64,
+        claim: U64,
+        gamma: U64,
+    ) -> Matrix:
+        """See base.py."""
+        compiled = _compiled(air.digest, air)
+        log_size, arguments = _parts(air, main, fixed)
+        size = 1 << log_size
+        if air.aux_width and (aux is None or _values(aux).shape != (3 * air.aux_width, size)):
+            raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
+        uniforms = compiled.constraint_uniforms(
+            _challenges(challenges), _extension(claim, "the claim"), _extension(gamma, "gamma")
+        )
+        values = np.empty((3, size), dtype=np.uint64)
+        extended = np.empty((6, size), dtype=np.uint64)
+        self._native.zk_quotient(
+            compiled.entry,
+            *arguments,
+            _values(aux).ctypes.data if aux is not None else None,
+            log_size - 1,
+            uniforms.ctypes.data,
+            int(compiled.reads_selectors),
+            values.ctypes.data,
+        )
+        self._native.zk_split_quotient(values.ctypes.data, extended.ctypes.data, log_size - 1)
+        return CpuMatrix(extended)
+
+    def evaluate(self, lde: Matrix, columns: Sequence[int] | None, point: U64) -> U64:
+        """See base.py. Barycentric, over the coset 7 * H_N that is the first half of each column."""
+        values = _values(lde)
+        log_height = domain.log2_exact(lde.height) - domain.LOG_BLOWUP
+        chosen = np.arange(lde.width) if columns is None else np.array(columns, dtype=np.int64)
+        if np.any(chosen < 0) or np.any(chosen >= lde.width):
+            raise ValueError("a column is outside the matrix")
+        addresses = _columns([values])[chosen]
+        sums = np.zeros((len(addresses), 3), dtype=np.uint64)
+        weights = self._barycentric(log_height, _extension(point, "the point"))
+        self._native.zk_weighted_sums(weights.ctypes.data, log_height, addresses.ctypes.data, len(addresses), sums.ctypes.data)
+        # ((z / 7)^N - 1) / N
+        height = 1 << log_height
+        inside = ext_mul(_scalar(point), (pow(domain.SHIFT, P - 2, P), 0, 0))
+        power = domain.ext_pow(inside, height)
+        scale = ext_mul(((power[0] - 1) % P, power[1], power[2]), (pow(height, P - 2, P), 0, 0))
+        return field.ext_mul(sums, domain.ext_array(scale))
+
+    def _barycentric(self, log_height: int, point: U64) -> U64:
+        key = (log_height, point.tobytes())
+        weights = self._weights.pop(key, None)
+        if weights is None:
+            weights = np.empty((3, 1 << log_height), dtype=np.uint64)
+            self._native.zk_weights(point.ctypes.data, log_height, weights.ctypes.data)
+        self._weights[key] = weights
+        while len(self._weights) > 1 and sum(each.nbytes for each in self._weights.values()) > WEIGHT_CACHE_BYTES:
+            self._weights.popitem(last=False)
+        return weights
+
+    def deep(
+        self,
+        ldes: Sequence[Matrix],
+        now: U64,
+        following: Sequence[tuple[int, int]],
+        then: U64,
+        zeta: U64,
+        challenge: U64,
+    ) -> Matrix:
+        """See base.py."""
+        values = [_values(lde) for lde in ldes]
+        size = values[0].shape[1]
+        if any(each.shape[1] != size for each in values):
+            raise ValueError("matrices of one DEEP codeword have one height")
+        log_size = domain.log2_exact(size)
+        columns = _columns(values)
+        first = np.cumsum([0, *(each.shape[0] for each in values)])
+        chosen = np.array([first[matrix] + column for matrix, column in following], dtype=np.int64)
+        addresses = np.concatenate([columns, columns[chosen]])
+        opened = np.concatenate([now, then.reshape(-1, 3)])
+        if opened.shape != (len(addresses), 3):
+            raise ValueError(f"{len(addresses)} columns, {len(opened)} opened values")
+        factors = np.ascontiguousarray(domain.ext_powers(_extension(challenge, "the challenge"), len(addresses)))
+        products = field.ext_mul(factors, opened)
+        split = len(columns)
+        parts = [slice(0, split)] + ([slice(split, None)] if len(chosen) else [])
+        constants = np.stack([domain.sum_ext(products[part], axis=0) for part in parts])
+        widths = np.array([len(addresses[part]) for part in parts], dtype=np.uint64)
+        root = np.uint64(field.root_of_unity(log_size - domain.LOG_BLOWUP))
+        zeta = _extension(zeta, "zeta")
+        points = np.stack([zeta, field.ext_scale(zeta, root)])
+        codeword = np.empty((3, size), dtype=np.uint64)
+        self._native.zk_deep(
+            addresses.ctypes.data,
+            widths.ctypes.data,
+            factors.ctypes.data,
+            constants.ctypes.data,
+            points.ctypes.data,
+            len(parts),
+            log_size,
+            codeword.ctypes.data,
+        )
+        return CpuMatrix(codeword)
+
+    def fold(self, codeword: Matrix, log_arity: int, beta: U64) -> Matrix:
+        """See base.py."""
+        values = _codeword(codeword)
+        log_size = domain.log2_exact(values.shape[1])
+        if not 1 <= log_arity <= log_size:
+            raise ValueError(f"a codeword of 2^{log_size} entries cannot be folded by 2^{log_arity}")
+        beta = _extension(beta, "beta")
+        folded = np.empty((3, 1 << (log_size - log_arity)), dtype=np.uint64)
+        self._native.zk_fold(values.ctypes.data, log_size, log_arity, beta.ctypes.data, folded.ctypes.data)
+        return CpuMatrix(folded)
+
+    def add_scaled(self, left: Matrix, right: Matrix, scalar: U64) -> Matrix:
+        """See base.py."""
+        a, b = _codeword(left), _codeword(right)
+        if a.shape != b.shape:
+            raise ValueError("codewords of different sizes")
+        scalar = _extension(scalar, "the scalar")
+        result = np.empty_like(a)
+        self._native.zk_add_scaled(a.ctypes.data, b.ctypes.data, scalar.ctypes.data, result.ctypes.data, a.shape[1])
+        return CpuMatrix(result)
+
+    def grind(self, seed: U64, bits: int) -> int:
+        """See base.py."""
+        words = np.ascontiguousarray(seed, dtype=np.uint64)
+        if words.shape != (DIGEST,) or not 0 <= bits <= 40:
+            raise ValueError("grinding takes a digest and at most 40 bits")
+        nonce: int = self._native.zk_grind(words.ctypes.data, bits)
+        return nonce
+
+
+def _tree(rows: Sequence[_Rows]) -> CpuTree:
+    groups: dict[int, list[tuple[U64, int]]] = {}
+    for source in rows:
+        groups.setdefault(source.log_height, []).append((source.columns(), source.arity))
+    return CpuTree(groups, rows)
+
+
+def _codeword(matrix: Matrix) -> U64:
+    values = _values(matrix)
+    if values.shape[0] != 3:
+        raise ValueError(f"a codeword has three columns, not {values.shape[0]}")
+    return values
+
+
+def _challenges(challenges: U64) -> U64:
+    if challenges.shape != (CHALLENGE_COUNT, 3):
+        raise ValueError(f"challenges are ({CHALLENGE_COUNT}, 3), not {challenges.shape}")
+    return challenges
+
+
+def _parts(air: Air, main: Matrix, fixed: Matrix | None) -> tuple[int, tuple[int, int | None]]:
+    """log2 of the height, and the addresses of main and fixed, once their shapes are those of ``air``."""
+    values = _values(main)
+    height = values.shape[1]
+    if values.shape[0] != air.width:
+        raise ValueError(f"{air.name} has {air.width} columns, got {values.shape[0]}")
+    if not air.fixed_width:
+        return domain.log2_exact(height), (values.ctypes.data, None)
+    if fixed is None or _values(fixed).shape != (air.fixed_width, height):
+        raise ValueError(f"{air.name}: fixed is not ({air.fixed_width}, {height})")
+    return domain.log2_exact(height), (values.ctypes.data, _values(fixed).ctypes.data)
