@@ -147,13 +147,13 @@ class ExecutionReport(Value, frozen=True, kw_only=True):
 
 
 class VerifiedReport(Value, frozen=True, kw_only=True):
-    """What a verified proof says: the statement's public part, and how strongly."""
+    """What a verified proof says: the statement's public part, and how strongly. `program` is the digest of the verifying key in hex."""
 
     program: str
     exit_code: U64
     output: tuple[Annotated[int, Meta(ge=0, le=2**32 - 1)], ...]
     params: str
-    bits: Count
+    bits: Annotated[float, Meta(ge=0, le=1000)]
     shares: Count
     steps: U64 = 0
 

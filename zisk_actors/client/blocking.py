@@ -1,0 +1,182 @@
+"""The client without async: the same names, for scripts, commands and notebooks.
+
+Rules of this file:
+* One thread of its own runs the trio client; calls from any one thread at a time.
+* An interrupt (Ctrl-C) ends the waiting call and leaves the job running.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import trio
+
+from zisk_actors.client.client import Client, connect
+from zisk_actors.errors import Unreachable
+from zisk_actors.ids import JobId
+from zisk_actors.transport.auth import KeyPair
+from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
+
+T = TypeVar("T")
+
+
+class BlockingClient:
+    """A connected client; a context manager. Errors are those of `Client`."""
+
+    def __init__(self, url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0) -> None:
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._client: Client | None = None
+        self._stop: trio.Event | None = None
+        self._thread = threading.Thread(target=self._run, args=(url, server_key, keys, seconds), name="zisk-client", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> BlockingClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; jobs run on."""
+        if self._token is not None and self._stop is not None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._stop.set)
+            self._thread.join(5)
+
+    def submit(
+        self,
+        kind: Kind,
+        program: bytes | BlobRef,
+        *,
+        stdin: bytes = b"",
+        params: str = "128",
+        name: str = "",
+        key: str = "",
+        priority: int = 0,
+    ) -> JobId:
+        return self._call(lambda client: client.submit(kind, program, stdin=stdin, params=params, name=name, key=key, priority=priority))
+
+    def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
+        return self._call(lambda client: client.setup(program, params=params, name=name))
+
+    def job(self, job: str) -> JobStatus:
+        return self._call(lambda client: client.job(job))
+
+    def jobs(self, *, limit: int = 100, state: str = "") -> list[JobStatus]:
+        return self._call(lambda client: client.jobs(limit=limit, state=state))
+
+    def watch(self, job: str) -> Iterator[JobStatus]:
+        """The job as it is, then each change of it, the final state last."""
+        number = 0
+
+        async def step(client: Client) -> JobStatus:
+            nonlocal number
+            async with aclosing(client.watch(job, after=number)) as changes:
+                async for number, status in changes:  # noqa: B007 - the number is kept for the next step
+                    return status
+            return await client.job(job)
+
+        while True:
+            status = self._call(step)
+            yield status
+            if status.state.final:
+                return
+
+    def wait(self, job: str, *, seconds: float | None = None) -> JobStatus:
+        return self._call(lambda client: client.wait(job, seconds=seconds))
+
+    def result(self, job: str, *, seconds: float | None = None) -> bytes:
+        return self._call(lambda client: client.result(job, seconds=seconds))
+
+    def execution(self, job: str, *, seconds: float | None = None) -> ExecutionReport:
+        return self._call(lambda client: client.execution(job, seconds=seconds))
+
+    def cancel(self, job: str, *, reason: str = "cancelled by the client") -> tuple[bool, JobStatus]:
+        return self._call(lambda client: client.cancel(job, reason=reason))
+
+    def fetch(self, blob: BlobRef) -> bytes:
+        return self._call(lambda client: client.fetch(blob))
+
+    def add_program(self, elf: bytes, *, name: str = "") -> ProgramStatus:
+        return self._call(lambda client: client.add_program(elf, name=name))
+
+    def programs(self) -> list[ProgramStatus]:
+        return self._call(lambda client: client.programs())
+
+    def workers(self) -> list[WorkerStatus]:
+        return self._call(lambda client: client.workers())
+
+    # ------------------------------------------------------------------------------------------------------------- internals
+
+    def _call(self, function: Callable[[Client], Awaitable[T]]) -> T:
+        """Run one call in the client's thread. The wait here is in short steps, so that an interrupt gets through."""
+        if self._token is None or self._client is None:
+            raise Unreachable("the client is closed")
+        client, done, box = self._client, threading.Event(), _Box[T]()
+        scope = trio.CancelScope()
+
+        async def perform() -> None:
+            try:
+                with scope:
+                    box.value = [await function(client)]
+            except Exception as error:
+                box.error = error
+            finally:
+                done.set()
+
+        token = self._token
+        try:
+            token.run_sync_soon(lambda: _spawn(self, perform))
+        except trio.RunFinishedError:
+            raise self._failure or Unreachable("the client is closed") from None
+        try:
+            while not done.wait(0.2):
+                if not self._thread.is_alive():
+                    raise self._failure or Unreachable("the client has stopped")
+        except BaseException:
+            if self._thread.is_alive():
+                token.run_sync_soon(scope.cancel)
+            raise
+        if box.error is not None:
+            raise box.error
+        if not box.value:
+            raise Unreachable("the client was closed during a call")
+        return box.value[0]
+
+    def _run(self, url: str, server_key: str, keys: KeyPair, seconds: float) -> None:
+        async def main() -> None:
+            async with connect(url, server_key, keys, seconds=seconds) as client, trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._token, self._client, self._stop = trio.lowlevel.current_trio_token(), client, trio.Event()
+                self._ready.set()
+                await self._stop.wait()
+                nursery.cancel_scope.cancel()
+
+        try:
+            trio.run(main)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._client = None
+            self._ready.set()
+
+
+class _Box(Generic[T]):
+    """Where a call's outcome is put by one thread and read by another."""
+
+    def __init__(self) -> None:
+        self.value: list[T] = []
+        self.error: Exception | None = None
+
+
+def _spawn(client: BlockingClient, function: Callable[[], Awaitable[None]]) -> None:
+    client._nursery.start_soon(function)

@@ -1,0 +1,31 @@
+"""What a cluster refuses, as errors of the one tree: the code and the exit code that the coordinator gives, and the manual's name and
+number."""
+
+from __future__ import annotations
+
+from zisk_actors.errors import JobFailed, ZiskError
+from zisk_actors.wire.messages import ErrorReply
+from zisk_actors.wire.values import Failure, JobStatus
+
+
+class ClusterRefused(ZiskError):
+    """The coordinator refuses a request. `name` and `number` are those of the operator's manual, such as JOB_NOT_FOUND and 1001."""
+
+    def __init__(self, reply: ErrorReply) -> None:
+        super().__init__(reply.message, hint=reply.hint)
+        self.code = reply.code
+        self.exit_code = reply.exit_code
+        self.name = reply.name
+        self.number = reply.number
+        self.retry_after_seconds = reply.retry_after_seconds
+
+
+class JobFailure(JobFailed):
+    """A job failed; `failure` has all there is to know, its trap and its attempts included."""
+
+    def __init__(self, status: JobStatus, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.code = failure.code
+        self.exit_code = failure.exit_code
+        self.status = status
+        self.failure = failure

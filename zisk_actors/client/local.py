@@ -1,0 +1,396 @@
+"""A cluster of one machine: a coordinator and workers as processes, in a folder that has their keys, settings, state and logs.
+
+Rules of this file:
+* `cluster.json` in the folder says what runs, with the start time of each process, so that a recycled process id is never taken for ours.
+* A start either ends with everything ready, or with nothing running and an error that says what the failed process said.
+* Unless detached, the processes watch their parent and end when it does, however it ends.
+* Plain blocking calls; no loop of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from zisk_actors.client.blocking import BlockingClient
+from zisk_actors.errors import NotFoundError, UsageError, ZiskError
+from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
+STATE: Final = "cluster.json"
+
+
+class ClusterFailed(ZiskError):
+    """A process of a local cluster did not come up."""
+
+    code = "cluster-start"
+
+
+class AlreadyRunning(UsageError):
+    """There is a local cluster in that folder."""
+
+    code = "cluster-running"
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One process of the cluster: `role` is coordinator or worker, `started` the kernel's start time of the process id."""
+
+    role: str
+    name: str
+    pid: int
+    started: int
+    log: str
+
+    @property
+    def alive(self) -> bool:
+        return _start_time(self.pid) == self.started
+
+
+class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `cluster.json` says."""
+
+    version: int
+    started_at: float
+    detached: bool
+    client_url: str
+    worker_url: str
+    server_key: str
+    client_key_file: str
+    processes: tuple[Process, ...]
+
+
+class LocalCluster:
+    """A running cluster of this machine."""
+
+    def __init__(
+        self, folder: Path, facts: ClusterFile, children: Sequence[subprocess.Popen[bytes]] = (), *, temporary: bool = False
+    ) -> None:
+        self.folder = folder
+        self.facts = facts
+        self._children = list(children)
+        self._temporary = temporary
+
+    @property
+    def client_url(self) -> str:
+        return self.facts.client_url
+
+    @property
+    def server_key(self) -> str:
+        return self.facts.server_key
+
+    @property
+    def keys(self) -> KeyPair:
+        """The key pair that clients of this cluster use."""
+        return read_keypair(Path(self.facts.client_key_file))
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return self.facts.processes
+
+    @property
+    def alive(self) -> bool:
+        """Whether the coordinator lives."""
+        self._reap()
+        return any(process.alive for process in self.processes if process.role == "coordinator")
+
+    def connect(self, *, seconds: float = 10.0) -> BlockingClient:
+        """A client of this cluster. Raises `Unreachable`."""
+        return BlockingClient(self.client_url, self.server_key, self.keys, seconds=seconds)
+
+    def stop(self, *, seconds: float = STOP_SECONDS) -> None:
+        """Stop all processes, workers first, and wait until they are gone; who does not go within `seconds` is killed."""
+        for role in ("worker", "coordinator"):
+            _stop([process for process in self.processes if process.role == role], seconds, self._reap)
+        (self.folder / STATE).unlink(missing_ok=True)
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _reap(self) -> None:
+        for child in self._children:
+            child.poll()
+
+
+def home() -> Path:
+    """Where this user's state is: `$ZISK_HOME`, else `zisk` in the XDG state folder."""
+    named = os.environ.get("ZISK_HOME")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "zisk"
+
+
+def find(folder: Path | None = None) -> LocalCluster | None:
+    """The cluster that runs in a folder (that of `zisk up` unless said), or None."""
+    folder = folder or home() / "local"
+    try:
+        facts = msgspec.json.decode((folder / STATE).read_bytes(), type=ClusterFile)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    cluster = LocalCluster(folder, facts)
+    return cluster if any(process.alive for process in facts.processes) else None
+
+
+def start(
+    *,
+    workers: int = 2,
+    folder: Path | None = None,
+    detach: bool = False,
+    api_port: int = 0,
+    cluster_port: int = 0,
+    threads: int = 0,
+    prover: str = "",
+    log_level: str = "info",
+) -> LocalCluster:
+    """Start a coordinator and workers on loopback and wait until all workers are registered.
+
+    `threads` of each worker, 0 shares the processors out; port 0 takes a free one; `prover` is `module:factory` in place of the real
+    prover, for tests. Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
+    """
+    folder = folder or home() / "local"
+    if workers < 1:
+        raise UsageError("a cluster has at least one worker")
+    if (running := find(folder)) is not None:
+        raise AlreadyRunning(f"a local cluster runs already in {running.folder}", hint="`zisk ps` shows it, `zisk down` stops it")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return _Starter(folder, detach=detach, prover=prover, log_level=log_level).start(workers, api_port, cluster_port, threads)
+
+
+@contextmanager
+def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level: str = "info") -> Iterator[LocalCluster]:
+    """A cluster in a temporary folder that ends with the block, and with this process, however it ends."""
+    folder = Path(tempfile.mkdtemp(prefix="zisk-"))
+    try:
+        cluster = _Starter(folder, detach=False, prover=prover, log_level=log_level).start(workers, 0, 0, threads)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    cluster._temporary = True
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+class _Starter:
+    """The steps of one start, and the way back from each."""
+
+    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str) -> None:
+        self._folder = folder
+        self._detach = detach
+        self._prover = prover
+        self._log_level = log_level
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
+
+    def start(self, workers: int, api_port: int, cluster_port: int, threads: int) -> LocalCluster:
+        try:
+            return self._start(workers, api_port, cluster_port, threads or max(1, (os.cpu_count() or 1) // workers))
+        except BaseException:
+            _stop(self._processes, 2.0, lambda: [child.poll() for child in self._children])
+            raise
+
+    def _start(self, workers: int, api_port: int, cluster_port: int, threads: int) -> LocalCluster:
+        names = [f"worker-{number}" for number in range(1, workers + 1)]
+        keys = {name: self._keys(name) for name in ("coordinator", "client", *names)}
+        allowed = [f"client {keys['client'].public} local-client", *(f"worker {keys[name].public} {name}" for name in names)]
+        self._write("keys/allowed", "\n".join(allowed) + "\n")
+        ready = self._folder / "coordinator" / "ready.json"
+        ready.unlink(missing_ok=True)
+        self._write("coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level))
+        self._spawn("coordinator", "coordinator", ["--ready-file", str(ready)])
+        urls = self._wait_for_coordinator(ready)
+        server_key = keys["coordinator"].public
+        for name in names:
+            self._write(f"{name}.toml", _worker_settings(self._folder, name, urls.worker_url, server_key, threads, self._log_level))
+            self._spawn("worker", name, [])
+        facts = ClusterFile(
+            version=1,
+            started_at=time.time(),
+            detached=self._detach,
+            client_url=urls.client_url,
+            worker_url=urls.worker_url,
+            server_key=server_key,
+            client_key_file=str(self._folder / "keys" / "client.key"),
+            processes=tuple(self._processes),
+        )
+        self._write(STATE, msgspec.json.format(msgspec.json.encode(facts)).decode())
+        cluster = LocalCluster(self._folder, facts, self._children)
+        try:
+            self._wait_for_workers(cluster, workers)
+        except BaseException:
+            (self._folder / STATE).unlink(missing_ok=True)
+            raise
+        return cluster
+
+    def _keys(self, name: str) -> KeyPair:
+        path = self._folder / "keys" / f"{name}.key"
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        try:
+            return read_keypair(path)
+        except NotFoundError:
+            keys = new_keypair()
+            write_keypair(path, keys)
+            return keys
+
+    def _write(self, name: str, content: str) -> None:
+        path = self._folder / name
+        path.write_text(content, encoding="utf-8")
+        path.chmod(0o600)
+
+    def _spawn(self, role: str, name: str, arguments: list[str]) -> None:
+        """Start a daemon in a session of its own, so that an interrupt from the terminal reaches only the command, which stops it in
+        order."""
+        log = self._folder / f"{name}.log"
+        command = [sys.executable, "-m", f"zisk_actors.cli.{role}", "--config", str(self._folder / f"{name}.toml"), *arguments]
+        if self._prover:
+            command += ["--prover", self._prover]
+        if not self._detach:
+            command += ["--die-with-parent", str(os.getpid())]
+        with log.open("ab") as output:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        self._children.append(child)
+        self._processes.append(Process(role=role, name=name, pid=child.pid, started=_start_time(child.pid), log=str(log)))
+
+    def _wait_for_coordinator(self, ready: Path) -> ReadyFile:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(FileNotFoundError):
+                return msgspec.json.decode(ready.read_bytes(), type=ReadyFile)
+            self._check()
+            time.sleep(0.02)
+        raise ClusterFailed(f"the coordinator was not ready after {START_SECONDS:.0f} s", hint=f"see {self._processes[0].log}")
+
+    def _wait_for_workers(self, cluster: LocalCluster, workers: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        with cluster.connect() as client:
+            while (count := len(client.workers())) < workers:
+                self._check()
+                if time.monotonic() > deadline:
+                    raise ClusterFailed(
+                        f"only {count} of {workers} workers registered in {START_SECONDS:.0f} s", hint=f"see {self._folder}"
+                    )
+                time.sleep(0.05)
+
+    def _check(self) -> None:
+        """Raises `ClusterFailed` with the last words of a process that has ended."""
+        for child, process in zip(self._children, self._processes, strict=True):
+            if child.poll() is not None:
+                words = _last_words(Path(process.log))
+                raise ClusterFailed(f"the {process.name} ended at once (exit code {child.returncode}): {words}", hint=f"see {process.log}")
+
+
+class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a coordinator writes when it listens."""
+
+    pid: int
+    client_url: str
+    worker_url: str
+    server_key: str
+
+
+def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str) -> str:
+    return f"""# Written by the start of this local cluster; changed at the next start.
+[server]
+host = "127.0.0.1"
+port = {api_port}
+
+[coordinator]
+port = {cluster_port}
+heartbeat_interval_seconds = 2
+heartbeat_max_missed = 5
+phase1_timeout_seconds = 3600
+phase2_timeout_seconds = 3600
+phase3_timeout_seconds = 600
+execution_timeout_seconds = 3600
+
+[store]
+folder = "{folder / "coordinator"}"
+
+[security]
+key_file = "{folder / "keys" / "coordinator.key"}"
+allow_file = "{folder / "keys" / "allowed"}"
+
+[logging]
+level = "{log_level}"
+format = "compact"
+"""
+
+
+def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, log_level: str) -> str:
+    return f"""# Written by the start of this local cluster; changed at the next start.
+[worker]
+worker_id = "{name}"
+threads = {threads}
+cache_folder = "{folder / name}"
+
+[worker.compute_capacity]
+compute_units = 10
+
+[coordinator]
+url = "{url}"
+
+[connection]
+reconnect_interval_seconds = 0.2
+reconnect_max_seconds = 2
+
+[security]
+key_file = "{folder / "keys" / f"{name}.key"}"
+server_key = "{server_key}"
+
+[logging]
+level = "{log_level}"
+format = "compact"
+"""
+
+
+def _stop(processes: Sequence[Process], seconds: float, reap: Callable[[], object]) -> None:
+    """SIGTERM, then SIGKILL after `seconds`; returns when all are gone. `reap` collects those that are our children."""
+    for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
+        for process in processes:
+            if process.alive:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline:
+            reap()
+            if not any(process.alive for process in processes):
+                return
+            time.sleep(0.02)
+
+
+def _start_time(pid: int) -> int:
+    """The kernel's start time of a process that runs, in clock ticks; 0 for one that does not, or is a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0 if Path("/proc/self").exists() else _start_time_without_proc(pid)
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def _start_time_without_proc(pid: int) -> int:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return 0
+    except PermissionError:
+        pass
+    return 1
+
+
+def _last_words(log: Path) -> str:
+    try:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return lines[-1][:500] if lines else "it said nothing"
