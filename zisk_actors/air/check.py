@@ -176,6 +176,12 @@ def said(table: Table, interactions: Iterable[Interaction] | None = None) -> lis
     return result
 
 
+def said_by_verifier(term: Term) -> Said:
+    """A boundary term as something said."""
+    values = np.array([[value % P] for value in term.values], dtype=np.uint64)
+    return Said(term.bus, values, np.array([term.times % P], dtype=np.uint64), np.zeros(1, dtype=np.uint64), "boundary")
+
+
 def imbalances(terms: Sequence[Said], limit: int = 10) -> tuple[list[Imbalance], int]:
     """Tuples that do not cancel over all ``terms``: the first ``limit`` of each bus, and how many there are."""
     found: list[Imbalance] = []
@@ -213,8 +219,6 @@ def check(tables: Sequence[Table], boundary: Sequence[Term] = (), limit: int = 1
     for index, table in enumerate(tables):
         report.failures += failures(table, index)
         terms += said(table)
-    for term in boundary:
-        values = np.array([[value % P] for value in term.values], dtype=np.uint64)
-        terms.append(Said(term.bus, values, np.array([term.times % P], dtype=np.uint64), np.zeros(1, dtype=np.uint64), "boundary"))
+    terms += [said_by_verifier(term) for term in boundary]
     report.imbalances, report.imbalance_count = imbalances(terms, limit)
     return report

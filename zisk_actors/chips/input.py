@@ -15,9 +15,10 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, receive, send
-from zisk_actors.chips.base import Chip, Presence, T, limbs_of, put_chunks, range16
+from zisk_actors.chips.base import Chip, T, limbs_of, put_chunks, range16
 from zisk_actors.chips.buses import TOKEN
 from zisk_actors.chips.words import INPUT_WORDS, WordRow, fill_words, gaps, increasing, log_height_for, lookup, with_sentinels
+from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, receive, send
-from zisk_actors.chips.base import Chip, Presence, T, is_bit, put, put_limbs
+from zisk_actors.chips.base import Chip, T, is_bit, put, put_limbs
 from zisk_actors.chips.buses import IMAGE, PUBLIC, TOKEN
 from zisk_actors.chips.words import (
     OUTPUT_WORDS,
@@ -35,6 +35,7 @@ from zisk_actors.chips.words import (
     lookup,
     with_sentinels,
 )
+from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 

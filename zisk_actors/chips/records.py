@@ -14,6 +14,10 @@ from zisk_actors.machine.rom import Rom
 from zisk_actors.stark.field import U64
 
 
+class WitnessError(Exception):
+    """Records or tables that no run can have given: a bug of ours, not a mistake of the user's."""
+
+
 class Executed:
     """The ROM fields at the rows that the records executed, each (n,)."""
 
@@ -52,6 +56,8 @@ class Records:
             raise ValueError(f"records have {len(FIELDS)} fields, got shape {table.shape}")
         for column, name in enumerate(FIELDS):
             setattr(self, name, table[:, column])
+        if len(table) and self.pc.max() >= len(rom.op):
+            raise WitnessError(f"a record executes row {int(self.pc.max())}, the ROM has {len(rom.op)}")
         self.rom = Executed(rom, np.ascontiguousarray(self.pc).view(np.int64))
 
     def __len__(self) -> int:

@@ -14,9 +14,10 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, receive
-from zisk_actors.chips.base import Chip, Presence, T
+from zisk_actors.chips.base import Chip, T
 from zisk_actors.chips.buses import PCMAP, PROGRAM
 from zisk_actors.machine.rom import Rom as Rows
+from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 

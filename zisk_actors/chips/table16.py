@@ -15,8 +15,9 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, receive
-from zisk_actors.chips.base import Chip, Presence, T
+from zisk_actors.chips.base import Chip, T
 from zisk_actors.chips.buses import AND8, MSB16, POW32, POW64, RANGE16
+from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 LOG_HEIGHT = 16

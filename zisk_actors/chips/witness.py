@@ -29,17 +29,13 @@ from zisk_actors.chips import AIRS, NUMBER, OP_CHIPS, image, ram, registers, rom
 from zisk_actors.chips import input as input_words
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
-from zisk_actors.chips.records import Records
+from zisk_actors.chips.records import Records, WitnessError
 from zisk_actors.chips.refresh import REFRESH
 from zisk_actors.chips.words import swap_order
 from zisk_actors.machine.events import Events
 from zisk_actors.machine.rom import Program
 from zisk_actors.stark.domain import MAX_LOG_HEIGHT, MIN_LOG_HEIGHT
 from zisk_actors.stark.field import U64
-
-
-class WitnessError(Exception):
-    """A filled table looks up what no table holds: a bug of ours, not a mistake of the user's."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,206 @@
+"""Whole runs, assembled: every constraint holds and every bus balances, in any cut; and nothing may be changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.chips_harness import rom_of
+from tests.trace_job import EVERYTHING, WAITING, Job, job_of
+from zisk_actors.air.check import Term, imbalances, said, said_by_verifier
+from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
+from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
+from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns, split
+from zisk_actors.machine.events import FIELDS
+from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
+from zisk_actors.stark.chipset import Presence
+from zisk_actors.stark.field import P
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_a_run_of_every_instruction_balances(shares: int):
+    job = job_of(EVERYTHING, shares)
+    assert all(job.run.counts[name] for name in CHIP_NAMES), "the program misses an instruction"
+    report = job.check()
+    assert report.ok, str(report)
+
+
+def test_refreshes_bridge_long_waits():
+    job = job_of((*WAITING, *EVERYTHING), 2)
+    assert sum(len(events.refresh) for events in job.events) > 3
+    report = job.check()
+    assert report.ok, str(report)
+
+
+def test_instances_are_canonical_and_hold_their_presence_rule():
+    job = job_of(EVERYTHING, 3)
+    for share, instances in enumerate(job.instances()):
+        keys = [(instance.air_id, -instance.log_height) for instance in instances]
+        assert keys == sorted(keys)
+        names = [CHIPS[instance.air_id].name for instance in instances]
+        for chip in CHIPS:
+            count = names.count(chip.name)
+            if chip.presence is Presence.EVERY_SHARE:
+                assert count == 1
+            elif chip.presence is Presence.SINGLETON:
+                assert count == (share == 0)
+        for instance in instances:
+            assert instance.main.shape == (AIRS[instance.air_id].width, 1 << instance.log_height)
+            assert instance.main.dtype == np.uint64
+            assert instance.main.flags.c_contiguous
+            assert np.all(instance.main < P)
+
+
+def test_the_same_share_gives_the_same_words():
+    job = job_of(EVERYTHING, 2)
+    for first, second in zip(job.instances()[1], job.instances()[1], strict=True):
+        assert first.air_id == second.air_id
+        assert np.array_equal(first.main, second.main)
+
+
+def test_fixed_columns_are_those_of_the_airs_that_have_some():
+    fixed = fixed_columns(job_of(EVERYTHING).program)
+    assert set(fixed) == {air.name for air in AIRS if air.fixed_width}
+    for name, values in fixed.items():
+        assert values.shape[0] == AIRS[NUMBER[name]].fixed_width
+        assert np.all(values < P)
+
+
+def test_the_final_state_belongs_to_share_0():
+    job = job_of(EVERYTHING, 2)
+    with pytest.raises(ValueError, match="share 0"):
+        assemble(job.program, job.events[0], None, 0)
+    with pytest.raises(ValueError, match="share 0"):
+        assemble(job.program, job.events[1], job.final, 1)
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 4096, 4097, 6000, 2**17 + 1, 3 * 2**18, 2**22, 2**22 + 1, 3 * 2**22 + 5])
+def test_split_covers_the_rows_with_little_waste(count: int):
+    heights = split(count)
+    assert heights == sorted(heights, reverse=True)
+    rows = [1 << height for height in heights]
+    assert 32 <= min(rows) <= max(rows) <= 2**22
+    assert sum(rows[:-1]) < count <= sum(rows)
+    assert sum(rows) <= max(32, 2 * count if count <= 4096 else 1.34 * count)
+
+
+def test_many_records_fill_several_tables():
+    job = job_of((*WAITING, *EVERYTHING))
+    heights = [instance.log_height for instance in job.instances()[0] if instance.air_id == NUMBER["addi"]]
+    assert heights == split(job.run.counts["addi"])
+    assert len(heights) > 1
+
+
+def test_a_value_outside_its_table_is_named():
+    job = job_of(EVERYTHING)
+    chip = NUMBER["add"]
+    main = next(instance.main for instance in job.instances()[0] if instance.air_id == chip).copy()
+    column = AIRS[chip].main.column_names().index("c[1]")
+    main[column, 3] = 2**16
+    with pytest.raises(WitnessError, match=r"add row 3: .* range16 65536"):
+        Multiplicities(job.program).add(AIRS[chip], main, 5)
+    main[column, 3] = 0
+    main[AIRS[chip].main.column_names().index("pc"), 2] = len(job.program.rom)
+    with pytest.raises(WitnessError, match=r"add row 2: .* program"):
+        Multiplicities(job.program).add(AIRS[chip], main, 5)
+    main[AIRS[chip].main.column_names().index("pc"), 2] = 0
+    main[AIRS[chip].main.column_names().index("real"), 4] = 2
+    with pytest.raises(WitnessError, match=r"add row 4: .* 2 times"):
+        Multiplicities(job.program).add(AIRS[chip], main, 5)
+
+
+def caught(job: Job, honest: list[list[np.ndarray]]) -> bool:  # type: ignore[type-arg]
+    """Whether a tampered job is refused, or was not changed by the tampering at all."""
+    try:
+        shares = job.instances()
+    except (WitnessError, ValueError):
+        return True
+    mains = [[instance.main for instance in instances] for instances in shares]
+    if all(np.array_equal(a, b) for x, y in zip(mains, honest, strict=True) for a, b in zip(x, y, strict=True)):
+        return True
+    return not job.check(job.tables(shares)).ok
+
+
+def mutated(value: int, seed: int) -> int:
+    """Another 64-bit value: near, far or in the high half."""
+    return (value + [1, -1, 2**16, 2**32, 4][seed % 5]) % 2**64
+
+
+@pytest.mark.parametrize("name", CHIP_NAMES)
+def test_a_change_of_a_record_is_reported(name: str):
+    """One field of one record of each chip (which one depends on the name), changed."""
+    job = job_of(EVERYTHING, 2)
+    honest = [[instance.main for instance in instances] for instances in job.instances()]
+    rng = np.random.default_rng(len(name) + sum(name.encode()))
+    share = 0 if len(job.events[0].chip[name]) else 1
+    records = job.events[share].chip[name]
+    for field in ("ts", "c", FIELDS[rng.integers(len(FIELDS))]):
+        changed = records.copy()
+        row, column = int(rng.integers(len(records))), FIELDS.index(field)
+        changed[row, column] = mutated(int(changed[row, column]), int(rng.integers(5)))
+        assert caught(job.with_records(share, name, changed), honest), f"{name} record {row}: {field} changed unnoticed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHIP_NAMES)
+def test_every_change_of_a_record_is_reported(name: str):
+    job = job_of(EVERYTHING, 2)
+    honest = [[instance.main for instance in instances] for instances in job.instances()]
+    share = 0 if len(job.events[0].chip[name]) else 1
+    records = job.events[share].chip[name]
+    for column, field in enumerate(FIELDS):
+        for seed in range(5):
+            changed = records.copy()
+            changed[len(records) // 2, column] = mutated(int(changed[len(records) // 2, column]), seed)
+            assert caught(job.with_records(share, name, changed), honest), f"{name}: {field} changed unnoticed"
+
+
+def test_a_missing_or_repeated_record_is_reported():
+    job = job_of(EVERYTHING, 2)
+    records = job.events[0].chip["add"]
+    assert not job.with_records(0, "add", records[1:]).check().ok
+    assert not job.with_records(0, "add", np.concatenate([records, records[:1]])).check().ok
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_a_change_of_a_refresh_is_reported(column: int):
+    job = job_of((*WAITING, *EVERYTHING))
+    for step in (1, 2**16):
+        changed = job.events[0].refresh.copy()
+        changed[1, column] += np.uint64(step)
+        assert not job.with_records(0, "refresh", changed).check().ok
+    assert not job.with_records(0, "refresh", job.events[0].refresh[1:]).check().ok
+
+
+def test_a_change_of_the_final_state_is_reported():
+    job = job_of(EVERYTHING)
+    honest = [[instance.main for instance in instances] for instances in job.instances()]
+    rng = np.random.default_rng(7)
+    for row in [*range(0, 33, 8), *rng.integers(len(job.final), size=8).tolist()]:
+        for column in range(4):
+            changed = job.final.copy()
+            changed[row, column] += np.uint64(1)
+            tampered = job.with_records(0, "final", changed)
+            assert caught(tampered, honest), f"final row {row} column {column} changed unnoticed"
+
+
+def test_other_outputs_codes_and_times_are_reported():
+    job = job_of(EVERYTHING)
+    spoken = [term for table in job.tables() for term in said(table) if term.bus in (EXEC, HALT, PUBLIC)]
+    honest = job.boundary()
+    assert imbalances([*spoken, *map(said_by_verifier, honest)]) == ([], 0)
+    for i, term in enumerate(honest):
+        others = [*spoken, *map(said_by_verifier, honest[:i] + honest[i + 1 :])]
+        assert imbalances(others)[1] == 1, f"{term} is not missed"
+        for j in range(len(term.values)):
+            values = list(term.values)
+            values[j] += 1
+            found, count = imbalances([*others, said_by_verifier(Term(term.bus, tuple(values), term.times))])
+            assert {item.bus for item in found} == {term.bus.name}
+            assert count == 2
+
+
+def test_op_chips_are_those_of_the_instruction_table():
+    assert [chip.name for chip in OP_CHIPS] == list(CHIP_NAMES)
+    assert all(chip.fill is not None for chip in OP_CHIPS)
+    assert rom_of([{}]).op.tolist() == [0]
