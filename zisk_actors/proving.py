@@ -214,9 +214,7 @@ class Prover:
         self.on_progress("commit", 1.0)
         return key, public_statement(key.vk, run), state
 
-    def prove(
-        self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]
-    ) -> bytes:
+    def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
         """Prove a share for the challenge that all contributions make; an encoded partial proof."""
         statement, ordered = agree(contributions)
         key = self.proving_key(elf, parameters)
