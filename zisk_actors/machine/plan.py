@@ -6,7 +6,7 @@ Rules of this file: pure integer arithmetic, no state. Coordinator and workers c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 MIN_LOG: Final = 5  # log2 of the smallest table
@@ -26,7 +26,7 @@ def cut(steps: int, weights: Sequence[int]) -> list[tuple[int, int]]:
         lowest = min(bounds[-1] + 1, steps)  # this share has a step
         highest = max(steps - (shares - index), lowest)  # and so has each one after it
         bounds.append(min(max(steps * weight // total, lowest), highest))
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))
 
 
 def instances(n_rows: int, min_log: int = MIN_LOG, max_log: int = MAX_LOG) -> list[int]:
