@@ -31,7 +31,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "zk_lde": (None, (_pointer, _pointer, _size, _int)),
     "zk_all_canonical": (_int, (_pointer, _size)),
     "zk_find_air": (_pointer, (_pointer, _size, _pointer)),
-    "zk_logup": (_int, (_pointer, _pointer, _pointer, _int, _pointer, _pointer, _pointer)),
+    "zk_logup": (_int, (_pointer, _pointer, _pointer, _int, _pointer, _int, _pointer, _pointer)),
     "zk_quotient": (None, (_pointer, _pointer, _pointer, _pointer, _int, _pointer, _int, _pointer)),
     "zk_split_quotient": (None, (_pointer, _pointer, _int)),
     "zk_weights": (None, (_pointer, _int, _pointer)),

@@ -57,11 +57,17 @@ extern "C" const zk::AirEntry* zk_find_air(const zk::AirEntry* table, size_t cou
 }
 
 // Stage 2 over traces of height 2^log_height: aux (3 pairs, height) and total (3), see Backend.logup. 0 if a denominator is zero.
-extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fixed, int log_height, const u64* uniforms, u64* aux,
-                        u64* total) {
+// selectors: whether the AIR reads the first or last row's selector.
+extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fixed, int log_height, const u64* uniforms,
+                        int selectors, u64* aux, u64* total) {
     const Kernels& table = kernels_for(*air);
     size_t height = (size_t)1 << log_height, tasks = (height + GRAIN - 1) / GRAIN;
-    zk::AirView view{main, fixed, nullptr, nullptr, height, uniforms};
+    std::vector<u64> first;
+    if (selectors) {
+        first.resize(height, 0);
+        first[0] = 1;
+    }
+    zk::AirView view{main, fixed, nullptr, selectors ? first.data() : nullptr, height, uniforms};
     std::vector<u64> totals(3 * tasks, 0);
     std::atomic<bool> good{true};
     for_ranges(height, GRAIN, [&](size_t begin, size_t end) {

@@ -261,7 +261,13 @@ class CpuBackend:
         aux = np.empty((3 * air.aux_width, 1 << log_height), dtype=np.uint64)
         total = np.zeros(3, dtype=np.uint64)
         if not self._native.zk_logup(
-            compiled.entry, *arguments, log_height, uniforms.ctypes.data, aux.ctypes.data, total.ctypes.data
+            compiled.entry,
+            *arguments,
+            log_height,
+            uniforms.ctypes.data,
+            int(compiled.reads_selectors),
+            aux.ctypes.data,
+            total.ctypes.data,
         ):
             raise ZeroDenominator(f"a tuple of chip {air.name} has fingerprint zero")
         return CpuMatrix(aux), total
