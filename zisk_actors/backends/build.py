@@ -242,12 +242,9 @@ def _emit_airs(run: Build, airs: Sequence[Air]) -> list[Unit]:
 
 def shipped_airs() -> list[Air]:
     """The AIRs that the library is built for: those of the chip registry."""
-    try:
-        from zisk_actors.chips import CHIPS
-    except ImportError as error:  # until the registry exists
-        print(f"build: no chip registry ({error}); building without AIRs", file=sys.stderr)
-        return []
-    return [chip.air for chip in CHIPS]
+    from zisk_actors.chips import AIRS
+
+    return list(AIRS)
 
 
 def build(library: Path = LIBRARY, folder: Path | None = None) -> Path:
