@@ -25,7 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from zisk_actors.air.air import Air
 from zisk_actors.air.check import Table, failures, said, signed
+from zisk_actors.air.evaluate import ColumnValues
+from zisk_actors.air.expr import Part
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
 from zisk_actors.chips.records import Records
@@ -172,7 +175,7 @@ def uncaught(chip: Chip, main: U64, rows: Iterable[int], rom: Any, seed: int) ->
     table = Table(chip.air, mutated)
     caught = {row for failure in failures(table) for row in failure.rows}
     caught |= {row for row, _ in lookup_misses(table, rom)}
-    before, after = _said_by_row(chip, honest, len(tried)), _said_by_row(chip, mutated, len(tried))
+    before, after = _said_by_row(Table(chip.air, honest), len(tried)), _said_by_row(table, len(tried))
     names = chip.air.main.column_names()
     result: dict[str, list[tuple[int, int, int]]] = {}
     for i, (row, col, value) in enumerate(tried):
@@ -181,12 +184,60 @@ def uncaught(chip: Chip, main: U64, rows: Iterable[int], rom: Any, seed: int) ->
     return result
 
 
-def _said_by_row(chip: Chip, main: U64, count: int) -> list[Counter[tuple[Any, ...]]]:
+class Copies(Table):
+    """Many copies of a table side by side, each with its own first, last and next rows."""
+
+    def __init__(self, air: Air, main: U64, period: int, fixed: U64 | None = None) -> None:
+        super().__init__(air, main, fixed)
+        object.__setattr__(self, "period", period)
+
+    def values(self) -> ColumnValues:
+        """As for one table, but the next row wraps within a copy."""
+        period: int = self.period  # type: ignore[attr-defined]
+
+        def read(part: Part, column: int, rotation: int) -> U64:
+            values = (self.main if part is Part.MAIN else self.fixed)[column]  # type: ignore[index]
+            return np.roll(values.reshape(-1, period), -rotation, axis=1).ravel() if rotation else values
+
+        place = np.arange(self.height) % period
+        return ColumnValues(read, first=(place == 0).astype(np.uint64), last=(place == period - 1).astype(np.uint64))
+
+
+def uncaught_in_table(
+    chip: Chip, main: U64, rows: Iterable[int], fixed: U64 | None = None, seed: int = 0
+) -> dict[str, list[tuple[int, int, int]]]:
+    """As ``uncaught``, for chips that read the next row or have fixed columns: each mutation in a copy of the whole table."""
+    rng = np.random.default_rng(seed)
+    period = main.shape[1]
+    tried = [(row, col, value) for row in rows for col in range(chip.air.width) for value in mutations(int(main[col, row]), rng)]
+    copies = 1 << (len(tried) - 1).bit_length()
+    honest = np.tile(main, (1, copies))
+    mutated = honest.copy()
+    for i, (row, col, value) in enumerate(tried):
+        mutated[col, i * period + row] = value
+    wide = None if fixed is None else np.tile(fixed, (1, copies))
+    table = Copies(chip.air, mutated, period, wide)
+    caught = {row // period for failure in failures(table) for row in failure.rows}
+    caught |= {row // period for row, _ in lookup_misses(table)}
+    before = _said_by_row(Copies(chip.air, main, period, fixed), 1, period)[0]
+    after = _said_by_row(table, len(tried), period)
+    names = chip.air.main.column_names()
+    result: dict[str, list[tuple[int, int, int]]] = {}
+    for i, (row, col, value) in enumerate(tried):
+        if i not in caught and before == after[i]:
+            result.setdefault(names[col], []).append((row, int(main[col, row]), value))
+    return result
+
+
+def _said_by_row(table: Table, count: int, period: int = 1) -> list[Counter[tuple[Any, ...]]]:
+    """The net multiset on buses that are not lookups, per block of ``period`` rows, of the first ``count`` blocks."""
     nets: list[Counter[tuple[Any, ...]]] = [Counter() for _ in range(count)]
-    for term in said(Table(chip.air, main)):
-        if term.bus not in LOOKUPS:
-            for row, values, times in zip(term.rows.tolist(), term.values.T.tolist(), term.times.tolist(), strict=True):
-                nets[row][(term.bus.name, tuple(values))] += signed(times)
+    for term in said(table):
+        if term.bus in LOOKUPS:
+            continue
+        for row, values, times in zip(term.rows.tolist(), term.values.T.tolist(), term.times.tolist(), strict=True):
+            if row // period < count:
+                nets[row // period][(term.bus.name, tuple(values))] += signed(times)
     return [Counter({key: times for key, times in net.items() if times}) for net in nets]
 
 
