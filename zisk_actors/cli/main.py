@@ -56,8 +56,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code. Nothing that a user does makes it raise."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = cli.main(args=words, prog_name="zisk", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        complete_in_shell()
+        with cli.make_context("zisk", words) as context:  # not cli.main: it would turn a closed pipe into exit code 1
+            cli.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
     except ZiskError as error:
         report(error, as_json="--json" in words)
         return error.exit_code
@@ -84,6 +89,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error[internal]: internal error, please report it: {type(error).__name__}: {said}"[:500], err=True)
         click.echo("hint: ZISK_DEBUG=1 shows where it happened", err=True)
         return INTERNAL_ERROR
+
+
+def complete_in_shell() -> None:
+    """Answers a shell that completes a command line (`_ZISK_COMPLETE=bash_source zisk` prints what to source) and exits."""
+    instruction = os.environ.get("_ZISK_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "zisk", "_ZISK_COMPLETE", instruction))
 
 
 class _Usage(ZiskError):

@@ -33,7 +33,7 @@ def verify(proof: str, elf: str | None, vk: str | None, level: str, as_json: boo
 
     from zisk_actors.proving import verify as verify_proof
 
-    verified = verify_proof(proof_bytes, vk_bytes, elf_bytes, level)
+    verified = verify_proof(proof_bytes, vk=vk_bytes, elf=elf_bytes, level=level)
     if as_json:
         print_json(
             "zisk.verify/1",
@@ -44,7 +44,7 @@ def verify(proof: str, elf: str | None, vk: str | None, level: str, as_json: boo
             steps=verified.steps,
             shares=verified.shares,
             params=verified.params,
-            bits=verified.bits,
+            bits=round(verified.bits, 2),
             proof_bytes=len(proof_bytes),
         )
         return
@@ -56,4 +56,4 @@ def verify(proof: str, elf: str | None, vk: str | None, level: str, as_json: boo
     click.echo(f"steps      {verified.steps}")
     click.echo(f"shares     {verified.shares}")
     insecure = "  INSECURE: for tests only" if verified.params == "test" else ""
-    click.echo(f"params     {verified.params} ({verified.bits} proven bits){insecure}")
+    click.echo(f"params     {verified.params} ({verified.bits:.1f} proven bits){insecure}")

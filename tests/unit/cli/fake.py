@@ -1,0 +1,106 @@
+"""A cluster in memory for the commands' tests: it plays a list of statuses and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from zisk_actors.cli.connection import Session
+from zisk_actors.errors import NotFoundError, Unreachable
+from zisk_actors.ids import JobId, ProgramId, blob_id
+from zisk_actors.wire.values import BlobRef, JobStatus, Kind, Phase, ProgramStatus, ShareStatus, State, VerifiedReport
+
+JOB = JobId("00000000-0000-4000-8000-000000000001")
+OUTPUT = (0x04030201, *[0] * 63)
+
+
+def ref(content: bytes) -> BlobRef:
+    return BlobRef(blob_id(content), len(content))
+
+
+def status(**changes: Any) -> JobStatus:
+    fields: dict[str, Any] = {
+        "job": JOB,
+        "kind": Kind.PROVE,
+        "state": State.QUEUED,
+        "program": ProgramId("ab" * 32),
+        "program_name": "fibonacci",
+        "params": "128",
+        "submitted_at": 1_800_000_000.0,
+    }
+    return JobStatus(**(fields | changes))
+
+
+def running(phase: Phase, percent: float, eta: float | None = None) -> JobStatus:
+    shares = tuple(ShareStatus(share=i, worker=f"w{i}", attempt=1, phase=phase) for i in range(2))  # type: ignore[arg-type]
+    return status(state=State.RUNNING, phase=phase, percent=percent, eta_seconds=eta, shares=shares)
+
+
+def completed(proof: bytes) -> JobStatus:
+    verified = VerifiedReport(program="cd" * 32, exit_code=0, output=OUTPUT, params="128", bits=128, shares=2, steps=1234)
+    return status(state=State.COMPLETED, percent=100.0, result=ref(proof), verified=verified)
+
+
+class FakeCluster:
+    """Answers from what it was given; `watch` plays `story`, raising where an element is an exception."""
+
+    def __init__(self, story: Sequence[JobStatus | BaseException] = (), *, embedded: bool = False) -> None:
+        self.embedded = embedded
+        self.story = story
+        self.blobs: dict[str, bytes] = {}
+        self.known: list[ProgramStatus] = []
+        self.submitted: list[dict[str, Any]] = []
+        self.cancelled: list[str] = []
+
+    def keep(self, content: bytes) -> BlobRef:
+        self.blobs[blob_id(content)] = content
+        return ref(content)
+
+    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "") -> str:
+        self.submitted.append({"kind": kind, "program": program, "stdin": stdin, "params": params, "name": name})
+        return JOB
+
+    def watch(self, job: str) -> Iterator[JobStatus]:
+        for step in self.story:
+            if isinstance(step, BaseException):
+                raise step
+            yield step
+
+    def job(self, job: str) -> JobStatus:
+        for step in reversed(self.story):
+            if isinstance(step, JobStatus) and step.job.startswith(job):
+                return step
+        raise NotFoundError(f"no job {job}")
+
+    def jobs(self, *, limit: int, state: str = "") -> Sequence[JobStatus]:
+        return [step for step in self.story if isinstance(step, JobStatus) and state in ("", step.state.value)][:limit]
+
+    def cancel(self, job: str) -> tuple[bool, JobStatus]:
+        self.cancelled.append(job)
+        return True, status(state=State.CANCELLED)
+
+    def fetch(self, blob: BlobRef) -> bytes:
+        return self.blobs[blob.sha256]
+
+    def add_program(self, elf: bytes, *, name: str) -> ProgramStatus:
+        self.known.append(ProgramStatus(program=ProgramId(blob_id(elf)), name=name, size=len(elf), added_at=1_800_000_000.0))
+        return self.known[-1]
+
+    def programs(self) -> Sequence[ProgramStatus]:
+        return self.known
+
+
+def install(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster | None) -> None:
+    """Makes every command talk to this cluster, or find none."""
+
+    @contextmanager
+    def connect(*, embedded: bool) -> Iterator[Session]:
+        if cluster is None or (cluster.embedded and not embedded):
+            raise Unreachable("no cluster is running", hint="zisk up --detach")
+        yield Session(cluster, embedded=cluster.embedded)
+
+    for module in ("jobs", "programs"):
+        monkeypatch.setattr(f"zisk_actors.cli.{module}.connect", connect)

@@ -1,0 +1,149 @@
+"""`prove`, `job` and `program` against a cluster in memory: what goes where, and how each way of ending ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.fake import JOB, FakeCluster, completed, install, ref, running, status
+from zisk_actors.cli.main import run
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Kind, Phase, State, Trap
+
+PROOF = b"proof bytes"
+
+
+@pytest.fixture
+def elf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "guest.elf"
+    path.write_bytes(b"\x7fELF")
+    return path
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    made = FakeCluster([status(), running(Phase.CONTRIBUTE, 10), running(Phase.PROVE, 55, 75.0), completed(PROOF)])
+    made.keep(PROOF)
+    install(monkeypatch, made)
+    return made
+
+
+def test_prove_writes_the_proof_and_prints_the_output(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    (elf.parent / "data").write_bytes(b"abc")
+    assert run(["prove", str(elf), "--record", "data", "-o", "p.bin"]) == 0
+    assert (elf.parent / "p.bin").read_bytes() == PROOF
+    sent = cluster.submitted[0]
+    assert sent["kind"] is Kind.PROVE
+    assert sent["program"] == elf.read_bytes()
+    assert sent["stdin"] == b"\x03" + bytes(7) + b"abc" + bytes(5)
+    assert sent["params"] == "128"
+    said = capsys.readouterr()
+    assert said.out == "01020304" + "0" * 56 + "\n"
+    lines = said.err.splitlines()
+    assert lines[0] == f"job {JOB}"
+    assert lines[1:4] == [
+        "  0 %  queued",
+        " 10 %  contribute, 2 shares on 2 workers",
+        " 55 %  prove, 2 shares on 2 workers  1:15 left",
+    ]
+    assert "128 proven bits" in lines[-1]
+
+
+def test_prove_as_json_is_one_object(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["prove", str(elf), "--json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert answer["schema"] == "zisk.prove/1"
+    assert answer["output"][:8] == "01020304"
+    assert answer["proof"] == "guest.proof"
+    assert said.err == ""
+
+
+def test_detach_prints_the_id_and_leaves(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["prove", str(elf), "--detach"]) == 0
+    assert capsys.readouterr().out == f"{JOB}\n"
+    assert run(["prove", str(elf), "--detach", "-o", "x"]) == 2
+
+
+def test_detach_needs_a_cluster(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    install(monkeypatch, FakeCluster(embedded=True))
+    assert run(["prove", str(elf), "--detach"]) == 7
+    assert capsys.readouterr().err.startswith("error[unreachable]: ")
+
+
+def test_an_interrupt_leaves_the_job_running(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    cluster = FakeCluster([running(Phase.PROVE, 50), KeyboardInterrupt()])
+    install(monkeypatch, cluster)
+    assert run(["prove", str(elf)]) == 130
+    assert f"zisk job watch {JOB}" in capsys.readouterr().err
+    assert cluster.cancelled == []
+
+
+def test_an_interrupt_of_an_embedded_cluster_stops_it(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    install(monkeypatch, FakeCluster([KeyboardInterrupt()], embedded=True))
+    assert run(["prove", str(elf)]) == 130
+    said = capsys.readouterr().err
+    assert "embedded cluster stops" in said
+    assert "job watch" not in said
+
+
+def test_a_trap_is_one_line_with_all_that_is_known(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    trap = Trap("misaligned-access", 0x8000018C, "misaligned_load", "ld t0, 4(a5)", 0x80000304)
+    failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message="", exit_code=4, trap=trap)
+    install(monkeypatch, FakeCluster([status(state=State.FAILED, failure=failure)]))
+    assert run(["prove", str(elf)]) == 4
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        "error[guest-trapped]: the guest trapped: misaligned-access at 0x8000018c in misaligned_load: ld t0, 4(a5), address 0x80000304"
+    )
+
+
+def test_other_failures_keep_their_code_and_exit_code(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    failure = Failure(kind=FailureKind.GUEST, code="elf-machine", message="the ELF is for x86-64", hint="compile for RISC-V", exit_code=11)
+    install(monkeypatch, FakeCluster([status(state=State.FAILED, failure=failure)]))
+    assert run(["prove", str(elf), "--json"]) == 11
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert error == {"code": "elf-machine", "message": "the ELF is for x86-64", "hint": "compile for RISC-V", "exit_code": 11}
+
+
+def test_a_cancelled_job(elf: Path, monkeypatch: pytest.MonkeyPatch):
+    install(monkeypatch, FakeCluster([status(state=State.CANCELLED, reason="by the operator")]))
+    assert run(["prove", str(elf)]) == 5
+
+
+def test_unwritable_proof_is_refused_before_any_work(elf: Path, cluster: FakeCluster):
+    assert run(["prove", str(elf), "-o", "no/such/folder"]) == 2
+    assert cluster.submitted == []
+
+
+def test_a_program_by_name_or_id(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["program", "add", str(elf), "--json"]) == 0
+    added = json.loads(capsys.readouterr().out)
+    for words in ("guest", added["program"][:8]):
+        assert run(["prove", words, "--json"]) == 0
+    assert [sent["program"] for sent in cluster.submitted] == [ref(elf.read_bytes())] * 2
+    assert isinstance(cluster.submitted[0]["program"], BlobRef)
+    capsys.readouterr()
+    assert run(["prove", "unknown"]) == 3
+    assert capsys.readouterr().err.startswith("error[not-found]: there is no file unknown")
+    assert run(["program", "list"]) == 0
+    assert "guest" in capsys.readouterr().out
+
+
+def test_job_commands(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["job", "list", "--json", "--state", "running"]) == 0
+    assert [job["state"] for job in json.loads(capsys.readouterr().out)["jobs"]] == ["running", "running"]
+    assert run(["job", "show", JOB[:8], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "completed"
+    assert run(["job", "show", JOB]) == 0
+    assert "128 bits" in capsys.readouterr().out
+    assert run(["job", "show", "ffff"]) == 3
+    assert run(["job", "cancel", JOB]) == 0
+    assert cluster.cancelled == [JOB]
+    capsys.readouterr()
+    assert run(["job", "watch", JOB, "--json", "-o", "later.bin"]) == 0
+    states = [json.loads(line)["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["queued", "running", "running", "completed"]
+    assert Path("later.bin").read_bytes() == PROOF

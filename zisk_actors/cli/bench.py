@@ -1,0 +1,178 @@
+"""`zisk bench`: how fast this machine proves. One process, no cluster: the figures are those of the prover itself.
+
+Rules of this file:
+* Each figure is measured around the call that a worker makes; setup is reported beside the run, because it is done once per program.
+* The proof that was timed is verified; a figure of a wrong proof is never printed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from zisk_actors import __version__
+from zisk_actors.cli.output import (
+    duration,
+    guest_input,
+    input_options,
+    json_option,
+    params_option,
+    print_json,
+    read_file,
+    say,
+    size,
+    table,
+)
+from zisk_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from zisk_actors.proving import Prover
+
+T = TypeVar("T")
+
+DEFAULT_GUEST = "tests/guests/cycles.elf"
+PROVING = ("execute", "contribute", "prove", "aggregate")
+"""The phases whose sum is the time of a run; setup and verify stand beside them."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures of one run: `seconds` by phase, `proving_seconds` their sum without setup and verify."""
+
+    cycles: int
+    seconds: dict[str, float]
+    proving_seconds: float
+    cycles_per_second: float
+    peak_memory_bytes: int
+    proof_bytes: int
+    key_bytes: int
+    exit_code: int
+    bits: float
+
+
+class Stopwatch:
+    """Seconds by phase, and what is said while they run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, phase: str, work: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        result = work()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - began
+        say(f"{phase:<10} {duration(self.seconds[phase])}")
+        return result
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held. Linux counts it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@click.command()
+@click.argument("elf", metavar="[ELF]", required=False)
+@input_options
+@click.option("--cycles", type=click.IntRange(1, 1 << 40), help="Input of the benchmark guest: how many instructions to run.")
+@click.option("--shares", type=click.IntRange(1, 64), default=1, show_default=True, help="Cut the run, and prove share after share.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the prover; one per core unless said.")
+@params_option
+@json_option
+def bench(
+    elf: str | None,
+    raw: str | None,
+    records: tuple[str, ...],
+    cycles: int | None,
+    shares: int,
+    threads: int | None,
+    level: str,
+    as_json: bool,
+) -> None:
+    """Prove a run in this process and print what it took.
+
+    Without ELF the benchmark guest of the source tree is run, for a million instructions unless --cycles says otherwise.
+    """
+    if elf is None:
+        elf = DEFAULT_GUEST
+        if not os.path.exists(elf):
+            raise UsageError(f"there is no {elf} here", hint="run it in the source tree, or name an ELF")
+        cycles = cycles or 1_000_000
+    if cycles is not None and (raw is not None or records):
+        raise UsageError("--cycles is an input of its own: it excludes -i and --record")
+    stdin = guest_input(raw, records) if cycles is None else (8).to_bytes(8, "little") + cycles.to_bytes(8, "little")
+    program = read_file(elf, "program")
+
+    from zisk_actors.proving import Prover
+
+    measured = measure([Prover(threads=threads) for _ in range(shares)], program, stdin, level)
+    fields: dict[str, object] = {
+        "version": __version__,
+        "machine": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": threads,
+        "guest": os.path.basename(elf),
+        "params": level,
+        "shares": shares,
+    }
+    if as_json:
+        print_json("zisk.bench/1", **fields, **asdict(measured))
+        return
+    rows = [(name, f"{value:.3f} s") for name, value in measured.seconds.items()]
+    rows += [
+        ("cycles", str(measured.cycles)),
+        ("speed", f"{measured.cycles_per_second / 1000:.1f} k cycles/s, without setup and verify"),
+        ("memory", size(measured.peak_memory_bytes)),
+        ("proof", size(measured.proof_bytes)),
+        ("security", f"{measured.bits:.1f} proven bits"),
+    ]
+    table(("WHAT", "FIGURE"), rows)
+
+
+def measure(provers: list[Prover], program: bytes, stdin: bytes, level: str) -> Measured:
+    """Proves a run, one prover a share, one after the other, and verifies it.
+
+    Raises what proving raises; GuestTrapped for a run without a proof.
+    """
+    from zisk_actors.proving import verify
+
+    watch = Stopwatch()
+    weights = [1] * len(provers)
+    key = watch.time("setup", lambda: [prover.setup(program, level) for prover in provers])[0]
+    run = watch.time("execute", lambda: provers[0].execute(program, stdin))
+    contributions = watch.time(
+        "contribute", lambda: [prover.contribute(program, stdin, level, share, weights) for share, prover in enumerate(provers)]
+    )
+    partials = watch.time(
+        "prove", lambda: [prover.prove(program, stdin, level, share, weights, contributions) for share, prover in enumerate(provers)]
+    )
+    proof = watch.time("aggregate", lambda: provers[0].aggregate(program, level, contributions, partials))
+    peak = peak_memory_bytes()
+    verified = watch.time("verify", lambda: verify(proof, vk=key, level=level))
+    seconds = sum(watch.seconds[phase] for phase in PROVING)
+    return Measured(
+        cycles=run.steps,
+        seconds={phase: round(value, 4) for phase, value in watch.seconds.items()},
+        proving_seconds=round(seconds, 4),
+        cycles_per_second=round(run.steps / seconds, 1),
+        peak_memory_bytes=peak,
+        proof_bytes=len(proof),
+        key_bytes=len(key),
+        exit_code=verified.exit_code,
+        bits=round(verified.bits, 2),
+    )

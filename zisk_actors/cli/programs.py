@@ -1,0 +1,89 @@
+"""`zisk program`: the programs that a cluster knows, and their verifying keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from zisk_actors.cli.connection import connect, program_reference
+from zisk_actors.cli.jobs import follow, submit
+from zisk_actors.cli.output import (
+    check_writable,
+    json_option,
+    params_option,
+    print_json,
+    read_file,
+    say,
+    size,
+    table,
+    write_file,
+)
+from zisk_actors.errors import JobFailed
+
+
+@click.group()
+def program() -> None:
+    """Add programs to a cluster, make their verifying keys, list them."""
+
+
+@program.command("add")
+@click.argument("elf", metavar="ELF")
+@click.option("--name", help="What to call it; the file's name without its ending unless said.")
+@json_option
+def add(elf: str, name: str | None, as_json: bool) -> None:
+    """Store a program, so that jobs can name it instead of sending it."""
+    content = read_file(elf, "program")
+    with connect(embedded=False) as session:
+        added = session.cluster.add_program(content, name=name or Path(elf).stem)
+    if as_json:
+        print_json("zisk.program/1", program=added.program, name=added.name, size=added.size)
+        return
+    click.echo(f"{added.program}  {added.name}  {size(added.size)}")
+
+
+@program.command("setup")
+@click.argument("program_name", metavar="ELF-or-ID")
+@click.option("-o", "--output", "target", metavar="FILE", help="Where to write the verifying key; PROGRAM.vk unless said.")
+@params_option
+@json_option
+def setup(program_name: str, target: str | None, level: str, as_json: bool) -> None:
+    """Make a program's verifying key under a parameter set, and write it to a file for `zisk verify --vk`."""
+    if target is not None:
+        check_writable(target, "verifying key")
+    with connect(embedded=True) as session:
+        reference = program_reference(session, program_name)
+        path = target or f"{reference.name}.vk"
+        check_writable(path, "verifying key")
+        status = follow(session, submit(session, "setup", reference, b"", level, as_json=as_json), quiet=as_json)
+        made = status.key or status.result
+        if made is None:
+            raise JobFailed(f"job {status.job} completed without a key")
+        key = session.cluster.fetch(made)
+    write_file(path, key, "verifying key")
+    if as_json:
+        print_json("zisk.setup/1", program=status.program, name=reference.name, params=level, key=path, key_bytes=len(key))
+        return
+    if path != "-":
+        click.echo(path)
+    say(f"verifying key of {reference.name} under parameters {level}: {size(len(key))}")
+
+
+@program.command("list")
+@json_option
+def list_programs(as_json: bool) -> None:
+    """List the programs that the cluster knows."""
+    with connect(embedded=False) as session:
+        programs = session.cluster.programs()
+    if as_json:
+        rows = [{"program": p.program, "name": p.name, "size": p.size, "added_at": p.added_at, "keys": sorted(p.keys)} for p in programs]
+        print_json("zisk.programs/1", programs=rows)
+        return
+    table(
+        ("PROGRAM", "NAME", "SIZE", "ADDED", "KEYS"),
+        [
+            (p.program[:12], p.name, size(p.size), f"{datetime.fromtimestamp(p.added_at):%Y-%m-%d %H:%M}", " ".join(sorted(p.keys)) or "-")
+            for p in programs
+        ],
+    )
