@@ -141,9 +141,15 @@ class Emulator:
             ctypes.byref(handle),
         )
         _check(status)
-        self._handle = handle
+        self._machine = handle
         self._finalizer = weakref.finalize(self, self._library.zk_emu_close, handle)
         self._outcome = _Outcome()
+
+    def _handle(self) -> Any:
+        """The machine in C. ValueError once it is gone."""
+        if not self._finalizer.alive:
+            raise ValueError("the emulator is closed")
+        return self._machine
 
     def close(self) -> None:
         """Give the memory back. Calls after this raise ValueError."""
@@ -178,24 +184,22 @@ class Emulator:
             widths = [len(FIELDS)] * len(CHIPS) + [len(REFRESH_FIELDS)]
             tables = [np.empty((int(n), width), np.uint64) for n, width in zip(counts, widths, strict=True)]
             pointers = (ctypes.c_void_p * len(tables))(*(table.ctypes.data for table in tables))
-            _check(self._library.zk_emu_replay(self._handle, start, stop, len(CHIPS), counts.ctypes.data, pointers))
+            _check(self._library.zk_emu_replay(self._handle(), start, stop, len(CHIPS), counts.ctypes.data, pointers))
             chip = dict(zip(CHIPS, tables[:-1], strict=True))
             return Events(start, stop, chip, tables[-1], self._final() if final else None)
 
     def _advance(self, limit: int) -> None:
         """Go on with the run until its end or the limit."""
-        if not self._finalizer.alive:
-            raise ValueError("the emulator is closed")
         while True:
             until = min(self._outcome.steps + SLICE, limit)
-            _check(self._library.zk_emu_run(self._handle, until, ctypes.byref(self._outcome)))
+            _check(self._library.zk_emu_run(self._handle(), until, ctypes.byref(self._outcome)))
             if self._outcome.stop != _LIMIT or self._outcome.steps >= limit:
                 return
 
     def _run(self, max_steps: int) -> Run:
         outcome = self._outcome
         console = ctypes.create_string_buffer(CONSOLE_LIMIT)
-        printed = self._library.zk_emu_console(self._handle, console, CONSOLE_LIMIT)
+        printed = self._library.zk_emu_console(self._handle(), console, CONSOLE_LIMIT)
         output = np.frombuffer(bytes(outcome.output), "<u4").astype(np.uint32)
         counts = dict.fromkeys(CHIPS, 0)
         for op in list(Op)[1:]:
@@ -224,7 +228,7 @@ class Emulator:
         if self._outcome.steps < stop:
             raise ValueError(f"the run has only {self._outcome.steps} steps")
         counts = np.zeros(len(CHIPS) + 1, np.uint64)
-        _check(self._library.zk_emu_count(self._handle, start, stop, len(CHIPS), counts.ctypes.data))
+        _check(self._library.zk_emu_count(self._handle(), start, stop, len(CHIPS), counts.ctypes.data))
         return counts
 
     def _final(self) -> U64:
@@ -232,9 +236,9 @@ class Emulator:
         if self._outcome.stop != _HALT:
             raise ValueError(f"the run does not halt within {MAX_STEPS} steps: it has no final records")
         count = ctypes.c_uint64()
-        _check(self._library.zk_emu_final(self._handle, None, 0, ctypes.byref(count)))
+        _check(self._library.zk_emu_final(self._handle(), None, 0, ctypes.byref(count)))
         table = np.empty((count.value, len(FINAL_FIELDS)), np.uint64)
-        _check(self._library.zk_emu_final(self._handle, table.ctypes.data, count.value, ctypes.byref(count)))
+        _check(self._library.zk_emu_final(self._handle(), table.ctypes.data, count.value, ctypes.byref(count)))
         return table
 
 

@@ -1,0 +1,86 @@
+"""Shares and tables: exact properties, over all small cases and many random ones."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zisk_actors.machine.plan import cut, instances
+
+
+def test_a_cut_is_proportional():
+    assert cut(100, [1, 1, 2]) == [(0, 25), (25, 50), (50, 100)]
+    assert cut(10, [1]) == [(0, 10)]
+    assert cut(7, [1, 1]) == [(0, 3), (3, 7)]
+
+
+def test_no_share_is_empty_while_there_are_steps():
+    assert cut(3, [1000, 1, 1]) == [(0, 1), (1, 2), (2, 3)]
+    assert cut(3, [1, 1, 1000]) == [(0, 1), (1, 2), (2, 3)]
+    assert cut(2, [1, 1, 1]) == [(0, 1), (1, 2), (2, 2)]
+    assert cut(0, [1, 1]) == [(0, 0), (0, 0)]
+
+
+@given(st.integers(0, 2**40), st.lists(st.integers(1, 2**30), min_size=1, max_size=50))
+def test_every_cut_covers_the_run(steps: int, weights: list[int]):
+    shares = cut(steps, weights)
+    assert len(shares) == len(weights)
+    assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
+    assert shares[-1][1] == steps
+    assert all(start <= stop for start, stop in shares)
+    if steps >= len(weights):
+        assert all(start < stop for start, stop in shares)
+    for (start, stop), weight in zip(shares, weights, strict=True):
+        if steps >= len(weights) * sum(weights):
+            assert abs((stop - start) - steps * weight / sum(weights)) <= len(weights)
+
+
+@pytest.mark.parametrize(("steps", "weights"), [(-1, [1]), (1, []), (1, [0]), (1, [1, -1])])
+def test_a_senseless_cut_is_refused(steps: int, weights: list[int]):
+    with pytest.raises(ValueError, match="cannot cut"):
+        cut(steps, weights)
+
+
+@pytest.mark.parametrize(
+    ("rows", "heights"),
+    [
+        (0, []),
+        (1, [5]),
+        (32, [5]),
+        (33, [6]),
+        (48, [6]),
+        (65, [6, 5]),
+        (96, [6, 5]),
+        (97, [7]),
+        (128, [7]),
+        (129, [7, 5]),
+        (192, [7, 6]),
+        (193, [8]),
+        (2**20 + 1, [20, 5]),
+        (2**22, [22]),
+        (2**22 + 1, [22, 5]),
+        (2**22 + 2**20 + 40, [22, 20, 6]),
+        (2**23, [22, 22]),
+        (2**23 + 100, [22, 22, 7]),
+    ],
+)
+def test_tables(rows: int, heights: list[int]):
+    assert instances(rows) == heights
+
+
+@given(st.integers(1, 2**24))
+def test_tables_hold_the_rows_with_little_waste(rows: int):
+    heights = instances(rows)
+    capacity = sum(1 << h for h in heights)
+    assert capacity >= rows
+    assert capacity - rows < max(64, rows / 3 + 32)
+    assert heights == sorted(heights, reverse=True)
+    assert all(5 <= h <= 22 for h in heights)
+    assert len(heights) <= 2 + (rows - 1 >> 22)
+    assert capacity - (1 << heights[-1]) < rows  # none is superfluous
+
+
+def test_other_bounds():
+    assert instances(9, 0, 3) == [3, 0]
+    assert instances(3, 0) == [1, 0]
+    with pytest.raises(ValueError, match="cannot place"):
+        instances(-1)
