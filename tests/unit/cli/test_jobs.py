@@ -48,7 +48,7 @@ def test_prove_writes_the_proof_and_prints_the_output(elf: Path, cluster: FakeCl
         " 10 %  contribute, 2 shares on 2 workers",
         " 55 %  prove, 2 shares on 2 workers  1:15 left",
     ]
-    assert "128 proven bits" in lines[-1]
+    assert "128.0 proven bits" in lines[-1]
 
 
 def test_prove_as_json_is_one_object(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
@@ -138,7 +138,7 @@ def test_job_commands(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFix
     assert run(["job", "show", JOB[:8], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "completed"
     assert run(["job", "show", JOB]) == 0
-    assert "128 bits" in capsys.readouterr().out
+    assert "128.0 proven bits" in capsys.readouterr().out
     assert run(["job", "show", "ffff"]) == 3
     assert run(["job", "cancel", JOB]) == 0
     assert cluster.cancelled == [JOB]
