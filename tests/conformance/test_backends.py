@@ -67,6 +67,14 @@ def test_upload_and_download(backend: Backend):
     assert backend.name in BACKENDS
 
 
+def test_upload_refuses_what_is_no_matrix_of_field_elements(backend: Backend):
+    values = random(2, 3, 64)
+    values[2, 63] = P
+    for wrong in (values, random(3, 2, 48)):
+        with pytest.raises(ValueError):
+            backend.upload(wrong)
+
+
 @pytest.mark.parametrize("log_height", [5, 6, 7, 10, 13])
 def test_lde(backend: Backend, log_height: int):
     mine, theirs = both(backend, random(log_height, 3, 1 << log_height))

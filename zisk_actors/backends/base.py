@@ -84,7 +84,10 @@ class Backend(Protocol):
         ...
 
     def upload(self, values: U64) -> Matrix:
-        """Take a (width, height) matrix of canonical words. It is copied or kept; the caller no longer writes to it."""
+        """Take a (width, height) matrix. It is copied or kept; the caller no longer writes to it.
+
+        Raises ValueError for a word that is not canonical, or a height that is no power of two.
+        """
         ...
 
     def download(self, matrix: Matrix) -> U64:

@@ -56,6 +56,9 @@ class ReferenceBackend:
 
     def upload(self, values: U64) -> Matrix:
         """See base.py."""
+        domain.log2_exact(values.shape[1])
+        if np.any(values >= np.uint64(P)):
+            raise ValueError("a word of the matrix is not below the modulus")
         return ReferenceMatrix(np.array(values, dtype=np.uint64, order="C"))
 
     def download(self, matrix: Matrix) -> U64:

@@ -74,6 +74,12 @@ class ChipSet:
         names = [chip.air.name for chip in self.chips]
         if len(set(names)) != len(names):
             raise ValueError("two chips have the same name")
+        # A number with two arities would let a short tuple pass for a longer one that ends in zeros.
+        buses: dict[int, tuple[str, int]] = {}
+        for term in (term for chip in self.chips for term in chip.air.bus_terms):
+            known = buses.setdefault(term.bus.number, (term.bus.name, len(term.bus.fields)))
+            if known != (term.bus.name, len(term.bus.fields)):
+                raise ValueError(f"bus number {term.bus.number} is both {known[0]} and {term.bus.name}")
 
     def number(self, name: str) -> int:
         """The number of the chip with that name; KeyError if there is none."""

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from tests import toy
+from zisk_actors.air.air import Air
+from zisk_actors.air.bus import Bus, send
 from zisk_actors.stark import rules
 from zisk_actors.stark.chipset import Chip, ChipSet
 from zisk_actors.stark.errors import (
@@ -136,3 +138,11 @@ def test_impossible_chips():
             Chip(toy.FIB, **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError):
         ChipSet((Chip(toy.FIB), Chip(toy.FIB)), toy.boundary)
+
+
+def test_a_bus_number_has_one_arity():
+    """Otherwise (x) and (x, 0) would have the same fingerprint."""
+    wider = Bus("wider", toy.OUT.number, ("value", "more"), "a wider bus with the number of another one")
+    other = Air("other", toy.FibRow, toy.FIB.constraints, lambda w: iter([send(wider, w.row.a, w.row.b)]))
+    with pytest.raises(ValueError, match="bus number"):
+        ChipSet((Chip(toy.FIB), Chip(other)), toy.boundary)
