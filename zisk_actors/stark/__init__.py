@@ -1,0 +1,1 @@
+"""The proof system: prover and verifier carry the same step numbers."""
