@@ -166,22 +166,32 @@ def uncaught(chip: Chip, main: U64, rows: Iterable[int], rom: Any, seed: int) ->
     assert not any(chip.air.next_columns[part] for part in (list(chip.air.next_columns)[:2])), "reads the next row"
     rng = np.random.default_rng(seed)
     tried = [(row, col, value) for row in rows for col in range(chip.air.width) for value in mutations(int(main[col, row]), rng)]
-    height = 1 << max(5, (len(tried) - 1).bit_length())
-    honest = np.zeros((chip.air.width, height), dtype=np.uint64)
-    honest[:, : len(tried)] = main[:, [row for row, _, _ in tried]]
+    honest = main[:, [row for row, _, _ in tried]]
     mutated = honest.copy()
     for i, (_, col, value) in enumerate(tried):
         mutated[col, i] = value
-    table = Table(chip.air, mutated)
+    # Whatever one question catches, the next one is not asked.
+    left = list(range(len(tried)))
+    table = _rows(chip, mutated)
     caught = {row for failure in failures(table) for row in failure.rows}
-    caught |= {row for row, _ in lookup_misses(table, rom)}
-    before, after = _said_by_row(Table(chip.air, honest), len(tried)), _said_by_row(table, len(tried))
+    left = [i for i in left if i not in caught]
+    table = _rows(chip, mutated[:, left])
+    caught = {row for row, _ in lookup_misses(table, rom)}
+    left = [i for place, i in enumerate(left) if place not in caught]
+    before, after = _said_by_row(_rows(chip, honest[:, left]), len(left)), _said_by_row(_rows(chip, mutated[:, left]), len(left))
     names = chip.air.main.column_names()
     result: dict[str, list[tuple[int, int, int]]] = {}
-    for i, (row, col, value) in enumerate(tried):
-        if i not in caught and before[i] == after[i]:
+    for place, i in enumerate(left):
+        row, col, value = tried[i]
+        if before[place] == after[place]:
             result.setdefault(names[col], []).append((row, int(main[col, row]), value))
     return result
+
+
+def _rows(chip: Chip, rows: U64) -> Table:
+    """A table of these rows and padding."""
+    height = 1 << max(5, (rows.shape[1] - 1).bit_length())
+    return Table(chip.air, np.pad(rows, ((0, 0), (0, height - rows.shape[1]))))
 
 
 class Copies(Table):

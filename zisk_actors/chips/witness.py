@@ -33,8 +33,8 @@ from zisk_actors.chips.records import Records, WitnessError
 from zisk_actors.chips.refresh import REFRESH
 from zisk_actors.chips.words import swap_order
 from zisk_actors.machine.events import Events
+from zisk_actors.machine.plan import MIN_LOG, instances
 from zisk_actors.machine.rom import Program
-from zisk_actors.stark.domain import MAX_LOG_HEIGHT, MIN_LOG_HEIGHT
 from zisk_actors.stark.field import U64
 
 
@@ -69,7 +69,7 @@ LOOKUPS: dict[Bus, Lookup] = {
 
 def height_for(count: int) -> int:
     """Height of a table of ``count`` rows that has one instance: a power of two, 2^5 at least."""
-    return 1 << max(MIN_LOG_HEIGHT, (count - 1).bit_length())
+    return 1 << max(MIN_LOG, (count - 1).bit_length())
 
 
 def image_values(program: Program) -> U64:
@@ -131,7 +131,7 @@ def _filled(chip: Chip, table: U64, program: Program | None) -> Iterator[tuple[C
     """The instances that hold the records of ``table``; with a program, they are records of its instructions."""
     assert chip.fill is not None, f"{chip.name} has records but no fill"
     start = 0
-    for log_height in split(len(table)) if len(table) else ():
+    for log_height in instances(len(table)):
         records = table[start : start + (1 << log_height)]
         main = np.zeros((chip.air.width, 1 << log_height), dtype=np.uint64)
         chip.fill(chip.air.main(list(main)), records if program is None else Records(records, program.rom))
@@ -141,25 +141,7 @@ def _filled(chip: Chip, table: U64, program: Program | None) -> Iterator[tuple[C
 
 # --- counting lookups ------------------------------------------------------
 
-SMALL = 12
 BLOCK = 1 << 15  # rows evaluated together: columns of a block stay in the cache
-
-
-def split(count: int) -> list[int]:
-    """log2 of the heights of the tables that hold ``count`` > 0 rows, largest first.
-
-    Full tables of the largest height, then at most three for the rest: a table is halved as long as that saves a
-    quarter of its rows, and not below 2^SMALL, where another table costs a proof more than empty rows do.
-    """
-    heights = [MAX_LOG_HEIGHT] * ((count - 1) >> MAX_LOG_HEIGHT)
-    rest = count - (len(heights) << MAX_LOG_HEIGHT)
-    for _ in range(2):
-        log_height = max(MIN_LOG_HEIGHT, (rest - 1).bit_length())
-        if log_height <= SMALL or 4 * rest > 3 << log_height:
-            break
-        heights.append(log_height - 1)
-        rest -= 1 << (log_height - 1)
-    return [*heights, max(MIN_LOG_HEIGHT, (rest - 1).bit_length())]
 
 
 @cache

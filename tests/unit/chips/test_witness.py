@@ -10,9 +10,10 @@ from tests.trace_job import EVERYTHING, WAITING, Job, job_of
 from zisk_actors.air.check import Term, imbalances, said, said_by_verifier
 from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
 from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
-from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns, split
+from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns
 from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
+from zisk_actors.machine.plan import instances
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import P
 
@@ -34,17 +35,17 @@ def test_refreshes_bridge_long_waits():
 
 def test_instances_are_canonical_and_hold_their_presence_rule():
     job = job_of(EVERYTHING, 3)
-    for share, instances in enumerate(job.instances()):
-        keys = [(instance.air_id, -instance.log_height) for instance in instances]
+    for share, tables in enumerate(job.instances()):
+        keys = [(instance.air_id, -instance.log_height) for instance in tables]
         assert keys == sorted(keys)
-        names = [CHIPS[instance.air_id].name for instance in instances]
+        names = [CHIPS[instance.air_id].name for instance in tables]
         for chip in CHIPS:
             count = names.count(chip.name)
             if chip.presence is Presence.EVERY_SHARE:
                 assert count == 1
             elif chip.presence is Presence.SINGLETON:
                 assert count == (share == 0)
-        for instance in instances:
+        for instance in tables:
             assert instance.main.shape == (AIRS[instance.air_id].width, 1 << instance.log_height)
             assert instance.main.dtype == np.uint64
             assert instance.main.flags.c_contiguous
@@ -74,20 +75,10 @@ def test_the_final_state_belongs_to_share_0():
         assemble(job.program, job.events[1], job.final, 1)
 
 
-@pytest.mark.parametrize("count", [1, 31, 32, 33, 4096, 4097, 6000, 2**17 + 1, 3 * 2**18, 2**22, 2**22 + 1, 3 * 2**22 + 5])
-def test_split_covers_the_rows_with_little_waste(count: int):
-    heights = split(count)
-    assert heights == sorted(heights, reverse=True)
-    rows = [1 << height for height in heights]
-    assert 32 <= min(rows) <= max(rows) <= 2**22
-    assert sum(rows[:-1]) < count <= sum(rows)
-    assert sum(rows) <= max(32, 2 * count if count <= 4096 else 1.34 * count)
-
-
 def test_many_records_fill_several_tables():
     job = job_of((*WAITING, *EVERYTHING))
     heights = [instance.log_height for instance in job.instances()[0] if instance.air_id == NUMBER["addi"]]
-    assert heights == split(job.run.counts["addi"])
+    assert heights == instances(job.run.counts["addi"])
     assert len(heights) > 1
 
 
