@@ -192,11 +192,11 @@ class Prover:
 
     def contribute(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int]) -> bytes:
         """Commit to a share. Raises GuestTrapped when the run has no proof."""
-        key, statement, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
+        statement, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         self._states.put(_state_key(elf, stdin, parameters, share, weights), state)
         return msgspec.msgpack.encode(Contributed(statement, state.contribution))
 
-    def _contribute(self, elf: bytes, stdin: bytes, parameters: str, share: Share) -> tuple[ProvingKey, Statement, prover.ShareState]:
+    def _contribute(self, elf: bytes, stdin: bytes, parameters: str, share: Share) -> tuple[Statement, prover.ShareState]:
         self.on_progress("execute", 0.0)
         key = self.proving_key(elf, parameters)
         emulator, run = self._run(elf, stdin)
@@ -212,7 +212,7 @@ class Prover:
         self.on_progress("commit", 0.3)
         state = prover.contribute(self.backend, key, share.index, tables)
         self.on_progress("commit", 1.0)
-        return key, public_statement(key.vk, run), state
+        return public_statement(key.vk, run), state
 
     def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
         """Prove a share for the challenge that all contributions make; an encoded partial proof."""
@@ -220,7 +220,7 @@ class Prover:
         key = self.proving_key(elf, parameters)
         state = self._states.take(_state_key(elf, stdin, parameters, share, weights))
         if state is None:
-            _, _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
+            _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         if state.contribution not in ordered:
             raise BadContribution(f"share {share} computed here differs from what was contributed for it")
         self.on_progress("prove", 0.3)
