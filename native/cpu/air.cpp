@@ -1,5 +1,5 @@
-// The part of the C interface that evaluates AIRs: stage 2 and the quotient. `air` is an entry of a table zk_airs, of this library
-// or of another that backends/build.py made.
+// The part of the C interface that evaluates AIRs: stage 2 and the quotient. `air` is an entry of a table zk_airs, of this
+// library or of another that backends/build.py made.
 #include <string.h>
 
 #include <atomic>
@@ -17,9 +17,7 @@ namespace {
 constexpr u64 SHIFT = 7;
 constexpr size_t GRAIN = 1024;  // rows in one task
 
-const Kernels& kernels_for(const zk::AirEntry& air) {
-    return kernels().air_lanes == 1 || air.wide ? kernels() : kernels_scalar;
-}
+const Kernels& kernels_for(const zk::AirEntry& air) { return kernels().air_lanes == 1 || air.wide ? kernels() : kernels_scalar; }
 
 // The running sum of (column - offset) in the order of rows, see kernels/logup.hpp.
 void running_sum(u64* column, int log_size, Fp offset) {
@@ -37,9 +35,8 @@ void running_sum(u64* column, int log_size, Fp offset) {
     size_t blocks = size >> LOG_SCAN, grain = 4096;
     std::vector<u64> sums(blocks);
     u64 block_offset = (offset * Fp{1 << LOG_SCAN}).canonical();
-    for_ranges(blocks, grain, [&](size_t begin, size_t end) {
-        kernels().scan_sums(column, log_size, block_offset, begin, end, sums.data());
-    });
+    for_ranges(blocks, grain,
+               [&](size_t begin, size_t end) { kernels().scan_sums(column, log_size, block_offset, begin, end, sums.data()); });
     running_sum(sums.data(), log_size - LOG_SCAN, {0});
     for_ranges(blocks, grain, [&](size_t begin, size_t end) {
         kernels().scan_apply(column, log_size, offset.canonical(), sums.data(), begin, end);
@@ -71,7 +68,8 @@ extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fix
     std::vector<u64> totals(3 * tasks, 0);
     std::atomic<bool> good{true};
     for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
-        if (!table.fractions(*air, view, log_height, begin, end, aux, &totals[3 * (begin / GRAIN)], scratch(table.fraction_scratch))) {
+        if (!table.fractions(*air, view, log_height, begin, end, aux, &totals[3 * (begin / GRAIN)],
+                             scratch(table.fraction_scratch))) {
             good = false;
         }
     });

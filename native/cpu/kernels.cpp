@@ -67,10 +67,10 @@ void ntt_columns(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, si
 }
 
 // A body over [begin, end): `batch` vectors at a time, then single vectors, then single entries.
-#define ZK_RUN(index, begin, end, batch, vector_batch, vector_one, scalar_one)        \
-    size_t index = begin;                                                              \
-    for (; index + (batch) * LANES <= end; index += (batch) * LANES) vector_batch;     \
-    for (; index + LANES <= end; index += LANES) vector_one;                           \
+#define ZK_RUN(index, begin, end, batch, vector_batch, vector_one, scalar_one)     \
+    size_t index = begin;                                                          \
+    for (; index + (batch) * LANES <= end; index += (batch) * LANES) vector_batch; \
+    for (; index + LANES <= end; index += LANES) vector_one;                       \
     for (; index < end; index++) scalar_one;
 
 constexpr int BATCH = LANES == 1 ? 32 : 8;
@@ -95,7 +95,8 @@ void add_lanes(const zk::Fp3<F>& value, u64* total) {
     }
 }
 
-void weighted_sums(const u64* weights, size_t stride, const u64* const* columns, size_t count, size_t begin, size_t end, u64* sums) {
+void weighted_sums(const u64* weights, size_t stride, const u64* const* columns, size_t count, size_t begin, size_t end,
+                   u64* sums) {
     constexpr size_t BLOCK = 64 * LANES;  // weights of one block stay in the first-level cache for all columns
     for (size_t k = 0; k < 3 * count; k++) sums[k] = 0;
     size_t block = begin;
@@ -175,15 +176,14 @@ void quotient(const zk::AirEntry& air, const zk::AirView& view, int log_height, 
     zk::quotient_values<AirVector>(air, evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
 }
 
-constexpr size_t FRACTION_SCRATCH =
-    (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<AirVector>) + sizeof(AirVector));
+constexpr size_t FRACTION_SCRATCH = (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<AirVector>) + sizeof(AirVector));
 
 }  // namespace
 
 extern const Kernels ZK_JOIN(kernels_, ZK_ISA) = {
-    ZK_TEXT(ZK_ISA), LANES,      permute_states, hash_rows,        compress,  grind,     ntt_rows,
-    ntt_columns,     weights,    weighted_sums,  deep,             fold,      add_scaled, AirVector::lanes,
-    fractions,       quotient,   FRACTION_SCRATCH, scan_sums,      scan_apply, first_row,
+    ZK_TEXT(ZK_ISA), LANES,    permute_states,   hash_rows, compress,   grind,      ntt_rows,
+    ntt_columns,     weights,  weighted_sums,    deep,      fold,       add_scaled, AirVector::lanes,
+    fractions,       quotient, FRACTION_SCRATCH, scan_sums, scan_apply, first_row,
 };
 
 }  // namespace zk_cpu

@@ -37,9 +37,10 @@ struct Kernels {
                           u64* sums);
     void (*deep)(const zk::DeepTerm* terms, int term_count, const zk::PointTable& points, size_t begin, size_t end, u64* codeword,
                  size_t stride);
-    void (*fold)(const u64* codeword, size_t stride, const zk::PointTable& inverses, const u64* half_beta, size_t begin, size_t end,
-                 u64* folded, size_t folded_stride);
-    void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin, size_t end);
+    void (*fold)(const u64* codeword, size_t stride, const zk::PointTable& inverses, const u64* half_beta, size_t begin,
+                 size_t end, u64* folded, size_t folded_stride);
+    void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin,
+                       size_t end);
 
     // kernels/logup.hpp and quotient.hpp. These two run `air_lanes` rows at a time with the evaluators of as many lanes; ranges
     // are whole vectors of them. `total`: three words.

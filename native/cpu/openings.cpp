@@ -44,16 +44,16 @@ extern "C" void zk_deep(const u64* const* columns, const size_t* widths, const u
                         size_t terms, int log_size, u64* codeword) {
     std::vector<zk::DeepTerm> list;
     for (size_t t = 0; t < terms; t++) {
-        list.push_back({columns, widths[t], factors, {constants[3 * t], constants[3 * t + 1], constants[3 * t + 2]}, zk::pole(z + 3 * t)});
+        list.push_back(
+            {columns, widths[t], factors, {constants[3 * t], constants[3 * t + 1], constants[3 * t + 2]}, zk::pole(z + 3 * t)});
         columns += widths[t];
         factors += 3 * widths[t];
     }
     size_t size = (size_t)1 << log_size;
     Points points(log_size, SHIFT);
     zk::PointTable table = points.table();
-    for_ranges(size, 1024, [&](size_t begin, size_t end) {
-        kernels().deep(list.data(), (int)terms, table, begin, end, codeword, size);
-    });
+    for_ranges(size, 1024,
+               [&](size_t begin, size_t end) { kernels().deep(list.data(), (int)terms, table, begin, end, codeword, size); });
 }
 
 // folded (3, M / 2^log_arity) of codeword (3, M), M = 2^log_size: binary folds with beta, beta^2, beta^4, ...
@@ -69,9 +69,8 @@ extern "C" void zk_fold(const u64* codeword, int log_size, int log_arity, const 
         zk::PointTable table = inverses.table();
         std::vector<u64> next(step + 1 < log_arity ? 3 * (size / 2) : 0);
         u64* to = step + 1 < log_arity ? next.data() : folded;
-        for_ranges(size / 2, GRAIN, [&](size_t begin, size_t end) {
-            kernels().fold(codeword, size, table, half_beta, begin, end, to, size / 2);
-        });
+        for_ranges(size / 2, GRAIN,
+                   [&](size_t begin, size_t end) { kernels().fold(codeword, size, table, half_beta, begin, end, to, size / 2); });
         between.swap(next);
         codeword = between.data();
         b = zk::square(b);
@@ -80,5 +79,6 @@ extern "C" void zk_fold(const u64* codeword, int log_size, int log_arity, const 
 
 // result (3, size) = left + scalar * right.
 extern "C" void zk_add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t size) {
-    for_ranges(size, GRAIN, [&](size_t begin, size_t end) { kernels().add_scaled(left, right, scalar, result, size, begin, end); });
+    for_ranges(size, GRAIN,
+               [&](size_t begin, size_t end) { kernels().add_scaled(left, right, scalar, result, size, begin, end); });
 }

@@ -26,12 +26,14 @@ using i64 = int64_t;
 #endif
 
 // In the order of zisk_actors/machine/isa.py, which checks it when it loads the library.
-#define ZK_EMU_OPS(X)                                                                                                          \
-    X(TRAP)                                                                                                                    \
-    X(CONST) X(ADD) X(ADDI) X(SUB) X(SLT) X(SLTU) X(SLTI) X(SLTIU) X(ADDW) X(SUBW) X(ADDIW) X(AND) X(OR) X(XOR) X(ANDI) X(ORI) \
-        X(XORI) X(SLL) X(SRL) X(SRA) X(SLLI) X(SRLI) X(SRAI) X(SLLW) X(SRLW) X(SRAW) X(SLLIW) X(SRLIW) X(SRAIW) X(BEQ) X(BNE)  \
-            X(BLT) X(BGE) X(BLTU) X(BGEU) X(JALR) X(LD) X(LW) X(LWU) X(LB) X(LBU) X(LH) X(LHU) X(SD) X(SW) X(SB) X(SH) X(MUL)  \
-                X(MULH) X(MULHSU) X(MULHU) X(MULW) X(DIV) X(DIVU) X(REM) X(REMU) X(DIVW) X(DIVUW) X(REMW) X(REMUW) X(ECALL)
+// clang-format off
+#define ZK_EMU_OPS(X) \
+    X(TRAP) X(CONST) X(ADD) X(ADDI) X(SUB) X(SLT) X(SLTU) X(SLTI) X(SLTIU) X(ADDW) X(SUBW) X(ADDIW) \
+    X(AND) X(OR) X(XOR) X(ANDI) X(ORI) X(XORI) X(SLL) X(SRL) X(SRA) X(SLLI) X(SRLI) X(SRAI) \
+    X(SLLW) X(SRLW) X(SRAW) X(SLLIW) X(SRLIW) X(SRAIW) X(BEQ) X(BNE) X(BLT) X(BGE) X(BLTU) X(BGEU) X(JALR) \
+    X(LD) X(LW) X(LWU) X(LB) X(LBU) X(LH) X(LHU) X(SD) X(SW) X(SB) X(SH) \
+    X(MUL) X(MULH) X(MULHSU) X(MULHU) X(MULW) X(DIV) X(DIVU) X(REM) X(REMU) X(DIVW) X(DIVUW) X(REMW) X(REMUW) X(ECALL)
+// clang-format on
 
 #define ZK_EMU_ENUM(name) OP_##name,
 enum Op : u8 { ZK_EMU_OPS(ZK_EMU_ENUM) OP_COUNT };

@@ -35,7 +35,8 @@ struct AirEntry {
     const AirFunctions* wide;  // eight lanes; null where the build has none
 };
 
-// Storage entry of the next row within 2^log_size entries, or 2^log_size after the last one: the carry runs from the top bit down.
+// Storage entry of the next row within 2^log_size entries, or 2^log_size after the last one: the carry runs from the top bit
+// down.
 inline size_t next_entry(size_t s, int log_size) {
     size_t size = (size_t)1 << log_size;
     size_t zeros = ~s & (size - 1);
@@ -94,7 +95,9 @@ struct Leaves {
 
     ZK_HD F main(size_t column, size_t at) const { return F::load(view.main + column * view.stride + at); }
     ZK_HD F fixed(size_t column, size_t at) const { return F::load(view.fixed + column * view.stride + at); }
-    ZK_HD Fp3<F> aux(size_t column, size_t at) const { return Fp3<F>::load(view.aux + 3 * column * view.stride, view.stride, at); }
+    ZK_HD Fp3<F> aux(size_t column, size_t at) const {
+        return Fp3<F>::load(view.aux + 3 * column * view.stride, view.stride, at);
+    }
     ZK_HD F first() const { return F::load(view.first + row); }
     ZK_HD F last() const { return F::load(view.first + next); }
     ZK_HD Fp3<F> uniform(size_t index) const { return Fp3<F>::splat(words(index)); }

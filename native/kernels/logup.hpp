@@ -13,8 +13,8 @@ constexpr size_t BATCH_FRACTIONS = 256;  // vectors inverted together: the scrat
 // Fractions of rows [begin, end) into aux: column j >= 1 gets pair j's, column 0 the sum of all of a row's. Adds up `total` (one
 // lane each). Scratch: BATCH_FRACTIONS + MAX_PAIRS fractions and as many values. False: a denominator is zero.
 template <class F>
-inline bool fraction_columns(const AirEntry& air, const AirFunctions& functions, const AirView& view, int log_height, size_t begin,
-                             size_t end, u64* aux, Fp3<F>* total, void* scratch) {
+inline bool fraction_columns(const AirEntry& air, const AirFunctions& functions, const AirView& view, int log_height,
+                             size_t begin, size_t end, u64* aux, Fp3<F>* total, void* scratch) {
     size_t pairs = air.pairs, stride = view.stride, height = (size_t)1 << log_height;
     Fraction<F>* fractions = (Fraction<F>*)scratch;
     F* prefix = (F*)(fractions + BATCH_FRACTIONS + MAX_PAIRS);

@@ -145,7 +145,8 @@ def test_stage_2_and_quotient(both: Both, rng: np.random.Generator, height: int,
         np.testing.assert_array_equal(total, expected)
         aux = both.assert_same((mine, theirs))
     mains, fixeds, auxs = both.lde(main), both.lde(fixed), both.lde(aux)
-    assert mains[0] and mains[1]
+    assert mains[0]
+    assert mains[1]
     both.assert_same(
         (
             both.cpu.quotient(air, mains[0], fixeds[0], auxs[0], challenges, claim, gamma),

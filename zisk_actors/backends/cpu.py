@@ -1,8 +1,9 @@
 """The cpu backend: every operation of base.py by the native library, on numpy arrays.
 
 Rules of this file: shapes are checked here before a pointer is handed over; C checks nothing. Arrays that C fills are
-allocated here and written whole; an array whose address is taken has a name until the call returns. Evaluators of an AIR are looked up by the digest of the code they were compiled from; one
-that the library lacks is compiled on the spot where there are sources and a compiler (tests), and refused otherwise.
+allocated here and written whole; an array whose address is taken has a name until the call returns. Evaluators of an AIR are
+looked up by the digest of the code they were compiled from; one that the library lacks is compiled on the spot where there
+are sources and a compiler (tests), and refused otherwise.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class CpuTree:
     @property
     def root(self) -> U64:
         """The digest, (4,)."""
-        return self._levels[0][0]
+        digest: U64 = self._levels[0][0]
+        return digest
 
     @property
     def cap(self) -> U64:
@@ -288,9 +290,7 @@ class CpuBackend:
         size = 1 << log_size
         if air.aux_width and (aux is None or _values(aux).shape != (3 * air.aux_width, size)):
             raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
-        uniforms = compiled.constraint_uniforms(
-            _challenges(challenges), _extension(claim, "the claim"), _extension(gamma, "gamma")
-        )
+        uniforms = compiled.constraint_uniforms(_challenges(challenges), _extension(claim, "the claim"), _extension(gamma, "gamma"))
         values = np.empty((3, size), dtype=np.uint64)
         extended = np.empty((6, size), dtype=np.uint64)
         self._native.zk_quotient(
