@@ -34,9 +34,6 @@ V = TypeVar("V")
 
 MEMORY_MAP = ((layout.INPUT_START, layout.INPUT_END), (layout.CODE_START, layout.CODE_END), (layout.RAM_START, layout.RAM_END))
 
-# Called with the name of a step and the part of the verb that is done, 0 to 1.
-Progress = Callable[[str, float], None]
-
 
 @dataclass(frozen=True)
 class Execution:
@@ -149,7 +146,8 @@ class Prover:
 
     def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
         self.backend = make_backend(backend, threads)
-        self.on_progress: Progress = lambda step, part: None
+        # Called with the name of a step and the part of the verb that is done, 0 to 1.
+        self.on_progress: prover.Progress = lambda step, part: None
         self._programs: Recent[Program] = Recent(8)
         self._keys: Recent[ProvingKey] = Recent(4)
         self._runs: Recent[tuple[Emulator, Run]] = Recent(2)
@@ -209,9 +207,8 @@ class Prover:
         instances = witness.assemble(self.program(elf), events, events.final, share.index)
         tables = [prover.Table(instance.air_id, instance.main) for instance in instances]
         del events, instances
-        self.on_progress("commit", 0.3)
-        state = prover.contribute(self.backend, key, share.index, tables)
-        self.on_progress("commit", 1.0)
+        state = prover.contribute(self.backend, key, share.index, tables, lambda step, part: self.on_progress(step, 0.2 + 0.8 * part))
+        self.on_progress("contributed", 1.0)
         return public_statement(key.vk, run), state
 
     def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
@@ -223,10 +220,9 @@ class Prover:
             _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         if state.contribution not in ordered:
             raise BadContribution(f"share {share} computed here differs from what was contributed for it")
-        self.on_progress("prove", 0.3)
         challenge = global_challenge(key.vk.parameters, statement, ordered)
-        partial = prover.prove(self.backend, key, state, challenge)
-        self.on_progress("prove", 1.0)
+        partial = prover.prove(self.backend, key, state, challenge, lambda step, part: self.on_progress(step, part))
+        self.on_progress("proven", 1.0)
         return proof.encode_partial(partial)
 
     def aggregate(self, elf: bytes, parameters: str, contributions: Sequence[bytes], partials: Sequence[bytes]) -> bytes:

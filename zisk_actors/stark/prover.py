@@ -8,7 +8,7 @@ A share whose state was lost is contributed again and must give the same root.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,14 @@ from zisk_actors.stark.proof import EMPTY, Opened, PartialProof, pack_opened, pa
 from zisk_actors.stark.setup import ProvingKey, digest_words
 from zisk_actors.stark.statement import Contribution, Digest, InstanceShape, instance_words
 from zisk_actors.stark.transcript import Transcript
+
+# Called with the name of a step and the part of ``contribute`` or ``prove`` that is done when it begins, 0 to 1. The parts are what
+# the steps were measured to take, roughly.
+Progress = Callable[[str, float], None]
+
+
+def _silent(step: str, part: float) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def canonical_tables(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=lambda table: (table.chip, -table.main.shape[1]))
 
 
-def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[Table]) -> ShareState:
+def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[Table], progress: Progress = _silent) -> ShareState:
     """Step 1: commit to a share's tables. BadShare for tables that the chip set does not allow."""
     ordered = canonical_tables(tables)
     instances = tuple(InstanceShape(table.chip, _log_height(table)) for table in ordered)
@@ -68,9 +76,12 @@ def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[T
     layout = Layout(key.chip_set, key.vk, instances)
 
     # 1. Contribution: the stage-1 root, and where its columns are bound.
+    progress("extend", 0.0)
     traces = [backend.upload(table.main) for table in ordered]
     ldes = [backend.lde(trace) for trace in traces]
+    progress("commit", 0.3)
     tree = backend.commit(ldes)
+    progress("bind", 0.9)
     root = digest_words(tree.root)
     early = Transcript.of_share(key.vk.digest, instance_words(share, instances), root)
     bound_point, binding = early.evaluation_point(), early.binding_challenge()
@@ -91,7 +102,7 @@ def _log_height(table: Table) -> int:
         raise BadShare(f"chip number {table.chip}: {error}") from None
 
 
-def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Digest) -> PartialProof:
+def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Digest, progress: Progress = _silent) -> PartialProof:
     """Steps 2 to 9: one share's proof for the job's global challenge. Uses up ``state``.
 
     Raises ZeroDenominator, or UnsatisfiedTrace when a trace does not satisfy its constraints.
@@ -112,6 +123,7 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
     aux: list[Matrix | None] = []
     state.traces.reverse()
     for number, air in enumerate(layout.airs):
+        progress("buses", 0.25 * number / len(layout.airs))
         trace = state.traces.pop()
         if not air.aux_width:
             aux.append(None)
@@ -120,19 +132,23 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
         del trace
         aux.append(backend.lde(columns))
     committed = [matrix for matrix in aux if matrix is not None]
+    progress("commit buses", 0.25)
     aux_tree = backend.commit(committed) if committed else None
     transcript.aux(aux_tree.root.tolist() if aux_tree is not None else None, [domain.ext_scalar(claimed) for claimed in sums])
 
     # 4. Quotients.
+    progress("quotients", 0.5)
     gamma = transcript.constraint_challenge()
     quotients = [
         backend.quotient(air, state.ldes[n], fixed_ldes[n], aux[n], challenges, _claim(sums[n], state.ldes[n].height // 2), gamma)
         for n, air in enumerate(layout.airs)
     ]
+    progress("commit quotients", 0.6)
     quotient_tree = backend.commit(quotients)
     transcript.quotient(quotient_tree.root.tolist())
 
     # 5. Openings out of the domain; the constraints hold there.
+    progress("openings", 0.75)
     zeta = transcript.evaluation_point()
     by_tree: dict[TreeKind, list[Matrix]] = {
         TreeKind.FIXED: [key.fixed_ldes[shape.chip] for shape in key.vk.fixed],
@@ -147,6 +163,7 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
         raise UnsatisfiedTrace(f"share {share}: a trace of chip {failing} does not satisfy its constraints")
 
     # 6. DEEP: one codeword per height.
+    progress("fold", 0.8)
     deep = transcript.deep_challenge()
     codewords = {
         group.log_height: _deep_codeword(backend, group, by_tree, openings, zeta, deep, state, state.bound[number])
@@ -167,10 +184,12 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
     transcript.final(final)
 
     # 8. Grinding.
+    progress("grind", 0.92)
     nonce = backend.grind(transcript.grinding_seed(), key.parameters.pow_bits)
     transcript.nonce(nonce)
 
     # 9. Queries.
+    progress("queries", 0.98)
     indices = transcript.query_indices(key.parameters.queries, layout.log_domain)
     trees = (key.fixed_tree, state.tree, aux_tree, quotient_tree)
     caps = tuple(pack_words(tree.cap) if tree is not None else b"" for tree in trees)
