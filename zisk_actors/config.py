@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TextIO, TypeVar
 
 import msgspec
 import tomli
@@ -265,3 +265,17 @@ def _put(tree: dict[str, Any], key: str, value: Any, origin: str, origins: Origi
 
 def _typed(text: str) -> Any:
     return int(text) if re.fullmatch(r"-?[0-9]+", text) else text
+
+
+def show(config: CoordinatorConfig | WorkerConfig, origins: Origins, sink: TextIO) -> None:
+    """Write every setting with its value and where that came from."""
+    sink.writelines(f"{key} = {value!r}  # {origins.get(key, 'default')}\n" for key, value in _flat("", config))
+
+
+def _flat(prefix: str, section: Section) -> Iterator[tuple[str, object]]:
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield prefix + name, value

@@ -149,7 +149,8 @@ class BlockingClient:
         if box.error is not None:
             raise box.error
         if not box.value:
-            raise Unreachable("the client was closed during a call")
+            self._thread.join(5)
+            raise self._failure or Unreachable("the client was closed during a call")
         return box.value[0]
 
     def _run(self, url: str, server_key: str, keys: KeyPair, seconds: float) -> None:

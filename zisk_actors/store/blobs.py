@@ -82,6 +82,20 @@ class BlobStore:
             raise BlobMissing(f"blob {name} has no {length} bytes at {offset}")
         return content
 
+    def trim(self, limit: int) -> None:
+        """Remove what was used longest ago until at most `limit` bytes are left; for a cache whose blobs can be had again."""
+        files = []
+        for path in self._root.glob("??/*"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= limit:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+
     def incoming(self) -> Incoming:
         """A blob that is yet to come."""
         try:

@@ -131,7 +131,7 @@ class Network:
                         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                             raise NotAuthorised(
                                 f"{endpoint} does not allow our key {keys.public} on this port (status {value})",
-                                hint="is it the right port (client 7000, worker 50051 unless changed), and is the key on the coordinator's allow-list?",
+                                hint="is it the right port (client 7000, worker 50051), and is the key on the allow-list?",
                             )
                         if event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_DISCONNECTED):
                             failures += 1
@@ -149,7 +149,11 @@ class Network:
 
 @asynccontextmanager
 async def _monitor(context: zmq.Context[Any], socket: Socket) -> AsyncIterator[Socket]:
-    """A socket that receives the events of another one."""
+    """A socket that receives the events of another one.
+
+    The monitored socket is silenced before its listener closes: libzmq sends events with a blocking call, which without a peer never
+    returns.
+    """
     address = f"inproc://monitor-{id(socket)}"
     socket.raw.monitor(address, zmq.EVENT_ALL)
     monitor = Socket(context, zmq.PAIR)
@@ -157,9 +161,9 @@ async def _monitor(context: zmq.Context[Any], socket: Socket) -> AsyncIterator[S
         monitor.raw.connect(address)
         yield monitor
     finally:
-        monitor.close()
         if not socket.closed:
             socket.raw.disable_monitor()
+        monitor.close()
 
 
 def _event(frame: bytes) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from msgspec import Meta
 from zisk_actors import ids
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-U64 = Annotated[int, Meta(ge=0, le=2**64 - 1)]
+U64 = Annotated[int, Meta(ge=0)]  # msgpack itself has none above 2**64 - 1
 Size = Annotated[int, Meta(ge=0, le=2**40)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e10)]

@@ -1,0 +1,196 @@
+"""The coordinator process: opens what it owns, starts the actors, stops them in order.
+
+Rules of this file:
+* State first, then ports, then "listening": whatever is wrong with keys, state or ports is said before anything is promised.
+* All ports that are taken are named at once.
+* A stop lets what is under way be written, tells nobody anything that is not true, and leaves no process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.device import Device, DeviceSettings
+from zisk_actors.actors.gateway import serve_client
+from zisk_actors.actors.heartbeat import monitor
+from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.scheduler import Coordinator, Limits
+from zisk_actors.actors.session import serve_worker
+from zisk_actors.actors.supervisor import supervise
+from zisk_actors.config import CoordinatorConfig
+from zisk_actors.core.job import replay
+from zisk_actors.core.registry import Registry
+from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.errors import UsageError, ZiskError
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.journal import Journal
+from zisk_actors.transport.auth import AllowList, KeyPair
+from zisk_actors.transport.base import Link, LinkClosed, Listener
+from zisk_actors.transport.curve import Network, PortInUse
+from zisk_actors.wire.values import Phase
+
+SETTLE_SECONDS = 2.0
+"""After a restart with unfinished jobs, how long the workers have to come back before the jobs are given out."""
+
+
+async def run_coordinator(
+    config: CoordinatorConfig,
+    *,
+    folder: Path,
+    keys: KeyPair,
+    allowed: AllowList,
+    version: str,
+    device: DeviceSettings,
+    ready: Callable[[str, str], None],
+) -> None:
+    """Serve until cancelled. `ready` is called with the client and the worker endpoint when both listen.
+
+    Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable` and `PortInUse`.
+    """
+    words = log.get()
+    journal = await trio.to_thread.run_sync(Journal, folder / "journal")
+    try:
+        store = BlobStore(folder / "blobs")
+        events = await trio.to_thread.run_sync(journal.read)
+        async with Device(device, "verifier") as verifier:
+            coordinator = make_coordinator(config, journal, store, verifier)
+            for history in events.values():
+                coordinator.adopt(replay(history))
+            await coordinator.reload_programs()
+            unfinished = sum(not entry.record.state.final for entry in coordinator.jobs.values())
+            if unfinished:
+                coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
+            words.info("journal read", jobs=len(coordinator.jobs), unfinished=unfinished, epoch=coordinator.epoch)
+            with Network() as network:
+                await _serve(config, network, coordinator, keys, allowed, version, ready)
+    finally:
+        journal.close()
+    words.info("stopped gracefully")
+
+
+def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobStore, verifier: Device) -> Coordinator:
+    """The coordinator's state, from its settings."""
+    core = config.coordinator
+    registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
+    decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units)
+    seconds = {
+        Phase.SETUP: core.phase1_timeout_seconds,
+        Phase.EXECUTE: core.execution_timeout_seconds,
+        Phase.CONTRIBUTE: core.phase1_timeout_seconds,
+        Phase.PROVE: core.phase2_timeout_seconds,
+        Phase.AGGREGATE: core.phase3_timeout_seconds,
+    }
+    limits = Limits(
+        {phase: float(limit) for phase, limit in seconds.items()},
+        core.max_queued_jobs,
+        core.max_attempts_per_share,
+        float(core.worker_wait_seconds),
+    )
+    return Coordinator(decide=decide, recorder=Recorder(journal), store=store, device=verifier, limits=limits, supervise=supervise)
+
+
+async def _serve(
+    config: CoordinatorConfig,
+    network: Network,
+    coordinator: Coordinator,
+    keys: KeyPair,
+    allowed: AllowList,
+    version: str,
+    ready: Callable[[str, str], None],
+) -> None:
+    words = log.get()
+    core = config.coordinator
+    heartbeat = (core.heartbeat_interval_seconds, core.heartbeat_max_missed)
+
+    def refused(role: str, address: str, key: str) -> None:
+        words.warning("handshake refused: key not allowed", role=role, peer=address, key=key)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(network.serve_zap, allowed.name_of, refused)
+        clients, workers = _bind(config, network, keys)
+        await nursery.start(coordinator.run)
+        worker_side = partial(
+            serve_worker, coordinator=coordinator, version=version, heartbeat=heartbeat, grace_seconds=core.reconnect_grace_period_ms / 1000
+        )
+        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator))
+        nursery.start_soon(accept, workers, worker_side)
+        nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
+        coordinator.resume()
+        words.info("zisk-coordinator listening on", endpoint=clients.endpoint, role="client", version=version)
+        words.info("cluster coordinator listening on", endpoint=workers.endpoint, role="worker", heartbeat_seconds=heartbeat[0])
+        ready(clients.endpoint, workers.endpoint)
+
+
+def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[Listener, Listener]:
+    """Both ports, or an error that names each one that cannot be had."""
+    bound: list[Listener] = []
+    problems: list[ZiskError] = []
+    places = (
+        ("client", config.server.host, config.server.port, "server.port, --api-port"),
+        ("worker", config.coordinator.host or config.server.host, config.coordinator.port, "coordinator.port, --cluster-port"),
+    )
+    for role, host, port, setting in places:
+        try:
+            bound.append(network.bind(host, port, keys, role))
+        except UsageError as error:
+            problems.append(type(error)(f"{error.message} ({setting})", hint=error.hint))
+    if problems:
+        raise PortInUse("; ".join(error.message for error in problems), hint=problems[0].hint)
+    return bound[0], bound[1]
+
+
+async def accept(listener: Listener, serve: Callable[[Link], Awaitable[None]]) -> None:
+    """Serve every link of a listener until cancelled."""
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listener.run)
+            while True:
+                try:
+                    link = await listener.accept()
+                except LinkClosed:
+                    break
+                nursery.start_soon(serve, link)
+    finally:
+        with trio.CancelScope(shield=True):
+            await listener.aclose()
+
+
+def write_ready_file(path: Path, client_url: str, worker_url: str, server_key: str) -> None:
+    """Say where we listen, for who started us; the file appears whole."""
+    content = msgspec.json.encode({"pid": os.getpid(), "client_url": client_url, "worker_url": worker_url, "server_key": server_key})
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+async def until_told(main: Callable[[], Awaitable[None]], *, parent: int = 0) -> None:
+    """Run `main` until it ends, SIGTERM or SIGINT comes, or the process `parent` is not our parent any more."""
+    words = log.get()
+    async with trio.open_nursery() as nursery:
+
+        async def signals(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as receiver:
+                task_status.started()
+                async for number in receiver:
+                    words.info("shutdown signal received", signal=signal.Signals(number).name)
+                    nursery.cancel_scope.cancel()
+
+        async def watch_parent() -> None:
+            while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells a process that it has become an orphan
+                await trio.sleep(0.25)
+            words.info("shutdown: the parent process is gone", parent=parent)
+            nursery.cancel_scope.cancel()
+
+        await nursery.start(signals)
+        if parent:
+            nursery.start_soon(watch_parent)
+        await main()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,285 @@
+"""One connected client: its requests, each answered once or as a stream of changes.
+
+Rules of this file:
+* A request is checked before it has any effect; a refusal has a code, the manual's name and number, and says what to do.
+* At most `MAX_REQUESTS` of one client are open; more are refused, not queued.
+* A submitted job is on disk before its id is told; the same key from the same client is the same job.
+* A client that is silent for `SILENCE_SECONDS` is forgotten; its jobs are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors.actors.scheduler import Coordinator, JobEntry
+from zisk_actors.actors.transfer import Exchange
+from zisk_actors.core.job import Submitted as JobSubmitted
+from zisk_actors.errors import NotFoundError, RefusedRetryLater, UsageError, ZiskError
+from zisk_actors.ids import JobId, new_job_id
+from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.messages import (
+    AddProgram,
+    CancelReply,
+    CancelRequest,
+    Chunk,
+    ClientSays,
+    ErrorReply,
+    FetchChunk,
+    JobChanged,
+    JobList,
+    JobReply,
+    ListJobs,
+    ListPrograms,
+    ListWorkers,
+    NoChunk,
+    Ping,
+    Pong,
+    ProgramList,
+    ShowJob,
+    Submit,
+    Submitted,
+    Unwatch,
+    WaitJob,
+    WatchJob,
+    WorkerList,
+)
+from zisk_actors.wire.values import BlobRef, JobStatus
+
+MAX_REQUESTS: Final = 64
+MAX_PROGRAM_BYTES: Final = 256 * 1024**2
+SILENCE_SECONDS: Final = 60.0
+PART: Final = 16
+UPLOAD_SECONDS: Final = 600.0
+
+
+class JobNotFound(NotFoundError):
+    """No job has that id."""
+
+    code = "job-not-found"
+
+
+class ProgramNotFound(NotFoundError):
+    """The cluster does not have that program, and the client does not offer it."""
+
+    code = "program-not-found"
+
+
+class TooManyRequests(RefusedRetryLater):
+    """One client has too many requests open."""
+
+    code = "too-many-requests"
+
+
+_NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
+    JobNotFound: (1001, "JOB_NOT_FOUND"),
+    ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
+    UsageError: (1004, "INVALID_REQUEST"),
+    RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
+}
+
+
+async def serve_client(link: Link, coordinator: Coordinator) -> None:
+    """Serve a client until it is gone."""
+    client = _Client(link, coordinator)
+    try:
+        async with trio.open_nursery() as nursery:
+            await client.run(nursery)
+            nursery.cancel_scope.cancel()
+    finally:
+        client.exchange.close()
+        with trio.CancelScope(shield=True):
+            await link.aclose()
+
+
+class _Client:
+    """One client's link and its open requests."""
+
+    def __init__(self, link: Link, coordinator: Coordinator) -> None:
+        self._link = link
+        self._coordinator = coordinator
+        self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
+        self._open: dict[int, trio.CancelScope] = {}
+        self.exchange = Exchange(self._send_with, coordinator.store)
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                with trio.fail_after(SILENCE_SECONDS):
+                    frames = await self._link.receive()
+                message, bulk, _ = self._unpacker.unpack(frames)
+                if isinstance(message, FetchChunk | Chunk | NoChunk):
+                    await self.exchange.take(message, bulk)
+                elif isinstance(message, Ping):
+                    await self._send(Pong(message.request))
+                elif isinstance(message, Unwatch):
+                    if (scope := self._open.get(message.request)) is not None:
+                        scope.cancel()
+                elif message.request in self._open and not isinstance(message, WatchJob):
+                    pass  # said again while the answer is on its way
+                elif len(self._open) >= MAX_REQUESTS:
+                    await self._refuse(message.request, TooManyRequests(f"{MAX_REQUESTS} requests of this client are open"))
+                else:
+                    if (scope := self._open.get(message.request)) is not None:
+                        scope.cancel()
+                    scope = self._open[message.request] = trio.CancelScope()
+                    nursery.start_soon(self._serve, message, scope)
+            except (LinkClosed, trio.TooSlowError):
+                return
+            except WireError as error:
+                self._coordinator.log.warning(
+                    "client port: bad message", peer=self._link.peer.address, code=error.code, error=error.message
+                )
+                return
+
+    async def _serve(self, message: Any, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await self._perform(message)
+        except LinkClosed:
+            await self._link.aclose()
+        except ZiskError as error:
+            try:
+                await self._refuse(message.request, error)
+            except LinkClosed:
+                await self._link.aclose()
+        finally:
+            if self._open.get(message.request) is scope:
+                del self._open[message.request]
+
+    async def _perform(self, message: Any) -> None:
+        number = message.request
+        match message:
+            case Submit():
+                await self._submit(message)
+            case ShowJob():
+                await self._send(JobReply(number, self._status(message.job)))
+            case WaitJob():
+                entry = self._find(message.job)
+                with trio.move_on_after(message.seconds):
+                    async for _ in self._coordinator.changes(entry, 0):
+                        pass
+                await self._send(JobReply(number, self._coordinator.status(entry)))
+            case WatchJob():
+                await self._watch(message)
+            case CancelRequest():
+                entry = self._find(message.job)
+                cancelled = await self._coordinator.cancel(entry, message.reason)
+                await self._send(CancelReply(number, cancelled, self._coordinator.status(entry)))
+            case ListJobs():
+                await self._list_jobs(message)
+            case ListWorkers():
+                sessions = self._coordinator.sessions
+                await self._send_parts(WorkerList, number, [sessions[name].status() for name in sorted(sessions)])
+            case AddProgram():
+                await self._need(message.program, MAX_PROGRAM_BYTES)
+                status = await self._coordinator.add_program(message.program, message.name)
+                await self._send(ProgramList(number, (status,), last=True))
+            case ListPrograms():
+                await self._send_parts(ProgramList, number, list(self._coordinator.programs.values()))
+
+    async def _submit(self, message: Submit) -> None:
+        coordinator = self._coordinator
+        client = self._link.peer.key
+        known = coordinator.keys_of_submits.get((client, message.key)) if message.key else None
+        if known is not None:
+            await self._send(Submitted(message.request, known, fresh=False))
+            return
+        stdin = message.stdin or reference(b"")
+        await self._need(message.program, MAX_PROGRAM_BYTES)
+        await self._need(stdin, MAX_BLOB_BYTES)
+        await coordinator.add_program(message.program, message.name)
+        event = JobSubmitted(
+            at=coordinator.clock(),
+            job=new_job_id(),
+            kind=message.kind,
+            program=message.program,
+            stdin=stdin,
+            params=message.params,
+            client=client,
+            name=message.name,
+            key=message.key,
+            priority=message.priority,
+        )
+        entry = await coordinator.submit(event)
+        await self._send(Submitted(message.request, entry.record.job, fresh=True))
+
+    async def _need(self, blob: BlobRef, limit: int) -> None:
+        """Have a blob on our shelf, from this client if need be. Raises `ProgramNotFound` and `UsageError`."""
+        if blob.size > limit:
+            raise UsageError(f"a blob of {blob.size} bytes is over the limit of {limit}")
+        if self._coordinator.store.has(blob):
+            return
+        if blob.size == 0:
+            await trio.to_thread.run_sync(self._coordinator.store.put, b"")
+            return
+        try:
+            with trio.fail_after(UPLOAD_SECONDS):
+                await self.exchange.fetch(blob)
+        except NotFoundError:
+            raise ProgramNotFound(f"the cluster does not have {blob.sha256}, and the client does not offer it") from None
+        except trio.TooSlowError:
+            raise UsageError(f"blob {blob.sha256} did not arrive in {UPLOAD_SECONDS:.0f} s") from None
+
+    async def _watch(self, message: WatchJob) -> None:
+        entry = self._find(message.job)
+        after = message.after if message.after <= entry.number else 0
+        async for number, status in self._coordinator.changes(entry, after):
+            await self._send(JobChanged(message.request, number, status))
+
+    async def _list_jobs(self, message: ListJobs) -> None:
+        entries = sorted(self._coordinator.jobs.values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
+        chosen = [entry for entry in entries if message.state in ("", entry.record.state.value)][: message.limit]
+        short = [msgspec.structs.replace(self._coordinator.status(entry), shares=(), weights=()) for entry in chosen]
+        await self._send_parts(JobList, message.request, short)
+
+    def _find(self, job: str) -> JobEntry:
+        """A job by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
+        jobs = self._coordinator.jobs
+        entry = jobs.get(JobId(job))
+        if entry is not None:
+            return entry
+        found = [name for name in jobs if name.startswith(job)] if len(job) >= 4 else []
+        if len(found) > 1:
+            raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
+        if not found:
+            raise JobNotFound(f"there is no job {job[:60]}", hint="`zisk job list` shows the jobs of this cluster")
+        return jobs[found[0]]
+
+    def _status(self, job: str) -> JobStatus:
+        return self._coordinator.status(self._find(job))
+
+    async def _send_parts(self, kind: Any, number: int, items: Sequence[Any]) -> None:
+        """A long list as several messages, so that each stays small."""
+        starts = range(0, max(1, len(items)), PART)
+        for start in starts:
+            await self._send(kind(number, tuple(items[start : start + PART]), last=start == starts[-1]))
+
+    async def _refuse(self, number: int, error: ZiskError) -> None:
+        manual, name = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), (3001, "INTERNAL"))
+        retry = 5.0 if isinstance(error, RefusedRetryLater) else None
+        self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
+        await self._send(
+            ErrorReply(
+                request=number,
+                code=error.code,
+                name=name,
+                number=manual,
+                message=error.message[:4000],
+                hint=error.hint[:4000],
+                exit_code=error.exit_code,
+                retry_after_seconds=retry,
+            )
+        )
+
+    async def _send(self, message: msgspec.Struct) -> None:
+        await self._send_with(message, b"")
+
+    async def _send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
+        await self._link.send(pack(message, bulk, epoch=self._coordinator.epoch))

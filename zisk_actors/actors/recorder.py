@@ -1,0 +1,90 @@
+"""The journal's actor: writes what it is given in the order it was given, many at a time, and answers when it is on disk.
+
+Rules of this file:
+* One thread at a time touches the journal.
+* What waits while a write is under way goes with the next one: one flush for all of them (group commit).
+* An event that cannot be written is an error of whoever recorded it; nothing is told to anybody before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import trio
+
+from zisk_actors.core.job import Event
+from zisk_actors.ids import JobId
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.journal import Journal
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Row:
+    job: JobId
+    event: Event
+    done: trio.Event = field(default_factory=trio.Event)
+    error: StoreUnwritable | None = None
+
+
+class Recorder:
+    """Appends events to a journal. `seconds` is how long the last write took."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._rows: list[_Row] = []
+        self._some = trio.Event()
+        self._turn = trio.Lock()
+        self._closed = False
+        self.seconds = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return self._journal.epoch
+
+    async def append(self, job: JobId, event: Event) -> None:
+        """Returns when the event is on disk. Raises `StoreUnwritable`. Cancelling does not take back what was given."""
+        if self._closed:
+            raise StoreUnwritable("the journal is closing: the coordinator stops")
+        row = _Row(job, event)
+        self._rows.append(row)
+        self._some.set()
+        await row.done.wait()
+        if row.error is not None:
+            raise row.error
+
+    async def call(self, function: Callable[[Journal], T]) -> T:
+        """Do something else with the journal, in its turn."""
+        async with self._turn:
+            return await trio.to_thread.run_sync(function, self._journal)
+
+    async def run(self) -> None:
+        """Write until cancelled; what was given by then is written still, what comes later is refused."""
+        try:
+            while True:
+                await self._some.wait()
+                self._some = trio.Event()
+                await self._write()
+        finally:
+            self._closed = True
+            await self._write()
+
+    async def _write(self) -> None:
+        rows, self._rows = self._rows, []
+        if not rows:
+            return
+        began = trio.current_time()
+        batch = [(row.job, row.event) for row in rows]
+        try:
+            with trio.CancelScope(shield=True):
+                await self.call(lambda journal: journal.append(batch))
+        except StoreUnwritable as error:
+            for row in rows:
+                row.error = error
+        finally:
+            for row in rows:
+                row.done.set()
+        self.seconds = trio.current_time() - began

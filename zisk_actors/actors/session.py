@@ -1,0 +1,255 @@
+"""One connected worker: its hello, its messages, and what is sent to it.
+
+Rules of this file:
+* Who has not said hello is asked to, and gets nothing else.
+* Every message is a sign of life. One that we do not understand ends the link.
+* A worker's id belongs to the key that it first came with, as long as it is registered.
+* When the link is gone the worker has a grace to come back before it is lost; then its tasks are sent again, where it does not hold them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.transfer import Exchange
+from zisk_actors.core.registry import Refusal
+from zisk_actors.core.scheduler import Heard, Joined, Left, Turned
+from zisk_actors.errors import ZiskError
+from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.messages import (
+    Answer,
+    AnswerTaken,
+    CancelDone,
+    CancelJob,
+    Chunk,
+    Failed,
+    FetchChunk,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    NoChunk,
+    Progress,
+    Refused,
+    Reintroduce,
+    Welcome,
+    WorkerSays,
+)
+from zisk_actors.wire.values import Failure, FailureKind, WorkerStatus
+
+HELLO_SECONDS: Final = 10.0
+
+
+class Session:
+    """A worker that was welcomed, over one link."""
+
+    def __init__(self, link: Link, hello: Hello, coordinator: Coordinator) -> None:
+        self.hello = hello
+        self.link = link
+        self._coordinator = coordinator
+        self._over = trio.Event()
+        self.exchange = Exchange(self.send_with, coordinator.store)
+        self._log = log.get(worker=hello.worker)
+
+    @property
+    def worker(self) -> WorkerId:
+        return self.hello.worker
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return self.hello.incarnation
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Raises `LinkClosed`."""
+        await self.send_with(message, b"")
+
+    async def send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
+        await self.link.send(pack(message, bulk, epoch=self._coordinator.epoch))
+
+    def end(self) -> None:
+        """The link is dead, or another took its place: stop receiving from it."""
+        self._over.set()
+
+    async def run(self, unpacker: Unpacker[Any], heartbeat_seconds: float) -> str:
+        """Receive until the link is over; why it is."""
+        reason = "its link ended"
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self._over.wait()
+                nursery.cancel_scope.cancel()
+
+            async def beat() -> None:
+                tick = 0
+                while True:
+                    try:
+                        await self.send(Heartbeat(tick))
+                    except LinkClosed:
+                        self.end()
+                    await trio.sleep(heartbeat_seconds)
+                    tick += 1
+
+            nursery.start_soon(watch)
+            nursery.start_soon(beat)
+            try:
+                while True:
+                    message, bulk, _ = unpacker.unpack(await self.link.receive())
+                    self._coordinator.handle(Heard(self.worker, self.incarnation))
+                    if isinstance(message, Goodbye):
+                        reason = f"it left: {message.reason}"
+                        self._coordinator.handle(Left(self.worker, self.incarnation, reason))
+                        break
+                    await self._take(message, bulk, nursery)
+            except LinkClosed as error:
+                reason = error.message
+            except WireError as error:
+                reason = f"it says what we do not understand: {error.message}"
+                self._log.error("worker refused: bad message", code=error.code, error=error.message)
+            nursery.cancel_scope.cancel()
+        self.exchange.close()
+        return reason
+
+    async def _take(self, message: Any, bulk: bytes, nursery: trio.Nursery) -> None:
+        match message:
+            case FetchChunk() | Chunk() | NoChunk():
+                await self.exchange.take(message, bulk)
+            case Progress():
+                self._coordinator.progressed(message.lease, message.phase, message.step, message.fraction)
+            case Answer():
+                if self._coordinator.expects(message.lease, message.phase) and self._owns(message):
+                    nursery.start_soon(self._collect, message)
+                else:
+                    await self.send(AnswerTaken(message.lease, message.phase))
+            case Failed():
+                if self._coordinator.expects(message.lease, message.phase) and self._owns(message):
+                    self._coordinator.failed(message.lease, message.phase, message.failure)
+                await self.send(AnswerTaken(message.lease, message.phase))
+            case CancelDone():
+                self._log.info("worker has stopped work for a job", job=message.job)
+            case Heartbeat() | Hello():
+                pass
+
+    def _owns(self, message: Answer | Failed) -> bool:
+        """A worker answers for its own leases only."""
+        return message.lease.worker == self.worker and message.lease.incarnation == self.incarnation
+
+    async def _collect(self, answer: Answer) -> None:
+        """Fetch a result, and only then say that we have it."""
+        try:
+            await self.exchange.fetch(answer.result)
+        except LinkClosed:
+            return  # it is offered again over the next link
+        except ZiskError as error:
+            failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
+            self._coordinator.failed(answer.lease, answer.phase, failure)
+        else:
+            self._coordinator.answered(answer.lease, answer.phase, answer.result)
+        try:
+            await self.send(AnswerTaken(answer.lease, answer.phase))
+        except LinkClosed:
+            self.end()
+
+    def status(self) -> WorkerStatus:
+        """What a client is told of this worker."""
+        decide = self._coordinator.decide
+        record = decide.registry.records.get(self.worker)
+        jobs = tuple(decide.jobs_of(self.worker))
+        health = record.health.value if record is not None else "lost"
+        return WorkerStatus(
+            worker=self.worker,
+            incarnation=self.incarnation,
+            state="computing" if jobs and health == "ready" else health,
+            units=self.hello.units,
+            version=self.hello.version,
+            backend=self.hello.backend,
+            threads=self.hello.threads,
+            pid=self.hello.pid,
+            address=self.link.peer.address[:200],
+            heard_seconds_ago=max(0.0, trio.current_time() - record.heard_at) if record is not None else 0.0,
+            jobs=jobs[:64],
+        )
+
+
+async def serve_worker(link: Link, coordinator: Coordinator, *, version: str, heartbeat: tuple[float, int], grace_seconds: float) -> None:
+    """One link of the worker port, from its first message to its end. `heartbeat` is the period in seconds and the beats that may be
+    missed."""
+    unpacker: Unpacker[Any] = Unpacker(WorkerSays)  # Any: the union has no type of its own
+    session: Session | None = None
+    try:
+        hello = await _first_hello(link, unpacker)
+        if hello is None:
+            return
+        session = await _welcome(link, hello, coordinator, version, heartbeat)
+        if session is None:
+            return
+        reason = await session.run(unpacker, heartbeat[0])
+    except LinkClosed:
+        return
+    except WireError as error:
+        coordinator.log.warning("worker port: bad message", peer=link.peer.address, code=error.code, error=error.message)
+        return
+    finally:
+        with trio.CancelScope(shield=True):
+            await link.aclose()
+    await trio.sleep(grace_seconds)
+    if coordinator.sessions.get(session.worker) is session:
+        coordinator.handle(Left(session.worker, session.incarnation, reason))
+
+
+async def _first_hello(link: Link, unpacker: Unpacker[Any]) -> Hello | None:
+    """The hello of a new link; whoever says something else first is asked for it. None where it does not come."""
+    with trio.move_on_after(HELLO_SECONDS):
+        asked = False
+        while True:
+            message = unpacker.unpack(await link.receive()).message
+            if isinstance(message, Hello):
+                return message
+            if not asked:
+                asked = True
+                await link.send(pack(Reintroduce()))
+    return None
+
+
+async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int]) -> Session | None:
+    """Register a worker, or turn it away."""
+    before = coordinator.sessions.get(hello.worker)
+    refusal: Refusal | None = None
+    if hello.version != version:
+        reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
+        refusal = Refusal("version-mismatch", reason, permanent=True)
+    elif before is not None and before.link.peer.key != link.peer.key:
+        refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
+    if refusal is not None:
+        coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
+    else:
+        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units)):
+            if isinstance(effect, Turned):
+                refusal = effect.refusal
+    if refusal is not None:
+        await link.send(pack(Refused(refusal.code, refusal.reason, refusal.permanent), epoch=coordinator.epoch))
+        if before is not None and not refusal.permanent:
+            try:
+                await before.send(Heartbeat(0))
+            except LinkClosed:
+                before.end()
+        await trio.sleep(0.1)  # for the refusal to go out before the link is forgotten
+        return None
+    session = Session(link, hello, coordinator)
+    coordinator.sessions[hello.worker] = session
+    if before is not None:
+        before.end()
+    await session.send(Welcome(heartbeat[0], heartbeat[1]))
+    held = set(hello.held)
+    for job in {lease.job for lease in held if not coordinator.decide.holds(lease)}:
+        await session.send(CancelJob(job, "the lease is not in force any more"))
+    for task in coordinator.tasks_of(hello.worker):
+        if task.lease not in held:
+            await session.send(task)
+    return session

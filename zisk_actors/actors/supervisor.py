@@ -1,0 +1,266 @@
+"""One job's life: for each phase, ask the holders of its shares, fold their answers, record what came of it.
+
+Rules of this file:
+* A straight loop over the phases, entered by the stage that the job's record has; a job that was interrupted is the same loop begun later.
+* A share that failed, or lost its holder, is asked again elsewhere, as long as the budget lasts. The guest's own failure, and a proof
+  that does not verify, end the job at once.
+* Nothing is answered that our own verifier has not accepted.
+* However this ends, the leases are given back, and the workers stop what they do for the job.
+"""
+
+from __future__ import annotations
+
+import traceback
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from zisk_actors.actors.device import CallFailed
+from zisk_actors.actors.scheduler import Coordinator, JobEntry, ShareLost
+from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Stage, Verified
+from zisk_actors.core.phases import PHASES, Gathered, Phases
+from zisk_actors.core.scheduler import Admit, Finished, GaveUp
+from zisk_actors.errors import ZiskError
+from zisk_actors.ids import WorkerId
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
+from zisk_actors.wire.codec import decode_record
+from zisk_actors.wire.compute import VerifyCall
+from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, FailureKind, Kind, Lease, Phase, ShareStatus
+
+VERIFY_SECONDS = 600.0
+
+
+class _JobEnds(Exception):
+    """The job cannot go on."""
+
+    def __init__(self, failure: Failure, report: BlobRef | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.report = report
+
+
+@dataclass
+class _Phase:
+    """What happens in one phase: answers by share, who was first, and the tries that failed."""
+
+    answers: dict[int, BlobRef] = field(default_factory=dict)
+    first: WorkerId | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    end: _JobEnds | None = None
+
+
+async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
+    """Run an admitted or resumed job to its end."""
+    if entry.record.state.final:
+        await coordinator.release(entry.record.job, "the job has ended")
+        return
+    entry.resumed_at = trio.current_time()
+    failed: JobFailed | None = None
+    with trio.CancelScope() as entry.scope:
+        try:
+            await _run(coordinator, entry, admit)
+        except _JobEnds as end:
+            failed = JobFailed(coordinator.clock(), end.failure, end.report)
+        except ZiskError as error:
+            failed = JobFailed(coordinator.clock(), _failure_of(error))
+        except Exception as error:  # the boundary of one job: a bug of ours fails it, and not the others
+            trace = uuid.uuid4().hex[:12]
+            words = "".join(traceback.format_exception(error))
+            coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
+            message = f"internal error, trace {trace} in the coordinator's log"
+            failed = JobFailed(coordinator.clock(), Failure(kind=FailureKind.INTERNAL, code="internal", message=message, exit_code=1))
+    with trio.CancelScope(shield=True):
+        if failed is not None and not entry.record.state.final:
+            await _try_record(coordinator, entry, failed)
+        elif entry.cancel_reason and not entry.record.state.final:
+            await _try_record(coordinator, entry, Cancelled(coordinator.clock(), entry.cancel_reason))
+        await coordinator.release(entry.record.job, entry.cancel_reason or "the job has ended")
+
+
+async def _try_record(coordinator: Coordinator, entry: JobEntry, event: JobFailed | Cancelled) -> None:
+    """Record an end. Where the journal cannot be written the job stays as it was, and is run again at the next start."""
+    try:
+        await coordinator.record(entry, event)
+    except StoreUnwritable as error:
+        coordinator.log.error("cannot record the end of a job", job=entry.record.job, error=error.message)
+
+
+async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
+    if entry.record.stage is Stage.QUEUED:
+        await coordinator.record(entry, Admitted(coordinator.clock(), admit.weights))
+    if entry.record.kind is Kind.PROVE:
+        coordinator.spawn(partial(_derive_key_early, coordinator, entry.record), "key")
+    while entry.record.stage in PHASES:
+        phase = PHASES[entry.record.stage]
+        gathered = await _ask_all(coordinator, entry, phase)
+        event = phase.fold(gathered, coordinator.clock())
+        if isinstance(event, KeysMade):
+            await _check_keys(coordinator, entry.record, gathered)
+        if isinstance(event, Executed):
+            await _check_execution(coordinator, event.report)
+        await coordinator.record(entry, event)
+    if entry.record.stage is Stage.VERIFY:
+        await coordinator.record(entry, await _verify(coordinator, entry))
+    coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
+
+
+# ------------------------------------------------------------------------------------------------------------------------ phases
+
+
+async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> Gathered:
+    """The answers of all shares of a phase. Raises `_JobEnds`."""
+    limit = coordinator.limits.seconds.get(phase.phase, 0.0)
+    now = _Phase()
+    name = phase.phase.value
+    coordinator.log.info(f"[{name}] Started", job=entry.record.job, shares=len(phase.shares(entry.record)))
+    with trio.move_on_after(limit or float("inf")) as clock:
+        async with trio.open_nursery() as nursery:
+            for share in phase.shares(entry.record):
+                nursery.start_soon(_ask_one, coordinator, entry, phase, share, now, nursery.cancel_scope)
+    if now.end is not None:
+        raise now.end
+    if clock.cancelled_caught:
+        missing = sorted(set(phase.shares(entry.record)) - set(now.answers))
+        words = f"phase timeout: {name} of job {entry.record.job} has not ended after {limit:g} s; shares missing: {missing[:20]}"
+        coordinator.log.error("phase timeout", job=entry.record.job, phase=name, limit_seconds=limit, missing=missing[:20])
+        failure = Failure(kind=FailureKind.TIMEOUT, code="phase-timeout", message=words, phase=phase.phase, limit_seconds=limit)
+        raise _JobEnds(failure)
+    coordinator.log.info(f"[{name}] finished", job=entry.record.job, attempts_failed=len(now.attempts))
+    answers = tuple(now.answers[share] for share in phase.shares(entry.record))
+    if now.first is None:
+        raise AssertionError("a phase has at least one share")
+    return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=now.first)
+
+
+async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, share: int, now: _Phase, others: trio.CancelScope) -> None:
+    """One share's answer, whoever gives it in the end. A failure that ends the job is left in `now.end`, and the others are cancelled."""
+    record = entry.record
+    failed = 0
+    while True:
+        try:
+            prefer = record.aggregator if phase.phase is Phase.AGGREGATE else None
+            lease = await coordinator.holder(record.job, share, prefer)
+            coordinator.share_is(entry, lease, phase.phase, "waiting", 0.0)
+            answer = await coordinator.ask(lease, phase.task(record, lease, coordinator.limits.seconds.get(phase.phase, 0.0)))
+        except ShareLost as lost:
+            crew = coordinator.decide.crews.get(record.job)
+            held = crew.leases.get(share) if crew is not None else None
+            worker = held.worker if held is not None else _last_worker(entry, share)
+            if worker is not None:
+                now.attempts.append(Attempt(worker, share, phase.phase, lost.reason[:4000]))
+            failed += 1
+            if not lost.retryable or failed >= coordinator.limits.attempts:
+                now.end = now.end or _JobEnds(_share_failure(lost, phase.phase, worker, share, now.attempts))
+                others.cancel()
+                return
+            coordinator.log.warning(
+                "share failed, trying again", job=record.job, share=share, phase=phase.phase.value, worker=worker, reason=lost.reason
+            )
+            if held is not None:
+                coordinator.handle(GaveUp(held))
+        else:
+            break
+    coordinator.share_is(entry, lease, phase.phase, "done", 1.0)
+    now.answers[share] = answer
+    if now.first is None:
+        now.first = lease.worker
+    _let_go(coordinator, entry, phase, lease, now)
+
+
+def _let_go(coordinator: Coordinator, entry: JobEntry, phase: Phases, lease: Lease, now: _Phase) -> None:
+    """After its proof a worker is free for others, except the first finisher, which aggregates; but keep it where it would leave nobody."""
+    if phase.phase is Phase.PROVE and lease.worker != now.first:
+        coordinator.handle(Finished(lease))
+
+
+def _last_worker(entry: JobEntry, share: int) -> WorkerId | None:
+    status: ShareStatus | None = entry.shares.get(share)
+    return status.worker if status is not None else None
+
+
+def _share_failure(lost: ShareLost, phase: Phase, worker: WorkerId | None, share: int, attempts: list[Attempt]) -> Failure:
+    """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the worker's."""
+    own = lost.failure
+    if own is not None and not lost.retryable:
+        return Failure(
+            kind=own.kind, code=own.code, message=own.message, hint=own.hint, exit_code=own.exit_code, phase=phase, trap=own.trap
+        )
+    who = f"worker {worker}: " if worker is not None and worker not in lost.reason else ""
+    message = f"share {share} failed in {phase.value} after {len(attempts)} attempts, the last one: {who}{lost.reason}"
+    kind = FailureKind.WORKER if own is None else own.kind
+    code = "worker-lost" if own is None else own.code
+    return Failure(kind=kind, code=code, message=message[:4000], phase=phase, attempts=tuple(attempts[:50]))
+
+
+async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRef, ...]) -> BlobRef:
+    """The one blob that stands for all answers."""
+    if phase.gather == "one":
+        return answers[0]
+
+    def fold() -> BlobRef:
+        store = coordinator.store
+        value = Bundle(tuple(store.get(answer) for answer in answers)) if phase.gather == "bundle" else Manifest(answers)
+        return store.put(pack_list(value))
+
+    return await trio.to_thread.run_sync(fold)
+
+
+# ---------------------------------------------------------------------------------------------------------------------- the ends
+
+
+async def _derive_key_early(coordinator: Coordinator, record: JobRecord) -> None:
+    """Have the key ready when the proof comes. A failure here is found again, and reported, where the key is needed."""
+    try:
+        await coordinator.key_of(record.submitted.program, record.submitted.params)
+    except (CallFailed, StoreUnwritable) as error:
+        coordinator.log.info("the verifying key cannot be made yet", job=record.job, error=error.message)
+
+
+async def _check_keys(coordinator: Coordinator, record: JobRecord, gathered: Gathered) -> None:
+    """All workers, and our own device, must agree on the key. Raises `_JobEnds`."""
+    own = await coordinator.key_of(record.submitted.program, record.submitted.params)
+    if any(answer != own for answer in gathered.answers):
+        message = "workers disagree with the coordinator about the verifying key: they do not run the same release"
+        raise _JobEnds(Failure(kind=FailureKind.PROOF, code="key-mismatch", message=message, exit_code=11, phase=Phase.SETUP))
+
+
+async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
+    """A run that trapped fails the job, with the report for who wants to see its console. Raises `_JobEnds`."""
+    run: ExecutionReport = decode_record(await trio.to_thread.run_sync(coordinator.store.get, report), ExecutionReport)
+    if run.trap is not None:
+        trap = run.trap
+        where = f"{trap.pc:#x}" + (f" ({trap.symbol})" if trap.symbol else "")
+        message = f"the guest trapped: {trap.kind} at {where}: {trap.instruction}"
+        failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message=message, phase=Phase.EXECUTE, trap=trap)
+        raise _JobEnds(failure, report)
+
+
+async def _verify(coordinator: Coordinator, entry: JobEntry) -> Verified:
+    """Our own verdict on the proof. Raises `_JobEnds`."""
+    record = entry.record
+    if record.proof is None:
+        raise AssertionError("a job in this stage has a proof")
+    try:
+        key = await coordinator.key_of(record.submitted.program, record.submitted.params)
+        paths = [str(coordinator.store.path(blob.sha256)) for blob in (record.proof, key)]
+        done = await coordinator.device.call(VerifyCall(paths[0], paths[1], record.submitted.params), seconds=VERIFY_SECONDS)
+    except CallFailed as error:
+        failure = error.failure
+        if failure.kind is FailureKind.PROOF:
+            message = f"the proof that worker {record.aggregator} aggregated does not verify: {failure.message}"
+            failure = Failure(kind=failure.kind, code=failure.code, message=message[:4000], hint=failure.hint, phase=Phase.VERIFY)
+        raise _JobEnds(failure) from None
+    if done.verified is None:
+        raise AssertionError("a verdict comes with what was verified")
+    return Verified(coordinator.clock(), key, done.verified)
+
+
+def _failure_of(error: ZiskError) -> Failure:
+    if isinstance(error, CallFailed):
+        return error.failure
+    return Failure(
+        kind=FailureKind.INTERNAL, code=error.code, message=error.message[:4000], hint=error.hint[:4000], exit_code=error.exit_code
+    )

@@ -1,0 +1,399 @@
+"""The worker process: dial the coordinator, say hello, carry out tasks on the device, keep answers until they are taken.
+
+Rules of this file:
+* Tasks and answers outlive a link: a worker whose link breaks computes on, and offers its answers again when it is back.
+* A coordinator in a new epoch knows nothing of the old leases; what is held under them is dropped.
+* Cancelling a job kills the device's child if it works for that job, and says when nothing of the job is left.
+* A permanent refusal ends the worker with its reason; everything else is tried again, with longer and longer pauses.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.device import CallFailed, Device
+from zisk_actors.actors.transfer import Exchange, Send
+from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable, ZiskError
+from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.wire.blobs import unpack_manifest
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, ExecuteCall, ProveCall, SetupCall
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.messages import (
+    PHASE_OF,
+    AggregateTask,
+    Answer,
+    AnswerTaken,
+    CancelDone,
+    CancelJob,
+    Chunk,
+    ContributeTask,
+    CoordinatorSays,
+    ExecuteTask,
+    Failed,
+    FetchChunk,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    NoChunk,
+    Progress,
+    ProveTask,
+    Refused,
+    Reintroduce,
+    SetupTask,
+    Task,
+    Welcome,
+)
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+
+HELLO_SECONDS: Final = 10.0
+FETCH_SECONDS: Final = 300.0
+MAX_TASKS: Final = 256
+PROGRESS_SECONDS: Final = 0.25
+
+Dial = Callable[[], Awaitable[Link]]
+
+
+class WorkerRefused(RefusedRetryLater):
+    """The coordinator will not have this worker."""
+
+    code = "worker-refused"
+    exit_code = 8
+
+
+class _Again(Exception):
+    """End this session and dial again; not an error."""
+
+
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What the worker says of itself."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    units: int
+    version: str
+    backend: str
+    threads: int
+    reconnect_seconds: float = 1.0
+    reconnect_max_seconds: float = 30.0
+    cache_bytes: int = 8 * 10**8
+
+
+@dataclass
+class _Job:
+    task: Task
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    started: bool = False
+    ended: trio.Event = field(default_factory=trio.Event)
+
+
+class WorkerActor:
+    """The state of one worker process; `run` is its life."""
+
+    def __init__(self, facts: WorkerFacts, dial: Dial, device: Device, store: BlobStore) -> None:
+        self._facts = facts
+        self._dial = dial
+        self._device = device
+        self._store = store
+        self._log = log.get(worker=facts.worker)
+        self._unpacker: Unpacker[Any] = Unpacker(CoordinatorSays)  # Any: the union has no type of its own
+        self._put, self._get = trio.open_memory_channel[_Job](MAX_TASKS)
+        self._jobs: dict[tuple[Lease, Phase], _Job] = {}
+        self._outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
+        self._epoch = 0
+        self._send: Send | None = None
+        self._exchange: Exchange | None = None
+        self._online = trio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises `WorkerRefused` when the coordinator says that there is no use."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._compute)
+            nursery.start_soon(self._stay_connected)
+
+    # --------------------------------------------------------------------------------------------------------- the connection
+
+    async def _stay_connected(self) -> None:
+        pause = self._facts.reconnect_seconds
+        while True:
+            try:
+                link = await self._dial()
+            except (Unreachable, NotAuthorised) as error:
+                wait = pause * random.uniform(0.5, 1.0)
+                self._log.warning("Connection failed", error=error.message, hint=error.hint, retry_seconds=round(wait, 2))
+                await trio.sleep(wait)
+                pause = min(2 * pause, self._facts.reconnect_max_seconds)
+                continue
+            try:
+                served = await self._session(link)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await link.aclose()
+            if served:
+                pause = self._facts.reconnect_seconds
+            await trio.sleep(pause * random.uniform(0.2, 0.5))
+            pause = min(2 * pause, self._facts.reconnect_max_seconds)
+
+    async def _session(self, link: Link) -> bool:
+        """One link's life; True where the coordinator took us. Raises `WorkerRefused`."""
+
+        async def send(message: msgspec.Struct, bulk: bytes) -> None:
+            await link.send(pack(message, bulk, epoch=self._epoch))
+
+        served = False
+        exchange = Exchange(send, self._store)
+        try:
+            welcome = await self._introduce(link, send)
+            if welcome is None:
+                return False
+            served = True
+            self._send, self._exchange = send, exchange
+            self._online.set()
+            for answer in list(self._outbox.values()):
+                await send(answer, b"")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._beat, send, welcome.heartbeat_seconds)
+                with trio.CancelScope() as silence:
+                    limit = welcome.heartbeat_seconds * welcome.heartbeat_max_missed
+                    silence.deadline = trio.current_time() + limit
+                    while True:
+                        message, bulk, _ = self._unpacker.unpack(await link.receive())
+                        silence.deadline = trio.current_time() + limit
+                        await self._take(message, bulk, send, exchange)
+                self._log.warning("Stream closed, will reconnect", error=f"no sign of the coordinator for {limit:g} s")
+                nursery.cancel_scope.cancel()
+        except* (LinkClosed, _Again) as group:
+            self._log.warning("Stream closed, will reconnect", error=str(group.exceptions[0]))
+        except* WireError as group:
+            self._log.error("Stream closed, will reconnect", error=f"the coordinator says what we do not understand: {group.exceptions[0]}")
+        finally:
+            self._online = trio.Event()
+            self._send = self._exchange = None
+            exchange.close()
+            if served:
+                await self._say_goodbye(send)
+        return served
+
+    async def _introduce(self, link: Link, send: Send) -> Welcome | None:
+        """Say hello; the welcome, or None where the coordinator does not answer or says to come back later. Raises `WorkerRefused`."""
+        facts = self._facts
+        held = [*self._jobs, *self._outbox]
+        hello = Hello(
+            worker=facts.worker,
+            incarnation=facts.incarnation,
+            units=facts.units,
+            version=facts.version,
+            backend=facts.backend,
+            threads=facts.threads,
+            pid=os.getpid(),
+            held=tuple(dict.fromkeys(lease for lease, _ in held)),
+        )
+        await send(hello, b"")
+        with trio.move_on_after(HELLO_SECONDS):
+            while True:
+                message, _, epoch = self._unpacker.unpack(await link.receive())
+                if isinstance(message, Refused):
+                    self._log.error("Registration rejected", reason=message.reason, code=message.code, permanent=message.permanent)
+                    if message.permanent:
+                        raise WorkerRefused(message.reason, hint="give each worker an id of its own" if "duplicate" in message.code else "")
+                    return None
+                if isinstance(message, Welcome):
+                    if epoch != self._epoch:
+                        self._drop_all()
+                        self._epoch = epoch
+                    self._log.info(
+                        "Registration accepted: registered with the coordinator",
+                        compute_units=facts.units,
+                        backend=facts.backend,
+                        epoch=epoch,
+                    )
+                    return message
+        self._log.warning("Registration failed", error=f"no answer to our hello in {HELLO_SECONDS:g} s")
+        return None
+
+    async def _beat(self, send: Send, seconds: float) -> None:
+        tick = 0
+        while True:
+            await send(Heartbeat(tick), b"")
+            await trio.sleep(seconds)
+            tick += 1
+
+    async def _say_goodbye(self, send: Send) -> None:
+        """Where the process is ending, tell the coordinator, so that it need not find out."""
+        if trio.current_effective_deadline() == -float("inf"):
+            with trio.CancelScope(shield=True), trio.move_on_after(0.5), suppress(LinkClosed):
+                await send(Goodbye("the worker stops"), b"")
+                await trio.sleep(0.05)  # for ZeroMQ to hand it over before the socket closes
+
+    async def _take(self, message: Any, bulk: bytes, send: Send, exchange: Exchange) -> None:
+        match message:
+            case FetchChunk() | Chunk() | NoChunk():
+                await exchange.take(message, bulk)
+            case SetupTask() | ExecuteTask() | ContributeTask() | ProveTask() | AggregateTask():
+                self._accept(message)
+            case AnswerTaken():
+                self._outbox.pop((message.lease, message.phase), None)
+            case CancelJob():
+                await self._cancel(message.job, message.reason)
+                await send(CancelDone(message.job), b"")
+            case Reintroduce():
+                raise _Again("the coordinator does not know us any more")
+            case Heartbeat() | Welcome() | Refused():
+                pass
+
+    # ---------------------------------------------------------------------------------------------------------------- the work
+
+    def _accept(self, task: Task) -> None:
+        """Queue a task; one that is here already, or done, is not done twice."""
+        key = (task.lease, PHASE_OF[type(task)])
+        if key in self._jobs or key in self._outbox:
+            return
+        job = _Job(task)
+        try:
+            self._put.send_nowait(job)
+        except trio.WouldBlock:
+            self._outbox[key] = Failed(
+                *key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already")
+            )
+        else:
+            self._jobs[key] = job
+
+    async def _cancel(self, job: JobId, reason: str) -> None:
+        cancelled = self._stop(lambda lease: lease.job == job)
+        for key in [key for key in self._outbox if key[0].job == job]:
+            del self._outbox[key]
+        if cancelled:
+            self._log.info("cancelled: stopped work", job=job, tasks=len(cancelled), reason=reason)
+        for each in cancelled:
+            if each.started:
+                await each.ended.wait()  # until the device's child is dead
+
+    def _drop_all(self) -> None:
+        self._stop(lambda lease: True)
+        self._outbox.clear()
+
+    def _stop(self, chosen: Callable[[Lease], bool]) -> list[_Job]:
+        """Cancel tasks. One that still waits is forgotten at once; one that runs, when it has ended."""
+        stopped = [(key, job) for key, job in self._jobs.items() if chosen(key[0])]
+        for key, job in stopped:
+            job.scope.cancel()
+            if not job.started:
+                del self._jobs[key]
+        return [job for _, job in stopped]
+
+    async def _compute(self) -> None:
+        """Carry out the queued tasks, one after the other."""
+        async for job in self._get:
+            task, phase = job.task, PHASE_OF[type(job.task)]
+            key = (task.lease, phase)
+            if self._jobs.get(key) is not job:
+                continue
+            job.started = True
+            words = self._log.bind(job=task.lease.job, share=task.lease.share, attempt=task.lease.attempt, phase=phase.value)
+            outcome: Answer | Failed | None = None
+            began = trio.current_time()
+            try:
+                with job.scope:
+                    words.info("task started")
+                    outcome = Answer(task.lease, phase, await self._perform(task, phase))
+                    words.info("task completed", seconds=round(trio.current_time() - began, 3), bytes=outcome.result.size)
+            except CallFailed as error:
+                words.warning("task failed", error=error.message, code=error.failure.code)
+                outcome = Failed(task.lease, phase, error.failure)
+            except ZiskError as error:
+                words.warning("task failed", error=error.message, code=error.code)
+                outcome = Failed(
+                    task.lease, phase, Failure(kind=FailureKind.WORKER, code=error.code, message=error.message, hint=error.hint)
+                )
+            del self._jobs[key]
+            job.ended.set()
+            if outcome is not None:
+                self._outbox[key] = outcome
+                await self._try_send(outcome)
+            if not self._outbox:
+                await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
+
+    async def _perform(self, task: Task, phase: Phase) -> BlobRef:
+        """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""
+        call = await self._prepare(task)
+        said_at = -1.0
+        said = ""
+        channel_put, channel_get = trio.open_memory_channel[Progress](1)
+
+        def on_progress(step: str, fraction: float) -> None:
+            nonlocal said_at, said
+            now = trio.current_time()
+            if step != said or now - said_at >= PROGRESS_SECONDS:
+                said_at, said = now, step
+                with suppress(trio.WouldBlock):
+                    channel_put.send_nowait(Progress(task.lease, phase, step, fraction))
+
+        async def tell() -> None:
+            async for progress in channel_get:
+                await self._try_send(progress)
+
+        failure: CallFailed | None = None
+        content = b""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell)
+            try:
+                content = (await self._device.call(call, seconds=task.limit_seconds, on_progress=on_progress)).content
+            except CallFailed as error:  # carried out of the nursery, which would wrap it in a group
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return await trio.to_thread.run_sync(self._store.put, content)
+
+    async def _prepare(self, task: Task) -> Call:
+        """The call that a task is, when its inputs are here."""
+        match task:
+            case SetupTask():
+                return SetupCall(await self._path(task.program), task.params)
+            case ExecuteTask():
+                return ExecuteCall(await self._path(task.program), await self._path(task.stdin))
+            case ContributeTask():
+                elf, stdin = await self._path(task.program), await self._path(task.stdin)
+                return ContributeCall(elf, stdin, task.params, task.lease.share, task.weights)
+            case ProveTask():
+                elf, stdin = await self._path(task.program), await self._path(task.stdin)
+                bundle = await self._path(task.contributions)
+                return ProveCall(elf, stdin, task.params, task.lease.share, task.weights, bundle)
+            case AggregateTask():
+                elf, bundle = await self._path(task.program), await self._path(task.contributions)
+                await self._path(task.partials)
+                partials = tuple([await self._path(blob) for blob in unpack_manifest(self._store.get(task.partials)).blobs])
+                return AggregateCall(elf, task.params, bundle, partials)
+
+    async def _path(self, blob: BlobRef) -> str:
+        """The path of a blob, fetched where we lack it; waits through breaks of the link. Raises what the transfer raises."""
+        with trio.move_on_after(FETCH_SECONDS):
+            while not self._store.has(blob):
+                await self._online.wait()
+                if self._exchange is None:
+                    await trio.lowlevel.checkpoint()
+                    continue
+                try:
+                    await self._exchange.fetch(blob)
+                except LinkClosed:
+                    await trio.sleep(0.05)
+            return str(self._store.path(blob.sha256))
+        raise Unreachable(f"blob {blob.sha256} did not come in {FETCH_SECONDS:.0f} s")
+
+    async def _try_send(self, message: msgspec.Struct) -> None:
+        """Send where there is a link. A progress that is lost is no loss, and an answer is offered again."""
+        if self._send is not None:
+            with suppress(LinkClosed):
+                await self._send(message, b"")

@@ -1,0 +1,93 @@
+"""`zisk-coordinator`: the daemon that takes jobs and gives work out. Flags and settings as in the operator's manual."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zisk_actors import __version__, config, log
+from zisk_actors.cli import daemon
+from zisk_actors.errors import UsageError, ZiskError
+
+if TYPE_CHECKING:
+    from zisk_actors.transport.auth import KeyPair
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="zisk-coordinator")
+@click.option("--config", "config_file", envvar="ZISK_COORDINATOR_CONFIG", metavar="FILE", help="Settings file, over those that are found.")
+@click.option("-a", "--api-port", type=int, help="Port for clients; 0 takes a free one.")
+@click.option("--cluster-port", type=int, help="Port for workers; 0 takes a free one.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--log-level", help="trace, debug, info, warn or error.")
+@click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
+@click.option("--ready-file", metavar="FILE", hidden=True)
+@click.option("--die-with-parent", type=int, default=0, hidden=True)
+@click.option("--prover", default="", hidden=True)
+def main(
+    config_file: str | None,
+    api_port: int | None,
+    cluster_port: int | None,
+    host: str | None,
+    log_level: str | None,
+    check_config: bool,
+    ready_file: str | None,
+    die_with_parent: int,
+    prover: str,
+) -> None:
+    """Run a coordinator until it is told to stop."""
+    flags = {"server.port": api_port, "coordinator.port": cluster_port, "server.host": host, "logging.level": log_level}
+    try:
+        files = daemon.config_files("coordinator", config_file, os.environ)
+        settings, origins = config.load(config.CoordinatorConfig, files, os.environ, config.COORDINATOR_ENVIRONMENT, flags)
+        log.configure(settings.logging.level, settings.logging.format, rust_log=os.environ.get("RUST_LOG", ""))
+        if check_config:
+            config.show(settings, origins, sys.stdout)
+            return
+        code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))
+    except ZiskError as error:
+        daemon.say(error)
+        code = error.exit_code
+    sys.exit(code)
+
+
+async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:
+    from zisk_actors.actors.compute import DEFAULT_PROVER
+    from zisk_actors.actors.coordinator import run_coordinator, until_told, write_ready_file
+    from zisk_actors.actors.device import DeviceSettings
+    from zisk_actors.transport.auth import AllowList
+
+    folder = Path(settings.store.folder) if settings.store.folder else daemon.home(os.environ) / "coordinator"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"cannot use {folder} for the coordinator's state: {error}") from None
+    key_file = Path(settings.security.key_file or folder / "coordinator.key")
+    keys = _keys(key_file, make=not settings.security.key_file)
+    allowed = AllowList(Path(settings.security.allow_file or folder / "allowed"))
+
+    def ready(client_url: str, worker_url: str) -> None:
+        if ready_file:
+            write_ready_file(Path(ready_file), client_url, worker_url, keys.public)
+
+    device = DeviceSettings(settings.verifier.backend, settings.verifier.threads, prover or DEFAULT_PROVER)
+    serve = partial(run_coordinator, settings, folder=folder, keys=keys, allowed=allowed, version=__version__, device=device, ready=ready)
+    await until_told(serve, parent=parent)
+
+
+def _keys(path: Path, *, make: bool) -> KeyPair:
+    """The coordinator's keys; where no file is named, its own are made once."""
+    from zisk_actors.transport.auth import new_keypair, read_keypair, write_keypair
+
+    if make and not path.exists():
+        write_keypair(path, new_keypair())
+    return read_keypair(path)
+
+
+if __name__ == "__main__":
+    main()

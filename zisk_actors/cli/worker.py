@@ -1,0 +1,106 @@
+"""`zisk-worker`: the daemon that proves shares. Flags and settings as in the operator's manual."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import click
+
+from zisk_actors import __version__, config, ids, log
+from zisk_actors.cli import daemon
+from zisk_actors.errors import UsageError, ZiskError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="zisk-worker")
+@click.option("--config", "config_file", envvar=["ZISK_WORKER_CONFIG_PATH", "ZISK_WORKER_CONFIG"], metavar="FILE", help="Settings file.")
+@click.option("-c", "--coordinator-url", help="tcp://, http:// or bare HOST:PORT of the coordinator's worker port.")
+@click.option("--worker-id", help="Name of this worker, unlike that of any other.")
+@click.option("--compute-capacity", type=int, help="Compute units, which say how large its shares are.")
+@click.option("-n", "--threads", type=int, help="Threads of the prover; 0 takes all processors.")
+@click.option("--log-level", help="trace, debug, info, warn or error.")
+@click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
+@click.option("--die-with-parent", type=int, default=0, hidden=True)
+@click.option("--prover", default="", hidden=True)
+def main(
+    config_file: str | None,
+    coordinator_url: str | None,
+    worker_id: str | None,
+    compute_capacity: int | None,
+    threads: int | None,
+    log_level: str | None,
+    check_config: bool,
+    die_with_parent: int,
+    prover: str,
+) -> None:
+    """Run a worker until it is told to stop."""
+    flags = {
+        "coordinator.url": coordinator_url,
+        "worker.worker_id": worker_id,
+        "worker.compute_capacity.compute_units": compute_capacity,
+        "worker.threads": threads,
+        "logging.level": log_level,
+    }
+    try:
+        files = daemon.config_files("worker", config_file, os.environ)
+        settings, origins = config.load(config.WorkerConfig, files, os.environ, {}, flags)
+        log.configure(settings.logging.level, settings.logging.format, rust_log=os.environ.get("RUST_LOG", ""))
+        if check_config:
+            config.show(settings, origins, sys.stdout)
+            return
+        code = daemon.run(partial(_work, settings, die_with_parent, prover))
+    except ZiskError as error:
+        daemon.say(error)
+        code = error.exit_code
+    sys.exit(code)
+
+
+async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None:
+    from zisk_actors.actors.compute import DEFAULT_PROVER
+    from zisk_actors.actors.coordinator import until_told
+    from zisk_actors.actors.device import Device, DeviceSettings
+    from zisk_actors.actors.worker import WorkerActor, WorkerFacts
+    from zisk_actors.store.blobs import BlobStore
+    from zisk_actors.transport.auth import check_public_key, read_keypair
+    from zisk_actors.transport.curve import Network, endpoint_of
+
+    if not settings.security.key_file or not settings.security.server_key:
+        raise UsageError(
+            "a worker needs security.key_file and security.server_key", hint="`zisk up` writes both for the workers of this machine"
+        )
+    url = endpoint_of(settings.coordinator.url)
+    keys = read_keypair(Path(settings.security.key_file))
+    server_key = check_public_key(settings.security.server_key, "security.server_key")
+    core = settings.worker
+    facts = WorkerFacts(
+        worker=ids.WorkerId(core.worker_id) if core.worker_id else ids.new_worker_id(),
+        incarnation=ids.new_incarnation(),
+        units=core.compute_capacity.compute_units,
+        version=__version__,
+        backend=core.backend,
+        threads=core.threads or os.cpu_count() or 1,
+        reconnect_seconds=settings.connection.reconnect_interval_seconds,
+        reconnect_max_seconds=settings.connection.reconnect_max_seconds,
+        cache_bytes=core.cache_bytes,
+    )
+    device = DeviceSettings(core.backend, core.threads, prover or DEFAULT_PROVER)
+    words = log.get(worker=facts.worker)
+    words.info("Connecting to coordinator at", url=url, compute_units=facts.units, threads=facts.threads, version=facts.version)
+
+    async def work() -> None:
+        with tempfile.TemporaryDirectory(prefix="zisk-worker-") as temporary, Network() as network:
+            store = BlobStore(Path(core.cache_folder or temporary) / "blobs", durable=False)
+            async with Device(device, facts.worker) as child:
+                dial = partial(network.dial, url, server_key, keys, seconds=10.0)
+                await WorkerActor(facts, dial, child, store).run()
+
+    await until_told(work, parent=parent)
+    words.info("stopped gracefully")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a device's parent and its compute child say to each other over a pipe.
+
+Rules of this file:
+* A frame is a length (4 bytes, little-endian) and a msgpack record; one call at a time, and each call ends with one `Done` or `Broke`.
+* Big inputs go by path: the parent has checked their hashes. Results go by value.
+* The child is of our own release, so there is no version; a frame that does not decode means that the child is broken.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from zisk_actors.wire.values import Count, Failure, Fraction, Params, Tagged, VerifiedReport, Word
+
+MAX_FRAME_BYTES: Final = 2**31 - 1
+LENGTH_BYTES: Final = 4
+
+
+class SetupCall(Tagged, frozen=True):
+    """Derive the verifying key."""
+
+    elf: str
+    params: Params
+
+
+class ExecuteCall(Tagged, frozen=True):
+    """Run the program."""
+
+    elf: str
+    stdin: str
+
+
+class ContributeCall(Tagged, frozen=True):
+    """Commit to one share."""
+
+    elf: str
+    stdin: str
+    params: Params
+    share: Count
+    weights: tuple[Count, ...]
+
+
+class ProveCall(Tagged, frozen=True):
+    """Prove one share; `contributions` is the path of the bundle of all contributions."""
+
+    elf: str
+    stdin: str
+    params: Params
+    share: Count
+    weights: tuple[Count, ...]
+    contributions: str
+
+
+class AggregateCall(Tagged, frozen=True):
+    """Make one proof; `contributions` is the path of the bundle, `partials` the paths of the partial proofs in order of shares."""
+
+    elf: str
+    params: Params
+    contributions: str
+    partials: tuple[str, ...]
+
+
+class VerifyCall(Tagged, frozen=True):
+    """Verify a proof against a key, at the level of a parameter set."""
+
+    proof: str
+    key: str
+    level: Params
+
+
+Call = SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall
+
+
+class Ready(Tagged, frozen=True):
+    """The prover is loaded."""
+
+    pid: Count
+
+
+class Step(Tagged, frozen=True):
+    """The call is this far."""
+
+    step: Word
+    fraction: Fraction
+
+
+class Done(Tagged, frozen=True):
+    """The call's result."""
+
+    content: bytes
+    verified: VerifiedReport | None = None
+
+
+class Broke(Tagged, frozen=True):
+    """The call failed; the child goes on. `retryable`: another worker, or another time, may succeed."""
+
+    failure: Failure
+    retryable: bool
+
+
+Reply = Ready | Step | Done | Broke
