@@ -36,7 +36,7 @@ install_package() {
     echo "installing the package into .venv (this compiles the native library; a few minutes)" >&2
     local what=(.)
     [ "$mode" = copied ] || what=(-e '.[dev]')
-    rm -f "$stamp"
+    rm -rf "$stamp" build/lib # a module that is gone from the sources must not come back from an earlier build
     "$bin/python" -m pip install --quiet --disable-pip-version-check "${what[@]}" >&2 || die "pip install failed; its output is above"
     echo "$mode $(source_digest "$mode")" >"$stamp"
 }

@@ -2,7 +2,7 @@
 
 Rules of this file:
 * It reads job statuses (`zisk_actors.wire.values.JobStatus`) and knows nothing of where they come from.
-* A line off the terminal is printed when the state, the phase or what the job waits for changes, or another tenth of the whole is done.
+* A line off the terminal is printed when the state, the phase, or what the job waits for changes, or another tenth of it is done.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Progress:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty() if terminal is None else terminal
         self._bar: Bar | None = None
-        self._said: tuple[str, int] | None = None
+        self._said: tuple[object, ...] | None = None
 
     def __enter__(self) -> Progress:
         if self._terminal and not self._quiet:
@@ -73,7 +73,7 @@ class Progress:
             return
         if self._quiet:
             return
-        now = (describe(status), int(status.percent // 10))
+        now = (status.state.value, status.phase, status.waiting_for, int(status.percent // 10))
         if now != self._said:
             self._said = now
-            click.echo(f"{status.percent:3.0f} %  {now[0]}" + (f"  {left}" if left and not status.state.final else ""), err=True)
+            click.echo(f"{status.percent:3.0f} %  {describe(status)}" + (f"  {left}" if left and not status.state.final else ""), err=True)
