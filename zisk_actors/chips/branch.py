@@ -136,7 +136,7 @@ def _eq_fill(row: Any, records: Any) -> None:
     a, b = records.a, records.b
     put(row.equal, a == b)
     low, high = field.sub(a & MASK32, b & MASK32), field.sub(a >> np.uint64(32), b >> np.uint64(32))
-    norm = field.sub(field.mul(low, low), field.mul(field.mul(high, high), np.uint64(NON_RESIDUE)))  # type: ignore[arg-type]
+    norm = field.sub(field.mul(low, low), field.mul(field.mul(high, high), np.uint64(NON_RESIDUE)))
     put(row.inverse, inverses(norm))
 
 
