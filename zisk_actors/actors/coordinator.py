@@ -63,12 +63,12 @@ async def run_coordinator(
         async with Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
             for history in events.values():
-                coordinator.adopt(replay(history))
-            await coordinator.reload_programs()
-            unfinished = sum(not entry.record.state.final for entry in coordinator.jobs.values())
+                coordinator.book.adopt(replay(history))
+            await coordinator.programs.load()
+            unfinished = sum(not entry.record.state.final for entry in coordinator.book.entries.values())
             if unfinished:
                 coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
-            words.info("journal read", jobs=len(coordinator.jobs), unfinished=unfinished, epoch=coordinator.epoch)
+            words.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
             with Network() as network:
                 await _serve(config, network, coordinator, keys, allowed, version, ready)
     finally:
@@ -122,6 +122,7 @@ async def _serve(
         )
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator))
         nursery.start_soon(accept, workers, worker_side)
+        nursery.start_soon(coordinator.device.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
         coordinator.resume()
         words.info("zisk-coordinator listening on", endpoint=clients.endpoint, role="client", version=version)

@@ -86,9 +86,12 @@ class Device:
         return self._running.process.pid if self._running is not None else None
 
     async def warm(self) -> None:
-        """Start the child, so that the first call need not. Raises `CallFailed`."""
+        """Start the child, so that the first call need not. A child that does not start says so again at the first call."""
         async with self._turn:
-            await self._start()
+            try:
+                await self._start()
+            except CallFailed as error:
+                self._log.error("the compute process does not start", error=error.message)
 
     async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
         """Have the child carry a call out; 0 seconds are no limit. Raises `CallFailed`. Cancelling kills the child."""

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from zisk_actors.actors.scheduler import Coordinator, JobEntry
+from zisk_actors.actors.jobs import JobEntry
+from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job import Submitted as JobSubmitted
 from zisk_actors.errors import NotFoundError, RefusedRetryLater, UsageError, ZiskError
@@ -163,15 +164,14 @@ class _Client:
             case WaitJob():
                 entry = self._find(message.job)
                 with trio.move_on_after(message.seconds):
-                    async for _ in self._coordinator.changes(entry, 0):
-                        pass
-                await self._send(JobReply(number, self._coordinator.status(entry)))
+                    await self._coordinator.book.ended(entry)
+                await self._send(JobReply(number, self._coordinator.book.status(entry)))
             case WatchJob():
                 await self._watch(message)
             case CancelRequest():
                 entry = self._find(message.job)
                 cancelled = await self._coordinator.cancel(entry, message.reason)
-                await self._send(CancelReply(number, cancelled, self._coordinator.status(entry)))
+                await self._send(CancelReply(number, cancelled, self._coordinator.book.status(entry)))
             case ListJobs():
                 await self._list_jobs(message)
             case ListWorkers():
@@ -179,24 +179,24 @@ class _Client:
                 await self._send_parts(WorkerList, number, [sessions[name].status() for name in sorted(sessions)])
             case AddProgram():
                 await self._need(message.program, MAX_PROGRAM_BYTES)
-                status = await self._coordinator.add_program(message.program, message.name)
+                status = await self._coordinator.programs.add(message.program, message.name)
                 await self._send(ProgramList(number, (status,), last=True))
             case ListPrograms():
-                await self._send_parts(ProgramList, number, list(self._coordinator.programs.values()))
+                await self._send_parts(ProgramList, number, list(self._coordinator.programs.known.values()))
 
     async def _submit(self, message: Submit) -> None:
         coordinator = self._coordinator
         client = self._link.peer.key
-        known = coordinator.keys_of_submits.get((client, message.key)) if message.key else None
+        known = coordinator.book.submits.get((client, message.key)) if message.key else None
         if known is not None:
             await self._send(Submitted(message.request, known, fresh=False))
             return
         stdin = message.stdin or reference(b"")
         await self._need(message.program, MAX_PROGRAM_BYTES)
         await self._need(stdin, MAX_BLOB_BYTES)
-        await coordinator.add_program(message.program, message.name)
+        await coordinator.programs.add(message.program, message.name)
         event = JobSubmitted(
-            at=coordinator.clock(),
+            at=coordinator.book.clock(),
             job=new_job_id(),
             kind=message.kind,
             program=message.program,
@@ -230,18 +230,18 @@ class _Client:
     async def _watch(self, message: WatchJob) -> None:
         entry = self._find(message.job)
         after = message.after if message.after <= entry.number else 0
-        async for number, status in self._coordinator.changes(entry, after):
+        async for number, status in self._coordinator.book.changes(entry, after):
             await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
-        entries = sorted(self._coordinator.jobs.values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
+        entries = sorted(self._coordinator.book.entries.values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
         chosen = [entry for entry in entries if message.state in ("", entry.record.state.value)][: message.limit]
-        short = [msgspec.structs.replace(self._coordinator.status(entry), shares=(), weights=()) for entry in chosen]
+        short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
         await self._send_parts(JobList, message.request, short)
 
     def _find(self, job: str) -> JobEntry:
         """A job by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        jobs = self._coordinator.jobs
+        jobs = self._coordinator.book.entries
         entry = jobs.get(JobId(job))
         if entry is not None:
             return entry
@@ -253,7 +253,7 @@ class _Client:
         return jobs[found[0]]
 
     def _status(self, job: str) -> JobStatus:
-        return self._coordinator.status(self._find(job))
+        return self._coordinator.book.status(self._find(job))
 
     async def _send_parts(self, kind: Any, number: int, items: Sequence[Any]) -> None:
         """A long list as several messages, so that each stays small."""

@@ -121,22 +121,24 @@ class Session:
             case FetchChunk() | Chunk() | NoChunk():
                 await self.exchange.take(message, bulk)
             case Progress():
-                self._coordinator.progressed(message.lease, message.phase, message.step, message.fraction)
+                entry = self._coordinator.book.entries.get(message.lease.job)
+                if entry is not None and self._owns(message) and self._coordinator.crews.is_out(message.lease, message.phase):
+                    self._coordinator.book.share_is(entry, message.lease, message.phase, message.step, message.fraction)
             case Answer():
-                if self._coordinator.expects(message.lease, message.phase) and self._owns(message):
+                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
                     nursery.start_soon(self._collect, message)
                 else:
                     await self.send(AnswerTaken(message.lease, message.phase))
             case Failed():
-                if self._coordinator.expects(message.lease, message.phase) and self._owns(message):
-                    self._coordinator.failed(message.lease, message.phase, message.failure)
+                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
+                    self._coordinator.crews.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
                 self._log.info("worker has stopped work for a job", job=message.job)
             case Heartbeat() | Hello():
                 pass
 
-    def _owns(self, message: Answer | Failed) -> bool:
+    def _owns(self, message: Answer | Failed | Progress) -> bool:
         """A worker answers for its own leases only."""
         return message.lease.worker == self.worker and message.lease.incarnation == self.incarnation
 
@@ -148,9 +150,9 @@ class Session:
             return  # it is offered again over the next link
         except ZiskError as error:
             failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
-            self._coordinator.failed(answer.lease, answer.phase, failure)
+            self._coordinator.crews.failed(answer.lease, answer.phase, failure)
         else:
-            self._coordinator.answered(answer.lease, answer.phase, answer.result)
+            self._coordinator.crews.answered(answer.lease, answer.phase, answer.result)
         try:
             await self.send(AnswerTaken(answer.lease, answer.phase))
         except LinkClosed:
@@ -249,7 +251,7 @@ async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: 
     held = set(hello.held)
     for job in {lease.job for lease in held if not coordinator.decide.holds(lease)}:
         await session.send(CancelJob(job, "the lease is not in force any more"))
-    for task in coordinator.tasks_of(hello.worker):
+    for task in coordinator.crews.tasks_of(hello.worker):
         if task.lease not in held:
             await session.send(task)
     return session

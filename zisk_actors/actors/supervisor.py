@@ -17,8 +17,10 @@ from functools import partial
 
 import trio
 
+from zisk_actors.actors.crew import ShareLost
 from zisk_actors.actors.device import CallFailed
-from zisk_actors.actors.scheduler import Coordinator, JobEntry, ShareLost
+from zisk_actors.actors.jobs import JobEntry
+from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Stage, Verified
 from zisk_actors.core.phases import PHASES, Gathered, Phases
 from zisk_actors.core.scheduler import Admit, Finished, GaveUp
@@ -28,7 +30,7 @@ from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import VerifyCall
-from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, FailureKind, Kind, Lease, Phase, ShareStatus
+from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, FailureKind, Kind, Lease, Phase
 
 VERIFY_SECONDS = 600.0
 
@@ -63,47 +65,48 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
         try:
             await _run(coordinator, entry, admit)
         except _JobEnds as end:
-            failed = JobFailed(coordinator.clock(), end.failure, end.report)
+            failed = JobFailed(coordinator.book.clock(), end.failure, end.report)
         except ZiskError as error:
-            failed = JobFailed(coordinator.clock(), _failure_of(error))
+            failed = JobFailed(coordinator.book.clock(), _failure_of(error))
         except Exception as error:  # the boundary of one job: a bug of ours fails it, and not the others
             trace = uuid.uuid4().hex[:12]
             words = "".join(traceback.format_exception(error))
             coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
             message = f"internal error, trace {trace} in the coordinator's log"
-            failed = JobFailed(coordinator.clock(), Failure(kind=FailureKind.INTERNAL, code="internal", message=message, exit_code=1))
+            failed = JobFailed(coordinator.book.clock(), Failure(kind=FailureKind.INTERNAL, code="internal", message=message, exit_code=1))
     with trio.CancelScope(shield=True):
         if failed is not None and not entry.record.state.final:
             await _try_record(coordinator, entry, failed)
         elif entry.cancel_reason and not entry.record.state.final:
-            await _try_record(coordinator, entry, Cancelled(coordinator.clock(), entry.cancel_reason))
+            await _try_record(coordinator, entry, Cancelled(coordinator.book.clock(), entry.cancel_reason))
+        entry.scope = None
         await coordinator.release(entry.record.job, entry.cancel_reason or "the job has ended")
 
 
 async def _try_record(coordinator: Coordinator, entry: JobEntry, event: JobFailed | Cancelled) -> None:
     """Record an end. Where the journal cannot be written the job stays as it was, and is run again at the next start."""
     try:
-        await coordinator.record(entry, event)
+        await coordinator.book.record(entry, event)
     except StoreUnwritable as error:
         coordinator.log.error("cannot record the end of a job", job=entry.record.job, error=error.message)
 
 
 async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
     if entry.record.stage is Stage.QUEUED:
-        await coordinator.record(entry, Admitted(coordinator.clock(), admit.weights))
+        await coordinator.book.record(entry, Admitted(coordinator.book.clock(), admit.weights))
     if entry.record.kind is Kind.PROVE:
         coordinator.spawn(partial(_derive_key_early, coordinator, entry.record), "key")
     while entry.record.stage in PHASES:
         phase = PHASES[entry.record.stage]
         gathered = await _ask_all(coordinator, entry, phase)
-        event = phase.fold(gathered, coordinator.clock())
+        event = phase.fold(gathered, coordinator.book.clock())
         if isinstance(event, KeysMade):
             await _check_keys(coordinator, entry.record, gathered)
         if isinstance(event, Executed):
             await _check_execution(coordinator, event.report)
-        await coordinator.record(entry, event)
+        await coordinator.book.record(entry, event)
     if entry.record.stage is Stage.VERIFY:
-        await coordinator.record(entry, await _verify(coordinator, entry))
+        await coordinator.book.record(entry, await _verify(coordinator, entry))
     coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
 
 
@@ -142,13 +145,12 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
     while True:
         try:
             prefer = record.aggregator if phase.phase is Phase.AGGREGATE else None
-            lease = await coordinator.holder(record.job, share, prefer)
-            coordinator.share_is(entry, lease, phase.phase, "waiting", 0.0)
-            answer = await coordinator.ask(lease, phase.task(record, lease, coordinator.limits.seconds.get(phase.phase, 0.0)))
+            lease = await coordinator.crews.holder(record.job, share, prefer)
+            coordinator.book.share_is(entry, lease, phase.phase, "waiting", 0.0)
+            answer = await coordinator.crews.ask(lease, phase.task(record, lease, coordinator.limits.seconds.get(phase.phase, 0.0)))
         except ShareLost as lost:
-            crew = coordinator.decide.crews.get(record.job)
-            held = crew.leases.get(share) if crew is not None else None
-            worker = held.worker if held is not None else _last_worker(entry, share)
+            held = coordinator.decide.lease(record.job, share)
+            worker = lost.worker
             if worker is not None:
                 now.attempts.append(Attempt(worker, share, phase.phase, lost.reason[:4000]))
             failed += 1
@@ -159,11 +161,11 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
             coordinator.log.warning(
                 "share failed, trying again", job=record.job, share=share, phase=phase.phase.value, worker=worker, reason=lost.reason
             )
-            if held is not None:
+            if held is not None and held.worker == worker:
                 coordinator.handle(GaveUp(held))
         else:
             break
-    coordinator.share_is(entry, lease, phase.phase, "done", 1.0)
+    coordinator.book.share_is(entry, lease, phase.phase, "done", 1.0)
     now.answers[share] = answer
     if now.first is None:
         now.first = lease.worker
@@ -171,14 +173,9 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
 
 
 def _let_go(coordinator: Coordinator, entry: JobEntry, phase: Phases, lease: Lease, now: _Phase) -> None:
-    """After its proof a worker is free for others, except the first finisher, which aggregates; but keep it where it would leave nobody."""
+    """After its proof a worker is free for other jobs, except the first finisher, which aggregates."""
     if phase.phase is Phase.PROVE and lease.worker != now.first:
         coordinator.handle(Finished(lease))
-
-
-def _last_worker(entry: JobEntry, share: int) -> WorkerId | None:
-    status: ShareStatus | None = entry.shares.get(share)
-    return status.worker if status is not None else None
 
 
 def _share_failure(lost: ShareLost, phase: Phase, worker: WorkerId | None, share: int, attempts: list[Attempt]) -> Failure:
@@ -214,14 +211,14 @@ async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRe
 async def _derive_key_early(coordinator: Coordinator, record: JobRecord) -> None:
     """Have the key ready when the proof comes. A failure here is found again, and reported, where the key is needed."""
     try:
-        await coordinator.key_of(record.submitted.program, record.submitted.params)
+        await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
     except (CallFailed, StoreUnwritable) as error:
         coordinator.log.info("the verifying key cannot be made yet", job=record.job, error=error.message)
 
 
 async def _check_keys(coordinator: Coordinator, record: JobRecord, gathered: Gathered) -> None:
     """All workers, and our own device, must agree on the key. Raises `_JobEnds`."""
-    own = await coordinator.key_of(record.submitted.program, record.submitted.params)
+    own = await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
     if any(answer != own for answer in gathered.answers):
         message = "workers disagree with the coordinator about the verifying key: they do not run the same release"
         raise _JobEnds(Failure(kind=FailureKind.PROOF, code="key-mismatch", message=message, exit_code=11, phase=Phase.SETUP))
@@ -244,7 +241,7 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> Verified:
     if record.proof is None:
         raise AssertionError("a job in this stage has a proof")
     try:
-        key = await coordinator.key_of(record.submitted.program, record.submitted.params)
+        key = await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
         paths = [str(coordinator.store.path(blob.sha256)) for blob in (record.proof, key)]
         done = await coordinator.device.call(VerifyCall(paths[0], paths[1], record.submitted.params), seconds=VERIFY_SECONDS)
     except CallFailed as error:
@@ -255,7 +252,7 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> Verified:
         raise _JobEnds(failure) from None
     if done.verified is None:
         raise AssertionError("a verdict comes with what was verified")
-    return Verified(coordinator.clock(), key, done.verified)
+    return Verified(coordinator.book.clock(), key, done.verified)
 
 
 def _failure_of(error: ZiskError) -> Failure:

@@ -120,6 +120,7 @@ class WorkerActor:
     async def run(self) -> None:
         """Work until cancelled. Raises `WorkerRefused` when the coordinator says that there is no use."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._device.warm)
             nursery.start_soon(self._compute)
             nursery.start_soon(self._stay_connected)
 

@@ -207,6 +207,11 @@ class Scheduler:
         crew = self.crews.get(lease.job)
         return crew is not None and crew.leases.get(lease.share) == lease
 
+    def lease(self, job: JobId, share: int) -> Lease | None:
+        """The lease of a share that is in force, if there is one."""
+        crew = self.crews.get(job)
+        return crew.leases.get(share) if crew is not None else None
+
     def jobs_of(self, worker: WorkerId) -> list[JobId]:
         return [job for job, crew in self.crews.items() if any(lease.worker == worker for lease in crew.leases.values())]
 

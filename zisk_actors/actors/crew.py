@@ -1,0 +1,151 @@
+"""Who holds which share, and what was asked of them: tasks that are out, answers that come in.
+
+Rules of this file:
+* A task is out under a lease that is in force; when the lease is revoked, whoever waits for the answer is told at once.
+* Of an answer under any other lease nothing is used: it is counted as late and dropped.
+* A worker that comes back after a break gets what it was asked and does not hold, again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from zisk_actors import log
+from zisk_actors.core.scheduler import Effect, Event, Scheduler, Wanted
+from zisk_actors.ids import JobId, WorkerId
+from zisk_actors.transport.base import LinkClosed
+from zisk_actors.wire.messages import PHASE_OF, Task
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+
+if TYPE_CHECKING:
+    from zisk_actors.actors.session import Session
+
+RETRYABLE: Final = (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.INTERNAL, FailureKind.TIMEOUT)
+
+
+class ShareLost(Exception):
+    """The holder of a share is gone, or failed at it. Carries what the supervisor needs to decide; `worker` is the holder."""
+
+    def __init__(self, reason: str, *, worker: WorkerId | None, failure: Failure | None = None, retryable: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.worker = worker
+        self.failure = failure
+        self.retryable = retryable
+
+
+@dataclass
+class _Out:
+    """A task that is out."""
+
+    task: Task
+    done: trio.Event = field(default_factory=trio.Event)
+    answer: BlobRef | None = None
+    lost: ShareLost | None = None
+
+
+class Crews:
+    """The tasks of all jobs. `handle` has an event decided; `sessions` are the connected workers."""
+
+    def __init__(
+        self, decide: Scheduler, sessions: dict[WorkerId, Session], handle: Callable[[Event], list[Effect]], worker_wait_seconds: float
+    ) -> None:
+        self._decide = decide
+        self._sessions = sessions
+        self._handle = handle
+        self._worker_wait_seconds = worker_wait_seconds
+        self._out: dict[tuple[Lease, Phase], _Out] = {}
+        self._wanted: dict[tuple[JobId, int], trio.Event] = {}
+        self._log = log.get()
+
+    async def holder(self, job: JobId, share: int, prefer: WorkerId | None = None) -> Lease:
+        """The lease of a share: the one in force, or a new one as soon as somebody can take it. Raises `ShareLost` where nobody can in
+        time."""
+        lease = self._decide.lease(job, share)
+        if lease is not None:
+            return lease
+        granted = self._wanted[job, share] = trio.Event()
+        try:
+            self._handle(Wanted(job, share, prefer))
+            with trio.move_on_after(self._worker_wait_seconds):
+                await granted.wait()
+        finally:
+            del self._wanted[job, share]
+        lease = self._decide.lease(job, share)
+        if lease is None:
+            raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
+        return lease
+
+    async def ask(self, lease: Lease, task: Task) -> BlobRef:
+        """Give a task out and wait for its answer. Raises `ShareLost`."""
+        key = (lease, PHASE_OF[type(task)])
+        if not self._decide.holds(lease):
+            await trio.lowlevel.checkpoint()
+            raise ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
+        out = self._out[key] = _Out(task)
+        try:
+            session = self._sessions.get(lease.worker)
+            if session is not None:
+                try:
+                    await session.send(task)
+                except LinkClosed:
+                    session.end()  # it comes back within the grace and gets its tasks again, or is lost
+            await out.done.wait()
+        finally:
+            del self._out[key]
+        if out.answer is None:
+            raise out.lost or ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
+        return out.answer
+
+    def granted(self, lease: Lease) -> None:
+        """A wanted share has a holder."""
+        event = self._wanted.get((lease.job, lease.share))
+        if event is not None:
+            event.set()
+
+    def revoked(self, lease: Lease, reason: str) -> None:
+        """A holder is lost."""
+        for (held, _), out in self._out.items():
+            if held == lease:
+                out.lost = ShareLost(reason, worker=lease.worker)
+                out.done.set()
+
+    def tasks_of(self, worker: WorkerId) -> list[Task]:
+        """What a worker was asked and has not answered."""
+        return [out.task for (lease, _), out in self._out.items() if lease.worker == worker and not out.done.is_set()]
+
+    def expects(self, lease: Lease, phase: Phase) -> bool:
+        """Whether an answer under this lease would be used; if not, it is counted as late."""
+        if self._decide.holds(lease) and (lease, phase) in self._out:
+            return True
+        self._decide.late += 1
+        self._log.info(
+            "late result dropped",
+            job=lease.job,
+            share=lease.share,
+            attempt=lease.attempt,
+            worker=lease.worker,
+            late_results=self._decide.late,
+        )
+        return False
+
+    def is_out(self, lease: Lease, phase: Phase) -> bool:
+        return self._decide.holds(lease) and (lease, phase) in self._out
+
+    def answered(self, lease: Lease, phase: Phase, answer: BlobRef) -> None:
+        """The answer is on our shelf."""
+        out = self._out.get((lease, phase))
+        if out is not None:
+            out.answer = answer
+            out.done.set()
+
+    def failed(self, lease: Lease, phase: Phase, failure: Failure) -> None:
+        """The holder says that it failed."""
+        out = self._out.get((lease, phase))
+        if out is not None:
+            out.lost = ShareLost(failure.message, worker=lease.worker, failure=failure, retryable=failure.kind in RETRYABLE)
+            out.done.set()

@@ -1,0 +1,151 @@
+"""All jobs that this process knows: their records, their numbered changes, and who watches.
+
+Rules of this file:
+* `record` writes to the journal first; the job changes, and watchers hear of it, when that is on disk.
+* Every change has a number that grows over restarts: the epoch is its upper half.
+* Progress replaces progress; changes of state or phase are kept for who comes late.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.recorder import Recorder
+from zisk_actors.core.job import Event, JobRecord, evolve
+from zisk_actors.core.phases import percent, seconds_left
+from zisk_actors.ids import JobId, ProgramId
+from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
+
+MAX_CHANGES: Final = 64
+MAX_SHARES_SHOWN: Final = 64
+
+Waiting = Callable[[JobId], tuple[int, str] | None]
+ProgramName = Callable[[str], str]
+
+
+@dataclass
+class JobEntry:
+    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope."""
+
+    record: JobRecord
+    number: int
+    changes: deque[tuple[int, JobStatus]] = field(default_factory=lambda: deque(maxlen=MAX_CHANGES))
+    changed: trio.Event = field(default_factory=trio.Event)
+    shares: dict[int, ShareStatus] = field(default_factory=dict)
+    scope: trio.CancelScope | None = None
+    cancel_reason: str = ""
+    resumed_at: float | None = None
+    turn: trio.Lock = field(default_factory=trio.Lock)
+
+
+class JobBook:
+    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called."""
+
+    def __init__(self, recorder: Recorder, *, waiting: Waiting, program_name: ProgramName, clock: Callable[[], float] = time.time) -> None:
+        self.recorder = recorder
+        self.clock = clock
+        self.entries: dict[JobId, JobEntry] = {}
+        self.submits: dict[tuple[str, str], JobId] = {}
+        self._waiting = waiting
+        self._program_name = program_name
+        self._log = log.get()
+
+    def adopt(self, record: JobRecord) -> JobEntry:
+        """Know a job that the journal has."""
+        said = record.submitted
+        entry = self.entries[said.job] = JobEntry(record, self.recorder.epoch << 32)
+        if said.key:
+            self.submits[said.client, said.key] = said.job
+        return entry
+
+    async def record(self, entry: JobEntry, event: Event) -> None:
+        """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
+        with trio.CancelScope(shield=True):  # what is on disk must be true in memory too
+            async with entry.turn:
+                after = evolve(entry.record, event)
+                await self.recorder.append(entry.record.job, event)
+                entry.record = after
+        failure = after.failure
+        detail = {} if failure is None else {"error": failure.message, "code": failure.code, "kind": failure.kind.value}
+        self._log.info(f"[Job] {type(event).__name__}", job=after.job, stage=after.stage.value, **detail)
+        entry.shares = {}
+        self.tell(entry)
+
+    def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
+        """Note how far a share is, and tell the watchers."""
+        entry.shares[lease.share] = ShareStatus(
+            share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200]
+        )
+        self.tell(entry)
+
+    def status(self, entry: JobEntry) -> JobStatus:
+        """What a client is told."""
+        record, said = entry.record, entry.record.submitted
+        shares = tuple(entry.shares[share] for share in sorted(entry.shares))
+        done = percent(record, shares)
+        waiting = self._waiting(record.job)
+        eta = None
+        if record.state is State.RUNNING and entry.resumed_at is not None:
+            eta = seconds_left(done, trio.current_time() - entry.resumed_at)
+        return JobStatus(
+            job=record.job,
+            kind=record.kind,
+            state=record.state,
+            program=ProgramId(said.program.sha256),
+            program_name=said.name or self._program_name(said.program.sha256),
+            params=said.params,
+            phase=record.stage.phase,
+            percent=done,
+            eta_seconds=eta,
+            position=waiting[0] if waiting is not None else None,
+            waiting_for=waiting[1] if waiting is not None else "",
+            submitted_at=said.at,
+            started_at=record.started_at,
+            ended_at=record.ended_at,
+            weights=record.weights[:MAX_SHARES_SHOWN],
+            shares=shares[:MAX_SHARES_SHOWN],
+            result=record.result,
+            key=record.key,
+            verified=record.report if isinstance(record.report, VerifiedReport) else None,
+            failure=record.failure,
+            reason=record.reason,
+        )
+
+    def tell(self, entry: JobEntry) -> None:
+        """Number the job as it is now, and wake who watches."""
+        entry.number += 1
+        status = self.status(entry)
+        if len(entry.changes) > 1:
+            kinds = [(seen.state, seen.phase) for _, seen in (entry.changes[-2], entry.changes[-1])]
+            if kinds[0] == kinds[1] == (status.state, status.phase):
+                entry.changes.pop()
+        entry.changes.append((entry.number, status))
+        entry.changed.set()
+        entry.changed = trio.Event()
+
+    async def changes(self, entry: JobEntry, after: int) -> AsyncGenerator[tuple[int, JobStatus], None]:
+        """Each change numbered above `after`, until the job has ended. An ended job tells its end once, whatever `after` is."""
+        while True:
+            changed = entry.changed
+            news = [(number, status) for number, status in entry.changes if number > after]
+            if not news and entry.record.state.final:
+                news = [(max(entry.number, after), self.status(entry))]
+            for number, status in news:
+                after = number
+                yield number, status
+                if status.state.final:
+                    return
+            if not news:
+                await changed.wait()
+
+    async def ended(self, entry: JobEntry) -> None:
+        """Wait until a job has ended."""
+        while not entry.record.state.final:
+            await entry.changed.wait()
