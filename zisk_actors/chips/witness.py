@@ -37,6 +37,8 @@ from zisk_actors.machine.plan import MIN_LOG, instances
 from zisk_actors.machine.rom import Program
 from zisk_actors.stark.field import U64
 
+BLOCK = 1 << 14  # rows filled or evaluated together: their columns stay in the cache
+
 
 @dataclass(frozen=True)
 class Instance:
@@ -132,16 +134,18 @@ def _filled(chip: Chip, table: U64, program: Program | None) -> Iterator[tuple[C
     assert chip.fill is not None, f"{chip.name} has records but no fill"
     start = 0
     for log_height in instances(len(table)):
-        records = table[start : start + (1 << log_height)]
+        stop = min(start + (1 << log_height), len(table))
         main = np.zeros((chip.air.width, 1 << log_height), dtype=np.uint64)
-        chip.fill(chip.air.main(list(main)), records if program is None else Records(records, program.rom))
-        yield chip, main, len(records)
-        start += len(records)
+        # Block by block: a fill reads its records column by column, and they should still be in the cache.
+        for first in range(start, stop, BLOCK):
+            records = table[first : min(first + BLOCK, stop)]
+            row = chip.air.main(list(main[:, first - start :]))
+            chip.fill(row, records if program is None else Records(records, program.rom))
+        yield chip, main, stop - start
+        start = stop
 
 
 # --- counting lookups ------------------------------------------------------
-
-BLOCK = 1 << 15  # rows evaluated together: columns of a block stay in the cache
 
 
 @cache
@@ -168,8 +172,8 @@ class Multiplicities:
         for lookup in _lookups(air):
             by_table.setdefault(LOOKUPS[lookup[0]].chip, []).append(lookup)
         for name, lookups in by_table.items():
-            # Counting costs as much as the counted table is high: the ROM is counted once, not per block.
-            block = BLOCK if self._size[name] <= 2 * BLOCK else used
+            # Counting costs as much as the counted table is high: a large ROM is counted once, not per block.
+            block = BLOCK if self._size[name] <= 4 * BLOCK else used
             for start in range(0, used, block):
                 self._count(air, name, lookups, main[:, start : min(start + block, used)], start)
 

@@ -8,6 +8,7 @@ import pytest
 from tests.chips_harness import check_chip, forge, stateful, uncaught, uncaught_in_table, violations, witness
 from tests.trace_job import EVERYTHING, job_of
 from zisk_actors.air.check import Table, said
+from zisk_actors.air.expr import Kind, Part, topological
 from zisk_actors.chips import AIRS, CHIP_SET, CHIPS, NUMBER, image, registers, rom, table16
 from zisk_actors.chips.base import READ_ONLY_BASE, REGISTER_BASE
 from zisk_actors.chips.buses import AND8, BUSES, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
@@ -47,6 +48,22 @@ def test_only_tables_of_words_read_the_next_row():
 def test_every_bus_has_somebody_on_it():
     used = {term.bus for air in AIRS for term in air.bus_terms}
     assert used == set(BUSES)
+
+
+def test_every_column_said_to_be_bounded_is_in_a_lookup():
+    """A ``bits`` of at most 16 is a promise: the column must stand in a lookup of a 16-bit table (or be fixed by the ROM's tuple)."""
+    for air in AIRS:
+        looked_up = {
+            node.args[1]
+            for term in air.bus_terms
+            if term.bus in (RANGE16, MSB16, AND8, POW64, POW32, PROGRAM)
+            for node in topological(term.values)
+            if node.kind is Kind.CELL and node.args[0] is Part.MAIN
+        }
+        for name, item in air.main.columns.items():
+            if item.bits is not None and item.bits <= 16:
+                cells = air.main.layout[name]
+                assert set(range(cells.start, cells.stop)) <= looked_up, f"{air.name}: nothing bounds {name}"
 
 
 # --- refresh ---------------------------------------------------------------

@@ -9,8 +9,10 @@ from tests.chips_harness import rom_of
 from tests.trace_job import EVERYTHING, WAITING, Job, job_of
 from zisk_actors.air.check import Term, imbalances, said, said_by_verifier
 from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
+from zisk_actors.chips.base import REGISTER_BASE
 from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
 from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns
+from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
 from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
 from zisk_actors.machine.plan import instances
@@ -166,8 +168,10 @@ def test_a_change_of_a_refresh_is_reported(column: int):
 def test_a_change_of_the_final_state_is_reported():
     job = job_of(EVERYTHING)
     honest = [[instance.main for instance in instances] for instances in job.instances()]
-    rng = np.random.default_rng(7)
-    for row in [*range(0, 33, 8), *rng.integers(len(job.final), size=8).tolist()]:
+    addr = job.final[:, 0]
+    kinds = (RAM_WORDS.holds(addr), INPUT_WORDS.holds(addr), addr >= REGISTER_BASE)
+    read_only = ~(kinds[0] | kinds[1] | kinds[2])
+    for row in (int(np.flatnonzero(kind)[1]) for kind in (*kinds, read_only)):
         for column in range(4):
             changed = job.final.copy()
             changed[row, column] += np.uint64(1)
