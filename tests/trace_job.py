@@ -98,9 +98,14 @@ class Job:
 
 
 @cache
-def job_of(lines: tuple[str, ...], shares: int = 1, data: bytes = DATA, rodata: bytes = RODATA, stdin: bytes = INPUT) -> Job:
+def job_of(lines: tuple[str, ...], shares: int = 1) -> Job:
+    """Run a program in assembly, with DATA, RODATA and INPUT, and cut its steps into equal shares."""
+    return run_of(assemble_elf(lines, DATA, RODATA, bss=64), INPUT, shares)
+
+
+def run_of(elf: bytes, stdin: bytes, shares: int = 1) -> Job:
     """Run a program and cut its steps into equal shares."""
-    program = load_program(assemble_elf(lines, data, rodata, bss=64))
+    program = load_program(elf)
     machine = Reference(program, stdin)
     run = machine.run()
     assert run.trap is None, str(run.trap)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.chips_harness import rom_of
-from tests.trace_job import EVERYTHING, WAITING, Job, job_of
+from tests.guest_models import Case, short_cases
+from tests.trace_job import EVERYTHING, WAITING, Job, job_of, run_of
 from zisk_actors.air.check import Term, imbalances, said, said_by_verifier
 from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
 from zisk_actors.chips.base import REGISTER_BASE
@@ -31,6 +34,15 @@ def test_a_run_of_every_instruction_balances(shares: int):
 def test_refreshes_bridge_long_waits():
     job = job_of((*WAITING, *EVERYTHING), 2)
     assert sum(len(events.refresh) for events in job.events) > 3
+    report = job.check()
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("case", {case.guest: case for case in short_cases()}.values(), ids=str)
+def test_compiled_guests_balance(case: Case, guests: Path):
+    """What a C compiler makes of the instruction set, cut in three."""
+    job = run_of((guests / f"{case.guest}.elf").read_bytes(), case.stdin, 3)
+    assert job.run.output.tolist() == case.words
     report = job.check()
     assert report.ok, str(report)
 
