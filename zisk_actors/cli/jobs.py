@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 
 def describe_trap(trap: Trap) -> str:
-    """`the guest trapped: misaligned-access at 0x8000018c in misaligned_load: ld t0, 4(a5), address 0x80000304`."""
+    """`the guest trapped: misaligned-access at 0x8000018c (misaligned_load+0x8): ld t0, 4(a5), address 0x80000304`."""
     words = f"the guest trapped: {trap.kind} at {trap.pc:#x}"
     if trap.symbol:
-        words += f" in {trap.symbol}"
+        words += f" ({trap.symbol})"
     if trap.instruction:
         words += f": {trap.instruction}"
     if trap.address is not None:
@@ -70,10 +70,18 @@ class Interrupted(click.Abort):
 
 
 def follow(session: Session, job: str, *, quiet: bool = False) -> JobStatus:
-    """Shows a job's progress until it has ended; the final status of a completed job.
+    """Shows a job's progress until it has ended, and how it ended: the final status of a completed job.
 
     Raises what `failure_of` says for any other end.
     """
+    status = follow_to_end(session, job, quiet=quiet)
+    if status.state.value != "completed":
+        raise failure_of(status)
+    return status
+
+
+def follow_to_end(session: Session, job: str, *, quiet: bool = False) -> JobStatus:
+    """Shows a job's progress until it has ended; the final status, whatever it is."""
     status = None
     try:
         with Progress(quiet=quiet) as progress:
@@ -85,9 +93,7 @@ def follow(session: Session, job: str, *, quiet: bool = False) -> JobStatus:
         else:
             say(f"job {job} goes on; `zisk job watch {job}` follows it, `zisk job cancel {job}` stops it")
         raise Interrupted from None
-    if status is None or status.state.value != "completed":
-        raise failure_of(status or session.cluster.job(job))
-    return status
+    return status if status is not None else session.cluster.job(job)
 
 
 def submit(session: Session, kind: str, program: ProgramReference, stdin: bytes, level: str, *, as_json: bool) -> str:
@@ -188,10 +194,12 @@ def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_jso
         with connect(embedded=False) as session:
             program = program_reference(session, program_name)
             job = submit(session, "execute", program, stdin, DEFAULT_LEVEL, as_json=True)
-            report = execution_report(fetch_result(session, follow(session, job, quiet=True)))
-        if report.trap is not None:
-            say_console(report.console)
-            raise guest_trapped(report.trap)
+            status = follow_to_end(session, job, quiet=True)
+            report = execution_report(session.cluster.fetch(status.result)) if status.result else None
+        if status.state.value != "completed" or report is None:
+            if report is not None:
+                say_console(report.console)
+            raise failure_of(status)
         print_execution(report, as_json=as_json)
         return
     from zisk_actors.proving import Prover
@@ -230,13 +238,6 @@ def print_execution(report: ExecutionReport | Execution, *, as_json: bool) -> No
     for line in output_lines(report.output):
         click.echo(line)
     say(f"{report.steps} steps, exit code {report.exit_code}")
-
-
-def guest_trapped(trap: Trap) -> JobFailed:
-    """The error of a run that ended in a trap."""
-    error = JobFailed(describe_trap(trap))
-    error.code = "guest-trapped"
-    return error
 
 
 @click.group()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.fake import JOB, FakeCluster, completed, install, ref, running, status
+from tests.unit.cli.fake import JOB, OUTPUT, FakeCluster, completed, install, ref, running, status
 from zisk_actors.cli.main import run
-from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Kind, Phase, State, Trap
+from zisk_actors.wire.codec import encode_record
+from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Kind, Phase, State, Trap
 
 PROOF = b"proof bytes"
 
@@ -90,14 +91,33 @@ def test_an_interrupt_of_an_embedded_cluster_stops_it(elf: Path, monkeypatch: py
 
 
 def test_a_trap_is_one_line_with_all_that_is_known(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    trap = Trap("misaligned-access", 0x8000018C, "misaligned_load", "ld t0, 4(a5)", 0x80000304)
+    trap = Trap("misaligned-access", 0x8000018C, "misaligned_load+0x8", "ld t0, 4(a5)", 0x80000304)
     failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message="", exit_code=4, trap=trap)
     install(monkeypatch, FakeCluster([status(state=State.FAILED, failure=failure)]))
     assert run(["prove", str(elf)]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == (
-        "error[guest-trapped]: the guest trapped: misaligned-access at 0x8000018c in misaligned_load: ld t0, 4(a5), address 0x80000304"
+        "error[guest-trapped]: the guest trapped: misaligned-access at 0x8000018c (misaligned_load+0x8): ld t0, 4(a5), address 0x80000304"
     )
+
+
+def test_execute_on_a_cluster(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("zisk_actors.cli.jobs.is_there_a_cluster", lambda: True)
+    cluster = FakeCluster()
+    install(monkeypatch, cluster)
+    trap = Trap("illegal-instruction", 0x80000164, "main", "unknown")
+    report = ExecutionReport(steps=7, exit_code=3, output=OUTPUT, console=b"hello\n")
+    cluster.story = [status(kind=Kind.EXECUTE, state=State.COMPLETED, result=cluster.keep(encode_record(report)))]
+    assert run(["execute", str(elf)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "01020304" + "0" * 56 + "\n"
+    assert said.err == "hello\n7 steps, exit code 3\n"
+
+    failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message="it trapped", trap=trap)
+    trapped = cluster.keep(encode_record(ExecutionReport(steps=7, exit_code=0, output=OUTPUT, console=b"so far\n", trap=trap)))
+    cluster.story = [status(kind=Kind.EXECUTE, state=State.FAILED, failure=failure, result=trapped)]
+    assert run(["execute", str(elf)]) == 4
+    assert capsys.readouterr().err == "so far\nerror[guest-trapped]: it trapped\n"
 
 
 def test_other_failures_keep_their_code_and_exit_code(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
