@@ -31,13 +31,14 @@ class Column:
 
     def __init__(self, doc: str, *, bits: int | None = None) -> None:
         self.doc, self.bits = doc, bits
-        self.name, self.offset = "", -1
+        self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, row: Row[T], owner: type | None = None) -> T:
-        return row.cells[row.layout[self.name].start]
+        only: T = row.cells[row.layout[self.name].start]
+        return only
 
 
 class Columns:

@@ -68,7 +68,8 @@ def at_point(roots: Sequence[Expr], values: PointValues) -> list[Ext]:
             case Kind.CELL:
                 return values.cell(*expr.args)
             case Kind.CHALLENGE:
-                return values.challenges[expr.args[0]]
+                index: int = expr.args[0]
+                return values.challenges[index]
             case Kind.CLAIM:
                 return values.claim
             case Kind.SELECTOR:
@@ -113,7 +114,8 @@ def over_columns(roots: Sequence[Expr], values: ColumnValues) -> list[U64]:
             case Kind.CELL:
                 return values.cell(*expr.args)
             case Kind.CHALLENGE:
-                return need(values.challenges, "challenges")[expr.args[0]]
+                drawn: U64 = need(values.challenges, "challenges")[expr.args[0]]
+                return drawn
             case Kind.CLAIM:
                 return need(values.claim, "the claim")
             case Kind.SELECTOR:
