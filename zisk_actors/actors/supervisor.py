@@ -230,7 +230,9 @@ async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
     if run.trap is not None:
         trap = run.trap
         where = f"{trap.pc:#x}" + (f" ({trap.symbol})" if trap.symbol else "")
-        message = f"the guest trapped: {trap.kind} at {where}: {trap.instruction}"
+        message = f"the guest trapped: {trap.kind} at {where}: {trap.instruction}" + (
+            f", address {trap.address:#x}" if trap.address is not None else ""
+        )
         failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message=message, phase=Phase.EXECUTE, trap=trap)
         raise _JobEnds(failure, report)
 

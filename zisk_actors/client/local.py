@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -112,7 +112,8 @@ class LocalCluster:
     def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Stop all processes, workers first, and wait until they are gone; who does not go within `seconds` is killed."""
         for role in ("worker", "coordinator"):
-            _stop([process for process in self.processes if process.role == role], seconds, self._reap)
+            _stop([process for process in self.processes if process.role == role], seconds)
+        _collect(self._children)
         (self.folder / STATE).unlink(missing_ok=True)
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -197,7 +198,8 @@ class _Starter:
         try:
             return self._start(workers, api_port, cluster_port, threads or max(1, (os.cpu_count() or 1) // workers))
         except BaseException:
-            _stop(self._processes, 2.0, lambda: [child.poll() for child in self._children])
+            _stop(self._processes, 2.0)
+            _collect(self._children)
             raise
 
     def _start(self, workers: int, api_port: int, cluster_port: int, threads: int) -> LocalCluster:
@@ -354,19 +356,23 @@ format = "compact"
 """
 
 
-def _stop(processes: Sequence[Process], seconds: float, reap: Callable[[], object]) -> None:
-    """SIGTERM, then SIGKILL after `seconds`; returns when all are gone. `reap` collects those that are our children."""
+def _stop(processes: Sequence[Process], seconds: float) -> None:
+    """SIGTERM, then SIGKILL after `seconds`; returns when all are gone, at least as zombies."""
     for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
         for process in processes:
             if process.alive:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
         deadline = time.monotonic() + wait
-        while time.monotonic() < deadline:
-            reap()
-            if not any(process.alive for process in processes):
-                return
+        while any(process.alive for process in processes) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+def _collect(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Take the exit status of our ended children; the kernel keeps them until somebody does."""
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(5)
 
 
 def _start_time(pid: int) -> int:
