@@ -61,12 +61,13 @@ class Cluster(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
-    """A cluster that a command is connected to. `embedded`: it lives and dies with the command."""
+    """A cluster that a command is connected to. `embedded`: it lives and dies with the command. `job`: the one that we wait for."""
 
     cluster: Cluster
     embedded: bool
+    job: str = ""
 
 
 @dataclass(frozen=True)

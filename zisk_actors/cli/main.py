@@ -19,9 +19,10 @@ import click
 from zisk_actors import __version__
 from zisk_actors.cli.bench import bench
 from zisk_actors.cli.cluster import down, ps, up
-from zisk_actors.cli.jobs import execute, job, prove
-from zisk_actors.cli.output import report
+from zisk_actors.cli.jobs import job
+from zisk_actors.cli.output import Interrupted, report
 from zisk_actors.cli.programs import program
+from zisk_actors.cli.prove import execute, prove
 from zisk_actors.cli.verify import verify
 from zisk_actors.errors import ZiskError
 
@@ -78,8 +79,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         report(_Usage(error.format_message()), as_json="--json" in words)
         return USAGE
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: the flush at exit must not fail either

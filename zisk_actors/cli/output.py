@@ -29,6 +29,10 @@ DEFAULT_LEVEL = "128"
 WORDS_PER_LINE = 8
 
 
+class Interrupted(click.Abort):
+    """Ctrl-C where what becomes of the work has been said already."""
+
+
 def json_option(command: Command) -> Command:
     """Adds `--json` as the parameter `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)

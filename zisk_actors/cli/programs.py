@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zisk_actors.cli.connection import connect, program_reference
-from zisk_actors.cli.jobs import follow, submit
+from zisk_actors.cli.following import completed, follow, interruptible, submit
 from zisk_actors.cli.output import (
     check_writable,
     json_option,
@@ -52,11 +52,11 @@ def setup(program_name: str, target: str | None, level: str, as_json: bool) -> N
     """Make a program's verifying key under a parameter set, and write it to a file for `zisk verify --vk`."""
     if target is not None:
         check_writable(target, "verifying key")
-    with connect(embedded=True) as session:
+    with connect(embedded=True) as session, interruptible(session):
         reference = program_reference(session, program_name)
         path = target or f"{reference.name}.vk"
         check_writable(path, "verifying key")
-        status = follow(session, submit(session, "setup", reference, b"", level, as_json=as_json), quiet=as_json)
+        status = completed(follow(session, submit(session, "setup", reference, b"", level, as_json=as_json), quiet=as_json))
         made = status.key or status.result
         if made is None:
             raise JobFailed(f"job {status.job} completed without a key")

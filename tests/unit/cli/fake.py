@@ -102,5 +102,5 @@ def install(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster | None) -> Non
             raise Unreachable("no cluster is running", hint="zisk up --detach")
         yield Session(cluster, embedded=cluster.embedded)
 
-    for module in ("jobs", "programs"):
+    for module in ("jobs", "programs", "prove"):
         monkeypatch.setattr(f"zisk_actors.cli.{module}.connect", connect)

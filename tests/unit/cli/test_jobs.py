@@ -102,7 +102,7 @@ def test_a_trap_is_one_line_with_all_that_is_known(elf: Path, monkeypatch: pytes
 
 
 def test_execute_on_a_cluster(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr("zisk_actors.cli.jobs.is_there_a_cluster", lambda: True)
+    monkeypatch.setattr("zisk_actors.cli.prove.is_there_a_cluster", lambda: True)
     cluster = FakeCluster()
     install(monkeypatch, cluster)
     trap = Trap("illegal-instruction", 0x80000164, "main", "unknown")

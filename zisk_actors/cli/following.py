@@ -1,0 +1,135 @@
+"""Submitting a job, following it, and saying how it ended: what `prove`, `execute`, `program setup` and `job watch` share.
+
+Rules of this file:
+* The job's id is said first, so that nothing is lost whatever happens to this process.
+* An interrupt leaves a cluster's job running and says how to watch it; an embedded cluster ends with the command.
+* A failed job ends the command with the failure's own code; a guest's trap is one line with all that is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from zisk_actors.cli.connection import ProgramReference, Session
+from zisk_actors.cli.output import Interrupted, duration, output_hex, output_lines, print_json, say, size
+from zisk_actors.cli.progress import Progress
+from zisk_actors.errors import JobCancelled, JobFailed
+
+if TYPE_CHECKING:
+    from zisk_actors.wire.values import ExecutionReport, JobStatus, Trap
+
+
+def describe_trap(trap: Trap) -> str:
+    """`the guest trapped: misaligned-access at 0x8000018c (misaligned_load+0x8): ld t0, 4(a5), address 0x80000304`."""
+    words = f"the guest trapped: {trap.kind} at {trap.pc:#x}"
+    if trap.symbol:
+        words += f" ({trap.symbol})"
+    if trap.instruction:
+        words += f": {trap.instruction}"
+    if trap.address is not None:
+        words += f", address {trap.address:#x}"
+    return words
+
+
+def failure_of(status: JobStatus) -> Exception:
+    """The error that a failed or cancelled job ends its command with."""
+    if status.state.value == "cancelled":
+        return JobCancelled(f"job {status.job} was cancelled" + (f": {status.reason}" if status.reason else ""))
+    failure = status.failure
+    if failure is None:
+        return JobFailed(f"job {status.job} failed: {status.reason or 'no reason given'}")
+    message = failure.message or (describe_trap(failure.trap) if failure.trap else failure.kind.value)
+    error = JobFailed(message, hint=failure.hint)
+    error.code, error.exit_code = failure.code, failure.exit_code  # the tree's own subclass may live in a layer we do not load
+    return error
+
+
+@contextmanager
+def interruptible(session: Session) -> Iterator[None]:
+    """Says on an interrupt what becomes of the job that the session waits for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if session.embedded:
+            say("interrupted: the embedded cluster stops, and the job with it")
+        elif session.job:
+            say(f"job {session.job} goes on; `zisk job watch {session.job}` follows it, `zisk job cancel {session.job}` stops it")
+        raise Interrupted from None
+
+
+def follow(session: Session, job: str, *, quiet: bool = False) -> JobStatus:
+    """Shows a job's progress until it has ended; the final status, whatever it is."""
+    session.job = job
+    status = None
+    with Progress(quiet=quiet) as progress:
+        for status in session.cluster.watch(job):
+            progress.update(status)
+    return status if status is not None else session.cluster.job(job)
+
+
+def completed(status: JobStatus) -> JobStatus:
+    """The status of a job that has completed. Raises what `failure_of` says for any other end."""
+    if status.state.value != "completed":
+        raise failure_of(status)
+    return status
+
+
+def submit(session: Session, kind: str, program: ProgramReference, stdin: bytes, level: str, *, as_json: bool) -> str:
+    """Submits a job and says its id."""
+    from zisk_actors.wire.values import Kind
+
+    session.job = session.cluster.submit(Kind(kind), program.content, stdin=stdin, params=level, name=program.name)
+    if not as_json:
+        say(f"job {session.job}")
+    return session.job
+
+
+def fetch_result(session: Session, status: JobStatus) -> bytes:
+    """What a completed job made."""
+    if status.result is None:
+        raise JobFailed(f"job {status.job} completed without a result")
+    return session.cluster.fetch(status.result)
+
+
+def print_proof(status: JobStatus, path: str, proof_bytes: int, seconds: float, *, as_json: bool) -> None:
+    """What was proved, as the cluster's own verifier found it."""
+    verified = status.verified
+    if verified is None:
+        raise JobFailed(f"job {status.job} completed without being verified")
+    if as_json:
+        print_json(
+            "zisk.prove/1",
+            job=status.job,
+            proof=path,
+            proof_bytes=proof_bytes,
+            program=verified.program,
+            output=output_hex(verified.output),
+            exit_code=verified.exit_code,
+            steps=verified.steps,
+            shares=verified.shares,
+            params=verified.params,
+            bits=round(verified.bits, 2),
+            seconds=round(seconds, 3),
+        )
+        return
+    insecure = ", INSECURE: for tests only" if verified.params == "test" else ""
+    say(f"proved {verified.steps} steps in {verified.shares} shares in {duration(seconds)}: {path}, {size(proof_bytes)}")
+    say(f"parameters {verified.params}, {verified.bits:.1f} proven bits{insecure}; exit code {verified.exit_code}; public output:")
+    for line in output_lines(verified.output):
+        click.echo(line)
+
+
+def execution_report(encoded: bytes) -> ExecutionReport:
+    """The report that an execute job's result is."""
+    from zisk_actors.client.client import decode_execution
+
+    return decode_execution(encoded)
+
+
+def say_console(console: bytes) -> None:
+    """What the guest printed, as it is."""
+    click.echo(console.decode(errors="replace"), nl=False, err=True)

@@ -1,0 +1,132 @@
+"""`zisk prove` and `zisk execute`: running a program, with and without a proof.
+
+Rules of this file:
+* What can be refused before the work begins is refused before it begins.
+* `execute` needs no cluster: without one it runs the program in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from zisk_actors.cli.connection import connect, is_there_a_cluster, program_reference
+from zisk_actors.cli.following import (
+    completed,
+    execution_report,
+    failure_of,
+    fetch_result,
+    follow,
+    interruptible,
+    print_proof,
+    say_console,
+    submit,
+)
+from zisk_actors.cli.output import (
+    DEFAULT_LEVEL,
+    check_writable,
+    guest_input,
+    input_options,
+    json_option,
+    output_hex,
+    output_lines,
+    params_option,
+    print_json,
+    read_file,
+    say,
+    write_file,
+)
+from zisk_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from zisk_actors.proving import Execution
+    from zisk_actors.wire.values import ExecutionReport
+
+
+@click.command()
+@click.argument("program_name", metavar="ELF-or-ID")
+@input_options
+@click.option("-o", "--output", "target", metavar="FILE", help="Where to write the proof; PROGRAM.proof unless said.")
+@params_option
+@click.option("--detach", is_flag=True, help="Submit, print the job's id, and leave.")
+@json_option
+def prove(
+    program_name: str, raw: str | None, records: tuple[str, ...], target: str | None, level: str, detach: bool, as_json: bool
+) -> None:
+    """Prove a run of a program.
+
+    Runs on the cluster that `zisk up` started, or on an embedded one that ends with this command. What is proved: the program, started
+    with some input, halts with this exit code and this public output. The input itself is not part of it.
+    """
+    if target is not None and detach:
+        raise UsageError("--detach leaves before there is a proof to write", hint="`zisk job watch ID -o FILE` writes it")
+    if target is not None:
+        check_writable(target, "proof")
+    stdin = guest_input(raw, records)
+    began = time.monotonic()
+    with connect(embedded=not detach) as session, interruptible(session):
+        program = program_reference(session, program_name)
+        path = target or f"{program.name}.proof"
+        if not detach:
+            check_writable(path, "proof")
+        job = submit(session, "prove", program, stdin, level, as_json=as_json or detach)
+        if detach:
+            if as_json:
+                print_json("zisk.submitted/1", job=job)
+            else:
+                click.echo(job)
+            return
+        status = completed(follow(session, job, quiet=as_json))
+        proof = fetch_result(session, status)
+    write_file(path, proof, "proof")
+    print_proof(status, path, len(proof), time.monotonic() - began, as_json=as_json)
+
+
+@click.command()
+@click.argument("program_name", metavar="ELF-or-ID")
+@input_options
+@json_option
+def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_json: bool) -> None:
+    """Run a program without proving anything.
+
+    Prints what it wrote to its console, its public output, its exit code, and the number of instructions.
+    """
+    stdin = guest_input(raw, records)
+    if is_there_a_cluster():
+        with connect(embedded=False) as session, interruptible(session):
+            program = program_reference(session, program_name)
+            job = submit(session, "execute", program, stdin, DEFAULT_LEVEL, as_json=True)
+            status = follow(session, job, quiet=True)
+            report = execution_report(session.cluster.fetch(status.result)) if status.result else None
+        if status.state.value != "completed" or report is None:
+            if report is not None:
+                say_console(report.console)
+            raise failure_of(status)
+        print_execution(report, as_json=as_json)
+        return
+    from zisk_actors.proving import Prover
+
+    run = Prover().execute(read_file(program_name, "program"), stdin)
+    if run.trap is not None:
+        say_console(run.console)
+        raise run.trap.error()
+    print_execution(run, as_json=as_json)
+
+
+def print_execution(report: ExecutionReport | Execution, *, as_json: bool) -> None:
+    """What a run did that halted."""
+    if as_json:
+        print_json(
+            "zisk.execute/1",
+            steps=report.steps,
+            exit_code=report.exit_code,
+            output=output_hex(report.output),
+            console=report.console.decode(errors="replace"),
+        )
+        return
+    say_console(report.console)
+    for line in output_lines(report.output):
+        click.echo(line)
+    say(f"{report.steps} steps, exit code {report.exit_code}")
