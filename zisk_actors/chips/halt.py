@@ -17,12 +17,9 @@ from zisk_actors.chips import buses
 from zisk_actors.chips.base import REGISTER_BASE, SLOT_A, SLOT_B, Chip, Real, Step, access, is_bit, put, put_limbs
 from zisk_actors.chips.buses import EXEC, PROGRAM
 from zisk_actors.chips.operands import fill_real, fill_step
-from zisk_actors.machine import isa
+from zisk_actors.machine import isa, layout
 
 T = TypeVar("T")
-
-EXIT_CALL = 93
-CALL_REGISTER, CODE_REGISTER = 17, 10
 
 
 class HaltRow(Step[T], Real[T]):
@@ -41,11 +38,11 @@ def constraints(window: Window) -> Iterator[Constraint]:
 def interactions(window: Window) -> Iterator[Interaction]:
     """The end of control flow, and the two reads."""
     row = window.row
-    call = (EXIT_CALL, 0)
+    call = (layout.EXIT_CALL, 0)
     yield receive(EXEC, row.pc, row.ts, times=row.real)
     yield send(PROGRAM, row.pc, isa.op("ECALL"), 0, 0, 0, 0, 0, 0, times=row.real)
-    yield from access(row.real, REGISTER_BASE + CALL_REGISTER, call, call, row.a_prev, row.ts + SLOT_A)
-    yield from access(row.real, REGISTER_BASE + CODE_REGISTER, row.code, row.code, row.b_prev, row.ts + SLOT_B)
+    yield from access(row.real, REGISTER_BASE + layout.A7, call, call, row.a_prev, row.ts + SLOT_A)
+    yield from access(row.real, REGISTER_BASE + layout.A0, row.code, row.code, row.b_prev, row.ts + SLOT_B)
     yield send(buses.HALT, *row.code, row.ts, times=row.real)
 
 

@@ -60,7 +60,7 @@ from zisk_actors.chips.operands import (
     sign16,
     total,
 )
-from zisk_actors.machine import isa
+from zisk_actors.machine import isa, layout
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")
@@ -121,8 +121,8 @@ def _load_interactions(window: Window) -> Iterator[Interaction]:
 
 
 def _is_ram(addr: U64) -> Any:
-    """Whether byte addresses are in [0xA0000000, 0xC0000000): a bool per row."""
-    return addr >> np.uint64(29) == np.uint64(0xA0000000 >> 29)
+    """Whether byte addresses are RAM's: a bool per row."""
+    return (addr >= layout.RAM_START) & (addr < layout.RAM_END)
 
 
 def _fill_frame(row: Any, records: Any) -> None:

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from tests.instruction_model import M32, M64, attempt, attempts, cases, cell, check_instructions, check_thoroughly, split16
+from tests.instruction_forgery import attempt, attempts, check_instructions, check_thoroughly, split16
+from tests.instruction_model import M32, M64, cases, cell
 from zisk_actors.chips.add import ADD, ADDI
 from zisk_actors.chips.base import Chip
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.instruction_model import M32, attempt, cases, cell, check_instructions, check_thoroughly, split16
+from tests.instruction_forgery import attempt, check_instructions, check_thoroughly, split16
+from tests.instruction_model import M32, cases, cell
 from zisk_actors.chips.addw import ADDIW, ADDW
 from zisk_actors.chips.base import Chip
 

@@ -7,20 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.instruction_model import (
-    EDGES,
-    M32,
-    M64,
-    attempt,
-    attempts,
-    cases,
-    cell,
-    check_instructions,
-    check_thoroughly,
-    split16,
-)
+from tests.instruction_forgery import attempt, attempts, check_instructions, check_thoroughly, split16
+from tests.instruction_model import EDGES, M32, M64, cases, cell
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.branch import BRANCHEQ, BRANCHLT, NON_RESIDUE, inverses
+from zisk_actors.machine import isa
 from zisk_actors.stark import field
 from zisk_actors.stark.field import P
 
@@ -124,6 +115,26 @@ def test_the_operation_cannot_be_another() -> None:
         for unsigned, negated in itertools.product((0, 1), repeat=2):
             if (unsigned, negated) != honest:
                 assert "program" in attempt(tested, row, {"unsigned": unsigned, "negated": negated}).stopped_by
+
+
+def test_bits_of_the_operation_cannot_mix() -> None:
+    """As any numbers they could give the ROM's op number and a way of anyone's choice."""
+    tested = cases(BRANCHLT, LTS, 8)
+    across, down = isa.op("BLTU") - isa.op("BLT"), isa.op("BGE") - isa.op("BLT")
+    for row in range(8):
+        unsigned, negated = cell(tested, row, "unsigned"), cell(tested, row, "negated")
+        stopped = attempt(tested, row, {"unsigned": unsigned + 5 * down, "negated": negated - 5 * across}).stopped_by
+        assert {"unsigned is a bit", "negated is a bit"} <= stopped
+        assert "program" not in stopped
+
+
+def test_taken_is_what_the_comparison_says() -> None:
+    tested = cases(BRANCHLT, LTS, 16)
+    for row in range(16):
+        pc, target = cell(tested, row, "pc"), cell(tested, row, "target")
+        for taken in (1 - cell(tested, row, "taken"), 2):
+            forged = attempt(tested, row, {"taken": taken, "npc": pc + 1 + taken * (target - pc - 1)})
+            assert forged.stopped_by == {"taken"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8, 100])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.instruction_model import attempt, cases, cell, check_instructions, check_thoroughly
+from tests.instruction_forgery import attempt, check_instructions, check_thoroughly
+from tests.instruction_model import cases, cell
 from zisk_actors.chips.const import CONST
 
 

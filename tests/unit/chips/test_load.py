@@ -7,11 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.instruction_model import INPUT, RAM, TEXT, attempt, cases, cell, check_instructions, check_thoroughly, split16
+from tests.instruction_forgery import attempt, check_instructions, check_thoroughly, split16
+from tests.instruction_model import INPUT, RAM, TEXT, cases, cell
 from zisk_actors.air.check import Table, said
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import TOKEN
 from zisk_actors.chips.load import LOAD, LOADB, LOADW
+from zisk_actors.machine import isa
 from zisk_actors.stark.field import P
 
 FREE_W = {"top": "LWU does not extend a sign, so it does not split the limb"}
@@ -171,3 +173,15 @@ def test_half_words_are_aligned(name: str) -> None:
     for chip, misaligned in ((LOAD, RAM + 4), (LOADW, RAM + 2), (LOADW, RAM + 1)):
         tested = cases(chip, [ALL[chip is LOADW][1][0]], 4, fixed=[{"name": ALL[chip is LOADW][1][0], "a": RAM, "addr": RAM}])
         assert not attempt(tested, 0, {"base": misaligned}).accepted
+
+
+def test_bits_of_the_operation_cannot_mix() -> None:
+    """As any numbers they could give the ROM's op number and another width or sign."""
+    names = ["LB", "LBU", "LH", "LHU"]
+    tested = cases(LOADB, names, 8)
+    across, down = isa.op("LBU") - isa.op("LB"), isa.op("LH") - isa.op("LB")
+    for row in range(8):
+        half, unsigned = cell(tested, row, "half"), cell(tested, row, "unsigned")
+        stopped = attempt(tested, row, {"half": half + 5 * across, "unsigned": unsigned - 5 * down}).stopped_by
+        assert {"half is a bit", "unsigned is a bit"} <= stopped
+        assert "program" not in stopped

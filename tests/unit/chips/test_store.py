@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.instruction_model import INPUT, M32, RAM, Cases, attempt, cases, cell, check_instructions, check_thoroughly
+from tests.instruction_forgery import attempt, check_instructions, check_thoroughly
+from tests.instruction_model import INPUT, M32, RAM, Cases, cases, cell
 from zisk_actors.air.check import Table, said
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import TOKEN

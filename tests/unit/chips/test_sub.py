@@ -7,18 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.instruction_model import (
-    M32,
-    M64,
-    attempt,
-    attempts,
-    cases,
-    cell,
-    check_instructions,
-    check_thoroughly,
-    mixed_flags,
-    split16,
-)
+from tests.instruction_forgery import attempt, attempts, check_instructions, check_thoroughly, mixed_flags, split16
+from tests.instruction_model import M32, M64, cases, cell
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.compare import less_than
 from zisk_actors.chips.sub import SLTI, SUB
