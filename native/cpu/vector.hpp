@@ -2,7 +2,7 @@
 #pragma once
 
 #if defined(ZK_AVX512)
-#include "vector_avx512.hpp"
+#include "poseidon2_avx512.hpp"
 #elif defined(ZK_AVX2)
 #include "vector_avx2.hpp"
 #else

@@ -195,7 +195,7 @@ class Build:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        self._run([*self.compiler.command, "-shared", "-pthread", *map(str, objects), "-o", str(partial)], f"linking {target.name}")
+        self._run([*self.compiler.command, "-shared", "-s", "-pthread", *map(str, objects), "-o", str(partial)], f"linking {target.name}")
         partial.replace(target)
         _write_if_changed(stamp, listing)
 
