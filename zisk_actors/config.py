@@ -120,7 +120,7 @@ class ComputeCapacity(Section, frozen=True):
 class WorkerCore(Section, frozen=True):
     """Who this worker is and what it computes with. An empty id is made at the start; 0 threads are as many as there are processors."""
 
-    worker_id: Annotated[str, Meta(pattern=rf"^$|{ids.WORKER_PATTERN}")] = ""
+    worker_id: Annotated[str, Meta(pattern=rf"^\Z|{ids.WORKER_PATTERN}")] = ""
     environment: str = "development"
     compute_capacity: ComputeCapacity = ComputeCapacity()
     backend: str = "cpu"

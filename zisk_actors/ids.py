@@ -3,7 +3,8 @@
 Rules of this file:
 * An identifier is a string with one fixed spelling; the pattern of each stands here once, and the wire checks it before anything else
   sees it.
-* Identifiers are safe as file names by their patterns: no slash, no dot at the start, bounded length.
+* Identifiers are safe as file names by their patterns: no slash, no dot at the start, bounded length. They end with \\Z: `$` would let a
+  newline follow.
 * Making a fresh identifier needs randomness, so `core` never does it; the gateway and the processes at their start do.
 """
 
@@ -29,11 +30,11 @@ BlobId = NewType("BlobId", str)
 ProgramId = NewType("ProgramId", str)
 """The SHA-256 of the ELF file: a program is named by its blob."""
 
-JOB_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-WORKER_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
-INCARNATION_PATTERN: Final = r"^[0-9a-f]{32}$"
-BLOB_PATTERN: Final = r"^[0-9a-f]{64}$"
-PARAMS_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
+JOB_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z"
+WORKER_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z"
+INCARNATION_PATTERN: Final = r"^[0-9a-f]{32}\Z"
+BLOB_PATTERN: Final = r"^[0-9a-f]{64}\Z"
+PARAMS_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,31}\Z"
 
 
 def new_job_id() -> JobId:
@@ -53,8 +54,8 @@ def blob_id(content: bytes | memoryview) -> BlobId:
 
 
 def is_blob_id(text: str) -> bool:
-    return re.fullmatch(BLOB_PATTERN[1:-1], text) is not None
+    return re.match(BLOB_PATTERN, text) is not None
 
 
 def is_worker_id(text: str) -> bool:
-    return re.fullmatch(WORKER_PATTERN[1:-1], text) is not None
+    return re.match(WORKER_PATTERN, text) is not None

@@ -1,0 +1,229 @@
+"""Queue, leases and losses: what the scheduler decides, without a loop or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from zisk_actors.core import scheduler as core
+from zisk_actors.core.registry import Registry
+from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.wire.values import Kind, Lease
+
+A, B, C = WorkerId("a"), WorkerId("b"), WorkerId("c")
+ONE, TWO, THREE = JobId("job-1"), JobId("job-2"), JobId("job-3")
+
+
+def start_of(worker: WorkerId, number: int = 1) -> Incarnation:
+    return Incarnation(f"{worker}{number}")
+
+
+@pytest.fixture
+def scheduler() -> Iterator[core.Scheduler]:
+    """Checks on the way out that the state is one that can be: leases of connected workers only, one job for each worker."""
+    it = core.Scheduler(Registry(heartbeat_seconds=1, max_missed=3))
+    yield it
+    for job, crew in it.crews.items():
+        for share, lease in crew.leases.items():
+            assert it.registry.find(lease.worker, lease.incarnation) is not None
+            assert (lease.job, lease.share) == (job, share)
+    for worker in it.registry.records:
+        assert len(it.jobs_of(worker)) <= 1
+
+
+def join(scheduler: core.Scheduler, *workers: WorkerId, units: int = 10, now: float = 0.0) -> list[core.Effect]:
+    return [effect for worker in workers for effect in scheduler.handle(core.Joined(worker, start_of(worker), units), now)]
+
+
+def enqueue(job: JobId, kind: Kind = Kind.PROVE, *, at: float = 0.0, priority: int = 0, **more: tuple[int, ...]) -> core.Enqueue:
+    return core.Enqueue(job, kind, priority, at, **more)
+
+
+def admits(effects: list[core.Effect]) -> list[core.Admit]:
+    return [effect for effect in effects if isinstance(effect, core.Admit)]
+
+
+def granted(effects: list[core.Effect]) -> list[Lease]:
+    return [effect.lease for effect in effects if isinstance(effect, core.Granted)]
+
+
+def test_a_job_takes_all_free_workers_and_is_cut_by_their_units(scheduler: core.Scheduler) -> None:
+    scheduler.handle(core.Joined(A, start_of(A), 10), 0)
+    scheduler.handle(core.Joined(B, start_of(B), 30), 0)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    assert admit.weights == (30, 10)
+    assert [(lease.share, lease.worker, lease.attempt) for lease in admit.leases] == [(0, B, 1), (1, A, 1)]
+
+
+def test_an_execution_takes_one_worker_and_leaves_the_other(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (first,) = admits(scheduler.handle(enqueue(ONE, Kind.EXECUTE), 0))
+    (second,) = admits(scheduler.handle(enqueue(TWO, Kind.EXECUTE), 0))
+    assert {first.leases[0].worker, second.leases[0].worker} == {A, B}
+
+
+def test_a_job_waits_for_a_worker_and_says_so(scheduler: core.Scheduler) -> None:
+    assert scheduler.handle(enqueue(ONE), 0) == []
+    assert scheduler.waiting(ONE) == (0, "no worker is connected")
+    effects = join(scheduler, A)
+    assert len(admits(effects)) == 1
+    assert scheduler.waiting(ONE) is None
+    scheduler.handle(enqueue(TWO), 0)
+    waiting = scheduler.waiting(TWO)
+    assert waiting is not None
+    assert waiting[0] == 0
+    assert "0 free of 10" in waiting[1]
+    (admit,) = admits(scheduler.handle(core.Ended(ONE), 1))
+    assert admit.job == TWO
+
+
+def test_priority_goes_before_age_and_age_before_nothing(scheduler: core.Scheduler) -> None:
+    scheduler.handle(enqueue(ONE, at=1.0), 1)
+    scheduler.handle(enqueue(TWO, at=2.0), 2)
+    scheduler.handle(enqueue(THREE, at=3.0, priority=5), 3)
+    assert [each.job for each in scheduler.queue] == [THREE, ONE, TWO]
+
+
+def test_no_more_workers_than_the_limit(scheduler: core.Scheduler) -> None:
+    scheduler.max_workers_per_job = 1
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    assert len(admit.leases) == 1
+    assert len(admits(scheduler.handle(enqueue(TWO), 0))) == 1
+
+
+def test_a_lost_worker_revokes_its_lease_and_the_share_goes_to_a_free_one(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    join(scheduler, C)
+    lost = admit.leases[1]
+    effects = scheduler.handle(core.Left(lost.worker, lost.incarnation, "gone"), 1)
+    assert [effect.lease for effect in effects if isinstance(effect, core.Revoked)] == [lost]
+    assert not scheduler.holds(lost)
+    (lease,) = granted(scheduler.handle(core.Wanted(ONE, lost.share), 1))
+    assert (lease.worker, lease.share, lease.attempt) == (C, lost.share, 2)
+
+
+def test_without_a_free_worker_a_share_goes_to_one_of_the_same_job(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    scheduler.handle(core.Left(B, start_of(B), "gone"), 1)
+    lost = next(lease for lease in admit.leases if lease.worker == B)
+    (lease,) = granted(scheduler.handle(core.Wanted(ONE, lost.share), 1))
+    assert lease.worker == A
+    assert len(scheduler.crews[ONE].leases) == 2
+
+
+def test_never_to_a_worker_of_another_job(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (first,) = admits(scheduler.handle(enqueue(ONE, Kind.EXECUTE), 0))
+    scheduler.handle(enqueue(TWO, Kind.EXECUTE), 0)
+    lease = first.leases[0]
+    scheduler.handle(core.Left(lease.worker, lease.incarnation, "gone"), 1)
+    assert granted(scheduler.handle(core.Wanted(ONE, 0), 1)) == []
+    (late,) = granted(scheduler.handle(core.Ended(TWO), 2))
+    assert late.job == ONE
+
+
+def test_who_failed_at_a_share_gets_it_again_only_if_nobody_else_can(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    failed = admit.leases[0]
+    scheduler.handle(core.GaveUp(failed), 1)
+    assert not scheduler.holds(failed)
+    (second,) = granted(scheduler.handle(core.Wanted(ONE, 0), 1))
+    assert second.worker != failed.worker
+    scheduler.handle(core.GaveUp(second), 2)
+    (third,) = granted(scheduler.handle(core.Wanted(ONE, 0), 2))
+    assert third.attempt == 3
+
+
+def test_a_wanted_share_is_granted_when_somebody_joins(scheduler: core.Scheduler) -> None:
+    join(scheduler, A)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    scheduler.handle(core.Left(A, start_of(A), "gone"), 1)
+    assert granted(scheduler.handle(core.Wanted(ONE, 0), 1)) == []
+    (lease,) = granted(join(scheduler, B, now=2))
+    assert lease == Lease(B, start_of(B), ONE, 0, 2)
+    assert admit.leases[0] != lease
+
+
+def test_the_aggregate_goes_to_who_is_preferred(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B, C)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    for lease in admit.leases:
+        if lease.worker != B:
+            scheduler.handle(core.Finished(lease), 1)
+    (lease,) = granted(scheduler.handle(core.Wanted(ONE, 3, prefer=B), 1))
+    assert lease.worker == B
+    (other,) = admits(scheduler.handle(enqueue(TWO), 2))
+    assert {each.worker for each in other.leases} == {A, C}
+
+
+def test_a_restarted_worker_is_not_the_old_one(scheduler: core.Scheduler) -> None:
+    join(scheduler, A)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    scheduler.handle(core.Left(A, start_of(A), "gone"), 1)
+    scheduler.handle(core.Joined(A, start_of(A, 2), 10), 2)
+    assert not scheduler.holds(admit.leases[0])
+    scheduler.handle(core.Left(A, start_of(A), "the old start, again"), 3)
+    assert scheduler.registry.find(A, start_of(A, 2)) is not None
+
+
+def test_silence_makes_a_suspect_without_work_and_then_a_loss(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    scheduler.handle(core.Heard(B, start_of(B)), 2.5)
+    assert scheduler.handle(core.Tick(), 2.5) == []
+    assert [record.worker for record in scheduler.registry.ready()] == [B]
+    effects = scheduler.handle(core.Tick(), 3.5)
+    assert [effect.record.worker for effect in effects if isinstance(effect, core.Lost)] == [A]
+    assert [effect.lease.worker for effect in effects if isinstance(effect, core.Revoked)] == [A]
+    assert len(admit.leases) == 2
+
+
+def test_our_own_lateness_is_nobodys_silence(scheduler: core.Scheduler) -> None:
+    join(scheduler, A)
+    assert scheduler.handle(core.Tick(late_seconds=9.0), 10.0) == []
+    assert scheduler.registry.find(A, start_of(A)) is not None
+
+
+def test_a_job_of_before_a_restart_keeps_its_cut_and_goes_first(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(enqueue(ONE, at=0.0, priority=100), 0)
+    scheduler.handle(enqueue(TWO, at=1.0, weights=(10, 20, 10), needs=(0, 1, 2)), 0)
+    assert admits(join(scheduler, A, B)) == []
+    (admit,) = admits(scheduler.handle(core.Tick(), 2.0))
+    assert admit.job == TWO
+    assert admit.weights == (10, 20, 10)
+    load: dict[WorkerId, int] = {}
+    for lease in admit.leases:
+        load[lease.worker] = load.get(lease.worker, 0) + admit.weights[lease.share]
+    assert load == {A: 20, B: 20}
+
+
+def test_only_the_aggregate_is_needed_after_the_proofs(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE, weights=(10, 10), needs=(2,)), 0))
+    assert [lease.share for lease in admit.leases] == [2]
+    assert len(admits(scheduler.handle(enqueue(TWO), 0))) == 1
+
+
+def test_an_ended_job_leaves_nothing(scheduler: core.Scheduler) -> None:
+    join(scheduler, A)
+    scheduler.handle(enqueue(ONE), 0)
+    scheduler.handle(core.Left(A, start_of(A), "gone"), 1)
+    scheduler.handle(core.Wanted(ONE, 0), 1)
+    scheduler.handle(core.Ended(ONE), 1)
+    assert (scheduler.crews, scheduler.wanted, scheduler.queue) == ({}, {}, [])
+
+
+def test_fewer_units_than_the_minimum_start_nothing(scheduler: core.Scheduler) -> None:
+    scheduler.min_compute_units = 15
+    join(scheduler, A)
+    scheduler.handle(enqueue(ONE), 0)
+    waiting = scheduler.waiting(ONE)
+    assert waiting is not None
+    assert "15 compute units needed" in waiting[1]
+    assert len(admits(join(scheduler, B))) == 1
