@@ -69,9 +69,7 @@ class Row(Generic[T]):
     def __init_subclass__(cls) -> None:
         columns: dict[str, Column | Columns] = {}
         for base in reversed(cls.__mro__):
-            for name, item in vars(base).items():
-                if isinstance(item, Column | Columns):
-                    columns[name] = item
+            columns |= {name: item for name, item in vars(base).items() if isinstance(item, Column | Columns)}
         start = 0
         layout = {}
         for name, item in columns.items():

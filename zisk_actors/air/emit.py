@@ -91,26 +91,51 @@ def gamma_powers(gamma: Ext, count: int) -> list[Ext]:
 
 
 class _Uniforms:
-    """Numbers what is the same on every row, in order of first use."""
+    """Numbers what is the same on every row, in order of first use, and says what an emitted line reads."""
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.numbers: dict[Expr, int] = {}
-        self._known: dict[Expr, bool] = {}
+        self._uniform: dict[Expr, bool] = {}
+        self._operands: dict[Expr, tuple[Expr, ...]] = {}
 
     def is_uniform(self, expr: Expr) -> bool:
         """Whether ``expr`` is an extension value that reads no cell and no selector."""
-        if expr not in self._known:
+        known = self._uniform.get(expr)
+        if known is None:
             if expr.children:
-                whole = all(child.kind is Kind.CONST or self.is_uniform(child) for child in expr.children)
-                self._known[expr] = expr.is_extension and whole
+                known = expr.is_extension and all(child.kind is Kind.CONST or self.is_uniform(child) for child in expr.children)
             else:
-                self._known[expr] = expr.kind in (Kind.CHALLENGE, Kind.CLAIM)
-        return self._known[expr]
+                known = expr.kind in (Kind.CHALLENGE, Kind.CLAIM)
+            self._uniform[expr] = known
+        return known
 
     def number(self, expr: Expr) -> int:
         """The index under which the code reads it."""
         return self.numbers.setdefault(expr, self.start + len(self.numbers))
+
+    def operands(self, expr: Expr) -> tuple[Expr, ...]:
+        """The nodes whose values the line of ``expr`` names; none for leaves and uniforms."""
+        known = self._operands.get(expr)
+        if known is None:
+            if self.is_uniform(expr):
+                known = ()
+            else:
+                fused = self.product(expr)
+                known = (fused[0], fused[2]) if fused else expr.children
+            self._operands[expr] = known
+        return known
+
+    def product(self, expr: Expr) -> tuple[Expr, Expr, Expr] | None:
+        """(a, uniform, b) if ``expr`` is a + uniform * b with a in the extension and b in the base field: fingerprints are."""
+        if expr.kind is not Kind.ADD or not all(child.is_extension for child in expr.children):
+            return None
+        for total, other in (expr.children, expr.children[::-1]):
+            if other.kind is Kind.MUL:
+                for factor, value in (other.children, other.children[::-1]):
+                    if self.is_uniform(factor) and not value.is_extension:
+                        return total, factor, value
+        return None
 
 
 class _Function:
@@ -123,11 +148,11 @@ class _Function:
         self.canonical: set[Expr] = set()
         self.operations = 0
 
-    def _below(self, root: Expr) -> list[Expr]:
-        """The nodes that must be computed for ``root``, operands first; uniforms are leaves."""
+    def missing(self, roots: Sequence[Expr]) -> list[Expr]:
+        """The nodes still to be computed for ``roots``, operands first."""
         order: list[Expr] = []
-        stack = [(root, False)]
         seen: set[Expr] = set()
+        stack = [(root, False) for root in reversed(roots)]
         while stack:
             expr, ready = stack.pop()
             if ready:
@@ -135,41 +160,20 @@ class _Function:
             elif expr not in seen and expr not in self.names:
                 seen.add(expr)
                 stack.append((expr, True))
-                stack.extend((child, False) for child in reversed(self._operands(expr)))
+                stack.extend((child, False) for child in reversed(self.uniforms.operands(expr)))
         return order
 
-    def _operands(self, expr: Expr) -> tuple[Expr, ...]:
-        """The nodes whose values the text of ``expr`` names."""
-        if self.uniforms.is_uniform(expr):
-            return ()
-        fused = self._uniform_product(expr)
-        if fused:
-            return fused[0], fused[2]
-        return expr.children
+    def cost(self, nodes: Sequence[Expr]) -> int:
+        """Operations that computing ``nodes`` would add."""
+        return sum(_operations(expr) for expr in nodes if self.uniforms.operands(expr))
 
-    def _uniform_product(self, expr: Expr) -> tuple[Expr, Expr, Expr] | None:
-        """``expr`` as a + uniform * b with a in the extension and b in the base field, if it is that: fingerprints are."""
-        if expr.kind is not Kind.ADD or not all(child.is_extension for child in expr.children):
-            return None
-        for total, other in (expr.children, expr.children[::-1]):
-            if other.kind is Kind.MUL and other not in self.names:
-                for factor, value in (other.children, other.children[::-1]):
-                    if self.uniforms.is_uniform(factor) and not value.is_extension:
-                        return total, factor, value
-        return None
-
-    def cost(self, root: Expr) -> int:
-        """Operations that computing ``root`` would add."""
-        return sum(_operations(expr) for expr in self._below(root) if self._operands(expr))
-
-    def value(self, root: Expr) -> str:
-        """The name of ``root``'s value, computed first if need be."""
-        self.operations += self.cost(root)
-        for expr in self._below(root):
+    def compute(self, nodes: Sequence[Expr]) -> None:
+        """Write the lines of ``nodes``, operands first."""
+        self.operations += self.cost(nodes)
+        for expr in nodes:
             name = f"t{len(self.names)}"
             self.names[expr] = name
             self.lines.append(f"const auto {name} = {self._text(expr)};")
-        return self.names[root]
 
     def _text(self, expr: Expr) -> str:
         if self.uniforms.is_uniform(expr):
@@ -178,7 +182,7 @@ class _Function:
         if not expr.children:
             self.canonical.add(expr)
             return _leaf(expr)
-        fused = self._uniform_product(expr)
+        fused = self.uniforms.product(expr)
         if fused:
             total, factor, value = fused
             return f"plus_product({self.names[total]}, at.words({self.uniforms.number(factor)}), {self.names[value]})"
@@ -241,13 +245,15 @@ def _times_constant(factor: Expr, other: str) -> str | None:
 
 def _pieces(items: Iterable[tuple[int, list[Expr]]], uniforms: _Uniforms) -> list[tuple[_Function, list[int]]]:
     """Items (number, its roots) cut into functions of at most MAX_OPERATIONS, each with at least one item."""
-    pieces: list[tuple[_Function, list[int]]] = []
+    pieces: list[tuple[_Function, list[int]]] = [(_Function(uniforms), [])]
     for number, roots in items:
-        if not pieces or (pieces[-1][1] and pieces[-1][0].operations + sum(map(pieces[-1][0].cost, roots)) > MAX_OPERATIONS):
-            pieces.append((_Function(uniforms), []))
         function, members = pieces[-1]
-        for root in roots:
-            function.value(root)
+        nodes = function.missing(roots)
+        if members and function.operations + function.cost(nodes) > MAX_OPERATIONS:
+            function, members = _Function(uniforms), []
+            pieces.append((function, members))
+            nodes = function.missing(roots)
+        function.compute(nodes)
         members.append(number)
     return pieces
 

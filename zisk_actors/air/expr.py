@@ -48,7 +48,7 @@ class Expr:
     degree: int  # in units of the trace length; selectors count 1
     is_extension: bool
 
-    def __new__(cls, kind: Kind, *args: Any) -> Expr:  # noqa: PYI034  (interned: not a subclass hook)
+    def __new__(cls, kind: Kind, *args: Any) -> Expr:
         key = (kind, *args)
         known = _INTERNED.get(key)
         if known is not None:
