@@ -18,7 +18,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import Device, DeviceSettings
+from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.recorder import Recorder
@@ -76,7 +76,7 @@ async def run_coordinator(
     words.info("stopped gracefully")
 
 
-def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobStore, verifier: Device) -> Coordinator:
+def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobStore, verifier: Caller) -> Coordinator:
     """The coordinator's state, from its settings."""
     core = config.coordinator
     registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import trio
@@ -45,6 +45,14 @@ class CallFailed(ZiskError):
         super().__init__(failure.message, hint=failure.hint)
         self.failure = failure
         self.retryable = retryable
+
+
+class Caller(Protocol):
+    """What others need of a device."""
+
+    async def warm(self) -> None: ...
+
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done: ...
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-from zisk_actors.actors.device import Device
+from zisk_actors.actors.device import Caller
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.compute import SetupCall
@@ -24,7 +24,7 @@ KEY_SECONDS: Final = 600.0
 class Programs:
     """The programs by id, as the journal has them."""
 
-    def __init__(self, recorder: Recorder, store: BlobStore, device: Device, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, recorder: Recorder, store: BlobStore, device: Caller, clock: Callable[[], float] = time.time) -> None:
         self.known: dict[str, ProgramStatus] = {}
         self._recorder = recorder
         self._store = store

@@ -16,7 +16,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.crew import Crews
-from zisk_actors.actors.device import Device
+from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
@@ -57,7 +57,7 @@ class Coordinator:
     """The state of the coordinator process. `supervise` runs one job; it is given by who puts the process together."""
 
     def __init__(
-        self, *, decide: core.Scheduler, recorder: Recorder, store: BlobStore, device: Device, limits: Limits, supervise: Supervise
+        self, *, decide: core.Scheduler, recorder: Recorder, store: BlobStore, device: Caller, limits: Limits, supervise: Supervise
     ) -> None:
         self.decide = decide
         self.recorder = recorder

@@ -20,7 +20,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import CallFailed, Device
+from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable, ZiskError
 from zisk_actors.ids import Incarnation, JobId, WorkerId
@@ -102,7 +102,7 @@ class _Job:
 class WorkerActor:
     """The state of one worker process; `run` is its life."""
 
-    def __init__(self, facts: WorkerFacts, dial: Dial, device: Device, store: BlobStore) -> None:
+    def __init__(self, facts: WorkerFacts, dial: Dial, device: Caller, store: BlobStore) -> None:
         self._facts = facts
         self._dial = dial
         self._device = device

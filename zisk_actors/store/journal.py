@@ -53,8 +53,12 @@ class Journal:
             raise StoreLocked(f"another coordinator uses {folder}", hint="stop it first, or give this one another state folder") from None
         try:
             self._base = sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
-            self._base.executescript("pragma journal_mode=wal; pragma synchronous=full; " + _TABLES)
-            self.epoch = self._open_epoch(folder)
+            try:
+                self._base.executescript("pragma journal_mode=wal; pragma synchronous=full; " + _TABLES)
+                self.epoch = self._open_epoch(folder)
+            except BaseException:
+                self._base.close()
+                raise
         except sqlite3.Error as error:
             os.close(self._lock)
             raise StoreCorrupt(f"cannot open the journal in {folder}: {error}") from None
@@ -63,8 +67,11 @@ class Journal:
             raise
 
     def close(self) -> None:
+        """Closing twice is the same as once."""
         self._base.close()
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def append(self, rows: Sequence[tuple[JobId, Event]]) -> None:
         """Write events, all or none. Raises `StoreUnwritable`."""

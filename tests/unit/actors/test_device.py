@@ -1,0 +1,121 @@
+"""A device and its child: calls, limits, deaths. Real processes with the fake prover."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from zisk_actors.actors.device import CallFailed, Device, DeviceSettings
+from zisk_actors.wire.codec import decode_record
+from zisk_actors.wire.compute import ContributeCall, ExecuteCall, SetupCall, VerifyCall
+from zisk_actors.wire.values import ExecutionReport, FailureKind
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, content in {"elf": b"\x7fELF", "bad": b"#!", "empty": b"", "trap": b"trap", "hang": b"hang=0", "die": b"die=0"}.items():
+        (tmp_path / name).write_bytes(content)
+    return {path.name: str(path) for path in tmp_path.iterdir()}
+
+
+@pytest.fixture
+async def device(paths: dict[str, str]) -> AsyncIterator[Device]:
+    async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver"), "test") as it:
+        yield it
+
+
+def contribute(paths: dict[str, str], stdin: str) -> ContributeCall:
+    return ContributeCall(paths["elf"], paths[stdin], "test", 0, (1,))
+
+
+async def test_calls_and_progress(device: Device, paths: dict[str, str]) -> None:
+    steps: list[tuple[str, float]] = []
+    done = await device.call(ExecuteCall(paths["elf"], paths["empty"]), on_progress=lambda step, part: steps.append((step, part)))
+    assert decode_record(done.content, ExecutionReport).steps == 1000
+    assert steps
+    assert all(step == "work" and 0 <= part <= 1 for step, part in steps)
+    assert (await device.call(SetupCall(paths["elf"], "test"))).content
+    assert device.starts == 1
+
+
+async def test_what_a_call_raises_is_typed_and_the_child_goes_on(device: Device, paths: dict[str, str]) -> None:
+    with pytest.raises(CallFailed) as caught:
+        await device.call(SetupCall(paths["bad"], "test"))
+    assert (caught.value.failure.code, caught.value.failure.exit_code, caught.value.retryable) == ("elf-machine", 2, False)
+    with pytest.raises(CallFailed) as caught:
+        await device.call(contribute(paths, "trap"))
+    assert caught.value.failure.trap is not None
+    assert caught.value.failure.kind is FailureKind.GUEST
+    with pytest.raises(CallFailed) as caught:
+        await device.call(VerifyCall(paths["elf"], paths["elf"], "test"))
+    assert caught.value.failure.kind is FailureKind.INTERNAL
+    assert caught.value.retryable
+    assert device.starts == 1
+
+
+async def test_a_call_over_its_limit_kills_the_child_and_the_next_has_another(device: Device, paths: dict[str, str]) -> None:
+    await device.warm()
+    pid = device.pid
+    with pytest.raises(CallFailed, match="took longer than") as caught:
+        await device.call(contribute(paths, "hang"), seconds=0.2)
+    assert caught.value.failure.kind is FailureKind.TIMEOUT
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    await device.call(contribute(paths, "empty"))
+    assert device.starts == 2
+
+
+async def test_a_cancelled_call_kills_the_child(device: Device, paths: dict[str, str]) -> None:
+    await device.warm()
+    pid = device.pid
+    with trio.move_on_after(0.2):
+        await device.call(contribute(paths, "hang"))
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_child_that_dies_is_a_failed_call(device: Device, paths: dict[str, str]) -> None:
+    with pytest.raises(CallFailed, match="signal 9") as caught:
+        await device.call(contribute(paths, "die"))
+    assert caught.value.retryable
+    await device.call(contribute(paths, "empty"))
+    pid = device.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    await trio.sleep(0.1)
+    await device.call(contribute(paths, "empty"))
+    assert device.starts == 3
+
+
+async def test_a_prover_that_does_not_load_is_a_failed_call(paths: dict[str, str]) -> None:
+    async with Device(DeviceSettings(prover="no.such.module:Prover"), "test") as device:
+        with pytest.raises(CallFailed, match="did not start"):
+            await device.call(SetupCall(paths["elf"], "test"))
+
+
+async def test_leaving_the_device_leaves_no_child(paths: dict[str, str]) -> None:
+    async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver"), "test") as device:
+        await device.warm()
+        pid = device.pid
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_the_child_survives_the_threads_that_come_and_go(device: Device, paths: dict[str, str]) -> None:
+    """The kernel kills it with the thread that started it; so that must be the thread of the loop, not one of the pool."""
+    await trio.to_thread.run_sync(os.getpid)
+    await device.warm()
+    await trio.sleep(0.1)
+    await device.call(contribute(paths, "empty"))
+    assert device.starts == 1

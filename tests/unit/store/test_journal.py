@@ -1,0 +1,141 @@
+"""The journal: what was appended is read back, by anyone, after anything; and nothing else is."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zisk_actors.core.job import Admitted, Cancelled, Event, Submitted
+from zisk_actors.ids import JobId
+from zisk_actors.store.errors import StoreCorrupt, StoreLocked, StoreUnwritable
+from zisk_actors.store.journal import Journal
+from zisk_actors.wire.blobs import reference
+from zisk_actors.wire.values import Kind
+
+ONE = JobId("01234567-89ab-4def-8123-456789abcdef")
+TWO = JobId("11234567-89ab-4def-8123-456789abcdef")
+
+
+def submitted(job: JobId) -> Submitted:
+    blob = reference(b"elf")
+    return Submitted(at=1.0, job=job, kind=Kind.EXECUTE, program=blob, stdin=blob, params="test", client="me")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    it = Journal(tmp_path / "journal")
+    yield it
+    it.close()
+
+
+def again(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal")
+
+
+def test_events_are_read_back_in_order_by_job(journal: Journal, tmp_path: Path) -> None:
+    rows: list[tuple[JobId, Event]] = [(ONE, submitted(ONE)), (TWO, submitted(TWO)), (ONE, Admitted(2.0, (10,)))]
+    journal.append(rows[:1])
+    journal.append(rows[1:])
+    journal.close()
+    reopened = again(tmp_path)
+    assert reopened.read() == {ONE: [rows[0][1], rows[2][1]], TWO: [rows[1][1]]}
+    reopened.close()
+
+
+def test_each_opening_is_an_epoch(journal: Journal, tmp_path: Path) -> None:
+    assert journal.epoch == 1
+    journal.close()
+    for epoch in (2, 3):
+        reopened = again(tmp_path)
+        assert reopened.epoch == epoch
+        reopened.close()
+
+
+def test_only_one_at_a_time(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(StoreLocked, match="another coordinator"):
+        again(tmp_path)
+
+
+def test_what_was_appended_survives_a_kill(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+from zisk_actors.store.journal import Journal
+from tests.unit.store.test_journal import ONE, submitted
+journal = Journal(Path(sys.argv[1]))
+journal.append([(ONE, submitted(ONE))])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal")], cwd=root, check=False, timeout=60)
+    journal = again(tmp_path)
+    assert journal.read() == {ONE: [submitted(ONE)]}
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("update events set body = x'80'", "row 1"),
+        ("update events set crc = crc + 1", "checksum"),
+        ("update events set job = '" + TWO + "'", "checksum"),
+    ],
+)
+def test_a_changed_row_stops_the_start_by_name(journal: Journal, tmp_path: Path, statement: str, words: str) -> None:
+    journal.append([(ONE, submitted(ONE))])
+    journal.close()
+    base = sqlite3.connect(tmp_path / "journal" / "journal.sqlite")
+    base.execute(statement)
+    base.commit()
+    base.close()
+    reopened = again(tmp_path)
+    with pytest.raises(StoreCorrupt, match=words):
+        reopened.read()
+    reopened.close()
+
+
+def test_a_job_without_its_beginning_is_corrupt(journal: Journal) -> None:
+    journal.append([(ONE, Cancelled(1.0, "why"))])
+    with pytest.raises(StoreCorrupt, match="beginning"):
+        journal.read()
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "journal.sqlite").write_bytes(b"this is not a database, and long enough to be looked at" * 50)
+    with pytest.raises(StoreCorrupt):
+        again(tmp_path)
+
+
+def test_a_journal_of_another_format_is_refused(journal: Journal, tmp_path: Path) -> None:
+    journal._base.execute("update facts set value = '99' where name = 'format'")
+    journal.close()
+    with pytest.raises(StoreCorrupt, match="format 99"):
+        again(tmp_path)
+
+
+def test_what_cannot_be_written_says_so_and_changes_nothing(journal: Journal) -> None:
+    journal.append([(ONE, submitted(ONE))])
+    journal._base.execute("pragma query_only = on")
+    with pytest.raises(StoreUnwritable):
+        journal.append([(TWO, submitted(TWO))])
+    assert list(journal.read()) == [ONE]
+
+
+def test_programs_and_their_keys(journal: Journal, tmp_path: Path) -> None:
+    elf, key = reference(b"elf"), reference(b"key")
+    journal.add_program(elf, "", 5.0)
+    journal.add_program(elf, "name", 6.0)
+    journal.add_program(elf, "other", 7.0)
+    journal.add_key(elf.sha256, "test", key)
+    journal.close()
+    reopened = again(tmp_path)
+    (program,) = reopened.programs()
+    assert (program.program, program.name, program.size, program.added_at) == (elf.sha256, "name", 3, 5.0)
+    assert program.keys == {"test": key}
+    reopened.close()
