@@ -49,7 +49,6 @@ class Server(Section, frozen=True):
 
     host: str = "127.0.0.1"
     port: Port = 7000
-    shutdown_timeout_seconds: Natural = 30
 
 
 class Logging(Section, frozen=True):
@@ -118,15 +117,15 @@ class ComputeCapacity(Section, frozen=True):
 
 
 class WorkerCore(Section, frozen=True):
-    """Who this worker is and what it computes with. An empty id is made at the start; 0 threads are as many as there are processors."""
+    """Who this worker is and what it computes with; `cache_bytes` is for blobs that can be fetched again. An empty id is made at the
+    start; 0 threads are as many as there are processors."""
 
     worker_id: Annotated[str, Meta(pattern=rf"^\Z|{ids.WORKER_PATTERN}")] = ""
-    environment: str = "development"
     compute_capacity: ComputeCapacity = ComputeCapacity()
     backend: str = "cpu"
     threads: Natural = 0
     cache_folder: str = ""
-    cache_bytes: Natural = 8 * 10**8
+    cache_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024**3
 
 
 class CoordinatorAddress(Section, frozen=True):

@@ -37,6 +37,8 @@ from zisk_actors.transport.base import Link, LinkClosed, Listener
 from zisk_actors.transport.curve import Network, PortInUse
 from zisk_actors.wire.values import Phase
 
+REFUSED_SECONDS = 10.0
+MAX_REFUSED = 1000
 SETTLE_SECONDS = 2.0
 """After a restart with unfinished jobs, how long the workers have to come back before the jobs are given out."""
 
@@ -110,8 +112,19 @@ async def _serve(
     core = config.coordinator
     heartbeat = (core.heartbeat_interval_seconds, core.heartbeat_max_missed)
 
+    turned_away: dict[str, tuple[float, int]] = {}
+
     def refused(role: str, address: str, key: str) -> None:
-        words.warning("handshake refused: key not allowed", role=role, peer=address, key=key)
+        """Say it, but not each time: a client that is refused tries again for ever."""
+        said_at, count = turned_away.get(address, (-REFUSED_SECONDS, 0))
+        now = trio.current_time()
+        if now - said_at < REFUSED_SECONDS:
+            turned_away[address] = (said_at, count + 1)
+            return
+        if len(turned_away) > MAX_REFUSED:
+            turned_away.clear()
+        turned_away[address] = (now, 0)
+        words.warning("handshake refused: key not allowed", role=role, peer=address, key=key, refused_since_last=count)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(network.serve_zap, allowed.name_of, refused)
@@ -125,7 +138,15 @@ async def _serve(
         nursery.start_soon(coordinator.device.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
         coordinator.resume()
-        words.info("zisk-coordinator listening on", endpoint=clients.endpoint, role="client", version=version)
+        service = config.service
+        words.info(
+            "zisk-coordinator listening on",
+            endpoint=clients.endpoint,
+            role="client",
+            version=version,
+            service=service.name,
+            environment=service.environment,
+        )
         words.info("cluster coordinator listening on", endpoint=workers.endpoint, role="worker", heartbeat_seconds=heartbeat[0])
         ready(clients.endpoint, workers.endpoint)
 

@@ -36,6 +36,7 @@ from zisk_actors.wire.messages import (
     JobChanged,
     JobList,
     JobReply,
+    Leave,
     ListJobs,
     ListPrograms,
     ListWorkers,
@@ -119,6 +120,8 @@ class _Client:
                     await self.exchange.take(message, bulk)
                 elif isinstance(message, Ping):
                     await self._send(Pong(message.request))
+                elif isinstance(message, Leave):
+                    return
                 elif isinstance(message, Unwatch):
                     if (scope := self._open.get(message.request)) is not None:
                         scope.cancel()

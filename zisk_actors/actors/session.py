@@ -134,7 +134,7 @@ class Session:
                     self._coordinator.crews.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
-                self._log.info("worker has stopped work for a job", job=message.job)
+                self._log.debug("worker has stopped work for a job", job=message.job)
             case Heartbeat() | Hello():
                 pass
 

@@ -246,6 +246,8 @@ class WorkerActor:
                 self._accept(message)
             case AnswerTaken():
                 self._outbox.pop((message.lease, message.phase), None)
+                if not self._outbox and not self._jobs:
+                    await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
             case CancelJob():
                 await self._cancel(message.job, message.reason)
                 await send(CancelDone(message.job), b"")
@@ -323,8 +325,6 @@ class WorkerActor:
             if outcome is not None:
                 self._outbox[key] = outcome
                 await self._try_send(outcome)
-            if not self._outbox:
-                await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
 
     async def _perform(self, task: Task, phase: Phase) -> BlobRef:
         """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""

@@ -39,6 +39,7 @@ from zisk_actors.wire.messages import (
     JobChanged,
     JobList,
     JobReply,
+    Leave,
     ListJobs,
     ListPrograms,
     ListWorkers,
@@ -309,6 +310,12 @@ class Client:
             raise self._broken
         await self._send(request, b"")
 
+    async def leave(self) -> None:
+        """Say that we go, so that the coordinator need not find out."""
+        if self._broken is None:
+            with trio.CancelScope(shield=True), trio.move_on_after(0.5):
+                await self._try_send(Leave())
+
     async def _try_send(self, message: msgspec.Struct) -> None:
         try:
             await self._send(message, b"")
@@ -359,6 +366,8 @@ async def attach(link: Link) -> AsyncIterator[Client]:
             yield client
         except Exception as error:  # carried out of the nursery, which would wrap it in a group
             failure = error
+        finally:
+            await client.leave()
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure

@@ -220,6 +220,10 @@ class Ping(Tagged, frozen=True):
     request: Count
 
 
+class Leave(Tagged, frozen=True):
+    """I am done: forget my connection, not my jobs."""
+
+
 class Submit(Tagged, frozen=True, kw_only=True):
     """Take this job. `key` makes it safe to say twice: the second submit with a key answers with the first one's job."""
 
@@ -400,6 +404,7 @@ CoordinatorSays = (
 
 ClientSays = (
     Ping
+    | Leave
     | Submit
     | ShowJob
     | WaitJob
