@@ -73,7 +73,7 @@ void ntt_columns(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, si
     for (; index + LANES <= end; index += LANES) vector_one;                       \
     for (; index < end; index++) scalar_one;
 
-constexpr int BATCH = LANES == 1 ? 32 : 8;
+constexpr int BATCH = 32;  // vectors that share an inversion
 
 void weights(const zk::PointTable& points, const zk::Pole& pole, size_t begin, size_t end, u64* out, size_t stride) {
     zk::Weights<Vector, BATCH> batch{points, pole, out, stride};

@@ -43,11 +43,16 @@ extern "C" void zk_weighted_sums(const u64* weights, int log_height, const u64* 
 extern "C" void zk_deep(const u64* const* columns, const size_t* widths, const u64* factors, const u64* constants, const u64* z,
                         size_t terms, int log_size, u64* codeword) {
     std::vector<zk::DeepTerm> list;
+    size_t all = 0;
+    for (size_t t = 0; t < terms; t++) all += widths[t];
+    std::vector<u64> limbs(3 * zk::LIMBS * all);
+    for (size_t k = 0; k < 3 * all; k++) zk::to_limbs(factors[k], &limbs[zk::LIMBS * k]);
+    const u64* next = limbs.data();
     for (size_t t = 0; t < terms; t++) {
         list.push_back(
-            {columns, widths[t], factors, {constants[3 * t], constants[3 * t + 1], constants[3 * t + 2]}, zk::pole(z + 3 * t)});
+            {columns, widths[t], next, {constants[3 * t], constants[3 * t + 1], constants[3 * t + 2]}, zk::pole(z + 3 * t)});
         columns += widths[t];
-        factors += 3 * widths[t];
+        next += 3 * zk::LIMBS * widths[t];
     }
     size_t size = (size_t)1 << log_size;
     Points points(log_size, SHIFT);

@@ -73,6 +73,12 @@ ZK_HD Fp4 over_power_of_two(Fp4 a) {
     __m256i high = _mm256_slli_epi64(a.v, 64 - K);
     return sub_canonical({_mm256_srli_epi64(a.v, K)}, {_mm256_sub_epi64(high, _mm256_srli_epi64(high, 32))});
 }
+template <int K>
+ZK_HD Fp4 times_power_of_two(Fp4 a) {
+    __m256i high = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 64 - K), epsilon4());
+    __m256i r = _mm256_add_epi64(_mm256_slli_epi64(a.v, K), high);
+    return {_mm256_add_epi64(r, _mm256_srli_epi64(less4(r, high), 32))};
+}
 ZK_HD Fp4 over_2_32(Fp4 a) {
     __m256i sum = _mm256_add_epi64(_mm256_srli_epi64(a.v, 32), _mm256_and_si256(a.v, epsilon4()));
     return sub_canonical({sum}, {_mm256_slli_epi64(a.v, 32)});
@@ -95,6 +101,32 @@ ZK_HD void deinterleave(Fp4& a, Fp4& b) {
     a.v = x;
     b.v = y;
 }
+
+template <>
+struct Dot<Fp4> {
+    __m256i low0, low1, low2, high0, high1, high2;  // of products with the lower and upper halves of values, by limb
+
+    static ZK_HD Dot zero() {
+        __m256i none = _mm256_setzero_si256();
+        return {none, none, none, none, none, none};
+    }
+    static ZK_HD void add_product(__m256i& low, __m256i& high, __m256i value, __m256i top, u64 limb) {
+        __m256i factor = _mm256_set1_epi64x((long long)limb);
+        low = _mm256_add_epi64(low, _mm256_mul_epu32(value, factor));
+        high = _mm256_add_epi64(high, _mm256_mul_epu32(top, factor));
+    }
+    ZK_HD void add(Fp4 value, const u64* limbs) {
+        __m256i top = _mm256_srli_epi64(value.v, 32);
+        add_product(low0, high0, value.v, top, limbs[0]);
+        add_product(low1, high1, value.v, top, limbs[1]);
+        add_product(low2, high2, value.v, top, limbs[2]);
+    }
+    static ZK_HD Fp4 joined(__m256i low, __m256i high) { return times_power_of_two<32>(Fp4{high}) + Fp4{low}; }
+    ZK_HD Fp4 value() const {
+        Fp4 upper_two = times_power_of_two<LIMB>(joined(low2, high2)) + joined(low1, high1);
+        return times_power_of_two<LIMB>(upper_two) + joined(low0, high0);
+    }
+};
 
 using Vector = Fp4;
 

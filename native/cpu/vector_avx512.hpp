@@ -137,6 +137,32 @@ ZK_HD void deinterleave(Fp8& a, Fp8& b) {
     b.v = y;
 }
 
+template <>
+struct Dot<Fp8> {
+    __m512i low0, low1, low2, high0, high1, high2;  // of products with the lower and upper halves of values, by limb
+
+    static ZK_HD Dot zero() {
+        __m512i none = _mm512_setzero_si512();
+        return {none, none, none, none, none, none};
+    }
+    static ZK_HD void add_product(__m512i& low, __m512i& high, __m512i value, __m512i top, u64 limb) {
+        __m512i factor = _mm512_set1_epi64((long long)limb);
+        low = _mm512_add_epi64(low, _mm512_mul_epu32(value, factor));
+        high = _mm512_add_epi64(high, _mm512_mul_epu32(top, factor));
+    }
+    ZK_HD void add(Fp8 value, const u64* limbs) {
+        __m512i top = upper(value.v);
+        add_product(low0, high0, value.v, top, limbs[0]);
+        add_product(low1, high1, value.v, top, limbs[1]);
+        add_product(low2, high2, value.v, top, limbs[2]);
+    }
+    static ZK_HD Fp8 joined(__m512i low, __m512i high) { return times_power_of_two<32>(Fp8{high}) + Fp8{low}; }
+    ZK_HD Fp8 value() const {
+        Fp8 upper_two = times_power_of_two<LIMB>(joined(low2, high2)) + joined(low1, high1);
+        return times_power_of_two<LIMB>(upper_two) + joined(low0, high0);
+    }
+};
+
 using Vector = Fp8;
 
 }  // namespace ZK_ISA

@@ -13,8 +13,8 @@ namespace zk {
 struct DeepTerm {
     const u64* const* columns;
     size_t width;
-    const u64* factors;  // (width, 3)
-    u64 constant[3];     // sum_k factors[k] * value[k]
+    const u64* limbs;  // (width, 3, LIMBS): the factors, see Dot
+    u64 constant[3];   // sum_k factors[k] * value[k]
     Pole pole;
 };
 
@@ -61,23 +61,47 @@ struct Deep {
     u64* codeword;
     size_t stride;
 
+    // BATCH points share an inversion; a column is read in runs of STEP vectors, and sums stay in registers for RUN columns.
+    static constexpr int STEP = BATCH < 8 ? BATCH : 8;
+    static constexpr size_t RUN = 16;
+
+    static ZK_HD void add_columns(const DeepTerm& term, size_t begin, size_t end, size_t row, Dot<F>* dots) {
+        Dot<F> c0 = dots[0], c1 = dots[1], c2 = dots[2];
+        for (size_t k = begin; k < end; k++) {
+            F value = F::load(term.columns[k] + row);
+            const u64* limbs = term.limbs + 3 * LIMBS * k;
+            c0.add(value, limbs);
+            c1.add(value, limbs + LIMBS);
+            c2.add(value, limbs + 2 * LIMBS);
+        }
+        dots[0] = c0, dots[1] = c1, dots[2] = c2;
+    }
+
+    // constant - sum_k factor_k p_k(x) for STEP vectors of rows
+    static ZK_HD void numerators(const DeepTerm& term, size_t index, Fp3<F>* sum) {
+        for (int g = 0; g < STEP; g++) sum[g] = Fp3<F>::splat(term.constant);
+        for (size_t start = 0; start < term.width; start += MAX_TERMS) {
+            Dot<F> dots[STEP][3];
+            for (int g = 0; g < STEP; g++) dots[g][0] = dots[g][1] = dots[g][2] = Dot<F>::zero();
+            size_t end = term.width - start < MAX_TERMS ? term.width : start + MAX_TERMS;
+            for (size_t k = start; k < end; k += RUN) {
+                size_t stop = end - k < RUN ? end : k + RUN;
+                for (int g = 0; g < STEP; g++) add_columns(term, k, stop, index + g * F::lanes, dots[g]);
+            }
+            for (int g = 0; g < STEP; g++) sum[g] = sum[g] - Fp3<F>{dots[g][0].value(), dots[g][1].value(), dots[g][2].value()};
+        }
+    }
+
     ZK_HD void operator()(size_t index) const {
-        Fp3<F> result[BATCH];
+        Fp3<F> result[BATCH], inverses[BATCH], sum[STEP];
+        F xs[BATCH];
         for (int g = 0; g < BATCH; g++) result[g] = zero3<F>();
         for (int t = 0; t < term_count; t++) {
-            const DeepTerm& term = terms[t];
-            Fp3<F> sum[BATCH], inverses[BATCH];
-            F xs[BATCH];
-            // constant - sum_k factor_k p_k(x), over z - x
-            for (int g = 0; g < BATCH; g++) sum[g] = Fp3<F>::splat(term.constant);
-            for (size_t k = 0; k < term.width; k++) {
-                Fp3<F> factor = Fp3<F>::splat(term.factors + 3 * k);
-                for (int g = 0; g < BATCH; g++) {
-                    sum[g] = sum[g] - factor * F::load(term.columns[k] + index + g * F::lanes);
-                }
+            invert_differences<F, BATCH>(points, terms[t].pole, index, inverses, xs);
+            for (int first = 0; first < BATCH; first += STEP) {
+                numerators(terms[t], index + first * F::lanes, sum);
+                for (int g = 0; g < STEP; g++) result[first + g] = result[first + g] + sum[g] * inverses[first + g];
             }
-            invert_differences<F, BATCH>(points, term.pole, index, inverses, xs);
-            for (int g = 0; g < BATCH; g++) result[g] = result[g] + sum[g] * inverses[g];
         }
         for (int g = 0; g < BATCH; g++) result[g].store(codeword, stride, index + g * F::lanes);
     }

@@ -97,6 +97,33 @@ ZK_HD Fp times_power_of_two(Fp a) {
 // a / 2^32 = high + low (1 - 2^32).
 ZK_HD Fp over_2_32(Fp a) { return sub_canonical({(a.v >> 32) + (a.v & EPSILON)}, {a.v << 32}); }
 
+// Sums of products with constants, reduced once at the end. A constant is given as three limbs, lowest first, of LIMB bits
+// (`to_limbs`), so that partial products leave room for MAX_TERMS of them in 64 bits.
+constexpr int LIMB = 22, LIMBS = 3;
+constexpr size_t MAX_TERMS = 1000;
+
+ZK_HD void to_limbs(u64 constant, u64* limbs) {
+    for (int i = 0; i < LIMBS; i++) limbs[i] = (constant >> (LIMB * i)) & (((u64)1 << LIMB) - 1);
+}
+
+template <class F>
+struct Dot;
+
+template <>
+struct Dot<Fp> {
+    u128 sums[LIMBS];
+
+    static ZK_HD Dot zero() { return {{0, 0, 0}}; }
+    ZK_HD void add(Fp value, const u64* limbs) {
+        for (int i = 0; i < LIMBS; i++) sums[i] += (u128)value.v * limbs[i];
+    }
+    ZK_HD Fp value() const {
+        Fp total{0};
+        for (int i = LIMBS; i-- > 0;) total = times_power_of_two<LIMB>(total) + reduce((u64)sums[i], (u64)(sums[i] >> 64));
+        return total;
+    }
+};
+
 // Two loads of adjacent entries into even and odd entries; one lane holds one entry already.
 ZK_HD void deinterleave(Fp&, Fp&) {}
 
