@@ -192,17 +192,19 @@ with local.embedded(workers=2, prover={FAKE!r}) as cluster, cluster.connect() as
     job = client.submit(Kind.PROVE, b"\\x7fELF", stdin=b"hang=0", params="test")
     for status in client.watch(job):
         if status.shares:
-            print("computing", flush=True)
+            print(cluster.folder, flush=True)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
         assert parent.stdout is not None
-        assert parent.stdout.readline() == "computing\n"
+        folder = Path(parent.stdout.readline().strip())
+        assert folder.is_dir()
         time.sleep(0.5)
         pids = descendants(parent.pid)
         assert len(pids) >= 5, "a coordinator, two workers, and their children"
         parent.send_signal(number)
         parent.wait(20)
     assert gone(pids), [pid for pid in pids if alive(pid)]
+    assert not folder.exists()
 
 
 def test_the_child_dies_with_its_worker(start: Start) -> None:

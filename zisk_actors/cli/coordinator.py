@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +18,9 @@ from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
     from zisk_actors.transport.auth import KeyPair
+
+
+ORPHAN_SECONDS: Final = 1.0
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
 @click.option("--ready-file", metavar="FILE", hidden=True)
 @click.option("--die-with-parent", type=int, default=0, hidden=True)
+@click.option("--remove-when-orphaned", metavar="FOLDER", hidden=True)
 @click.option("--prover", default="", hidden=True)
 def main(
     config_file: str | None,
@@ -38,6 +44,7 @@ def main(
     check_config: bool,
     ready_file: str | None,
     die_with_parent: int,
+    remove_when_orphaned: str | None,
     prover: str,
 ) -> None:
     """Run a coordinator until it is told to stop."""
@@ -50,6 +57,9 @@ def main(
             config.show(settings, origins, sys.stdout)
             return
         code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))
+        if remove_when_orphaned and os.getppid() != die_with_parent:
+            time.sleep(ORPHAN_SECONDS)  # for the workers to end, which see the same
+            shutil.rmtree(remove_when_orphaned, ignore_errors=True)
     except ZiskError as error:
         daemon.say(error)
         code = error.exit_code

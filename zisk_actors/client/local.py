@@ -172,11 +172,11 @@ def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level:
     """A cluster in a temporary folder that ends with the block, and with this process, however it ends."""
     folder = Path(tempfile.mkdtemp(prefix="zisk-"))
     try:
-        cluster = _Starter(folder, detach=False, prover=prover, log_level=log_level).start(workers, 0, 0, threads)
+        starter = _Starter(folder, detach=False, prover=prover, log_level=log_level, temporary=True)
+        cluster = starter.start(workers, 0, 0, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    cluster._temporary = True
     try:
         yield cluster
     finally:
@@ -186,11 +186,12 @@ def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level:
 class _Starter:
     """The steps of one start, and the way back from each."""
 
-    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str) -> None:
+    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str, temporary: bool = False) -> None:
         self._folder = folder
         self._detach = detach
         self._prover = prover
         self._log_level = log_level
+        self._temporary = temporary
         self._children: list[subprocess.Popen[bytes]] = []
         self._processes: list[Process] = []
 
@@ -210,7 +211,8 @@ class _Starter:
         ready = self._folder / "coordinator" / "ready.json"
         ready.unlink(missing_ok=True)
         self._write("coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level))
-        self._spawn("coordinator", "coordinator", ["--ready-file", str(ready)])
+        remove = ["--remove-when-orphaned", str(self._folder)] if self._temporary else []
+        self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
         urls = self._wait_for_coordinator(ready)
         server_key = keys["coordinator"].public
         for name in names:
@@ -227,7 +229,7 @@ class _Starter:
             processes=tuple(self._processes),
         )
         self._write(STATE, msgspec.json.format(msgspec.json.encode(facts)).decode())
-        cluster = LocalCluster(self._folder, facts, self._children)
+        cluster = LocalCluster(self._folder, facts, self._children, temporary=self._temporary)
         try:
             self._wait_for_workers(cluster, workers)
         except BaseException:

@@ -111,7 +111,7 @@ PHASES: Final[Mapping[Stage, Phases]] = {
 _PARTS: Final[Mapping[Kind, tuple[tuple[Stage, float], ...]]] = {
     Kind.SETUP: ((Stage.SETUP, 1.0),),
     Kind.EXECUTE: ((Stage.EXECUTE, 1.0),),
-    Kind.PROVE: ((Stage.CONTRIBUTE, 0.40), (Stage.PROVE, 0.52), (Stage.AGGREGATE, 0.04), (Stage.VERIFY, 0.04)),
+    Kind.PROVE: ((Stage.CONTRIBUTE, 0.33), (Stage.PROVE, 0.57), (Stage.AGGREGATE, 0.05), (Stage.VERIFY, 0.05)),
 }
 
 

@@ -1,0 +1,69 @@
+"""The daemons' command lines: settings shown, mistakes refused in one line with the exit code of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+
+from zisk_actors.cli.coordinator import main as coordinator
+from zisk_actors.cli.worker import main as worker
+from zisk_actors.transport.auth import new_keypair, write_keypair
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("ZISK_HOME", str(tmp_path / "zisk"))
+
+    def call(command: click.Command, *arguments: str) -> Result:
+        return CliRunner().invoke(command, arguments)
+
+    yield call
+    structlog.reset_defaults()
+
+
+def test_check_config_shows_every_setting_and_where_it_is_from(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "coordinator.toml").write_text("[server]\nport = 7001\n")
+    result = run(coordinator, "--check-config", "--cluster-port", "50052")
+    assert result.exit_code == 0
+    assert "server.port = 7001  # coordinator.toml" in result.output
+    assert "coordinator.port = 50052  # command line" in result.output
+    assert run(worker, "--check-config", "--worker-id", "w-7").output.startswith("worker.worker_id = 'w-7'  # command line")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "code", "words"),
+    [
+        ("[server]\nprot = 1\n", (), 2, "coordinator.toml:2: there is no setting server.prot (did you mean server.port?)"),
+        ("", ("--config", "none.toml"), 3, "there is no configuration file none.toml"),
+        ("", ("--api-port", "70000"), 2, "command line: server.port"),
+        ("", ("--log-level", "loud"), 2, "logging.level"),
+        ("[security]\nkey_file = 'none.key'\n", (), 3, "there is no key file none.key"),
+    ],
+)
+def test_mistakes_of_the_coordinator(run: Run, tmp_path: Path, text: str, arguments: tuple[str, ...], code: int, words: str) -> None:
+    (tmp_path / "coordinator.toml").write_text(text)
+    result = run(coordinator, *arguments)
+    assert result.exit_code == code
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_mistakes_of_the_worker(run: Run, tmp_path: Path) -> None:
+    assert "security.key_file" in run(worker).output
+    write_keypair(tmp_path / "it.key", new_keypair())
+    settings = f"[security]\nkey_file = '{tmp_path / 'it.key'}'\nserver_key = '{new_keypair().public}'\n"
+    (tmp_path / "worker.toml").write_text(settings)
+    result = run(worker, "-c", "https://host:1")
+    assert result.exit_code == 2
+    assert "is not the address of a coordinator" in result.output
+    (tmp_path / "worker.toml").write_text(settings.replace("server_key = '", "server_key = 'x"))
+    assert "security.server_key: a public key is 40 characters" in run(worker).output
