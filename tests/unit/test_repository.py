@@ -6,10 +6,12 @@ import ast
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
+import tomli
 
 from zisk_actors.cli.main import cli
 
@@ -72,6 +74,29 @@ def test_guests_name_no_machine():
 def test_each_python_file_says_what_it_is():
     sources = [path for path in tracked() if path.suffix == ".py" and path.stat().st_size > 0]
     assert [str(path.relative_to(ROOT)) for path in sources if ast.get_docstring(ast.parse(path.read_text())) is None] == []
+
+
+def imported() -> set[str]:
+    """The top-level names that the package imports and that are neither its own nor the standard library's."""
+    names = set()
+    for path in tracked():
+        if path.suffix == ".py" and path.is_relative_to(ROOT / "zisk_actors"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"zisk_actors"}
+
+
+def test_imports_dependencies_and_their_page_agree():
+    project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=\[ ]", requirement)[0] for requirement in project["dependencies"]]
+    modules = {{"pyzmq": "zmq"}.get(name, name.replace("-", "_")) for name in names}
+    assert imported() - modules - {"pycuda"} == set()
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    extras = [re.split(r"[<>=\[ ]", requirement)[0] for extra in project["optional-dependencies"].values() for requirement in extra]
+    assert [name for name in [*names, *extras] if name not in page] == []
 
 
 def commands_in(document: Path) -> list[tuple[int, list[str]]]:
