@@ -1,0 +1,33 @@
+"""Loading the native library: what is missing is said, and what is declared exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zisk_actors import native
+from zisk_actors.errors import ZiskError
+
+
+def test_every_declared_function_exists_and_the_library_is_kept():
+    library = native.load()
+    assert library is native.load()
+    assert library.zk_cpu_name() in (b"scalar", b"avx2", b"avx512")
+
+
+def test_a_missing_library_is_an_os_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "none.so")
+    with pytest.raises(native.NativeUnavailable) as caught:
+        native.load.__wrapped__()
+    assert isinstance(caught.value, ZiskError)
+    assert isinstance(caught.value, OSError)
+    assert "backends.build" in caught.value.hint
+
+
+def test_a_broken_library_is_an_os_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"not a library")
+    monkeypatch.setattr(native, "LIBRARY", broken)
+    with pytest.raises(native.NativeUnavailable):
+        native.load.__wrapped__()
