@@ -1,0 +1,163 @@
+"""What the coordinator counts: its counters and histograms, and the methods that record them.
+
+Rules of this file:
+* What has a name in the operator's manual has that name and those labels here; the meanings are what the names say.
+* Each method is one thing that happened. Gauges are not here: they are read from a view, `cluster_view.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal, get_args
+
+from zisk_actors.web.cluster_view import GAUGES, PHASE, WORKER, ClusterView
+from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, QUICK_SECONDS, Counter, Histogram, Label, Recorder
+from zisk_actors.wire.values import Kind, Phase, State
+
+OUTCOMES: Final = {State.COMPLETED: "success", State.FAILED: "failure", State.CANCELLED: "cancelled"}
+
+Door = Literal["client", "worker", "http"]
+"""Where somebody came to be refused."""
+
+_METHOD: Final = Label("method")
+_KIND: Final = Label("kind", tuple(kind.value for kind in Kind))
+_OUTCOME: Final = Label("outcome", tuple(OUTCOMES.values()))
+
+# ------------------------------------------------------------------------------------------------ names of the operator's manual
+
+REQUESTS: Final = Counter(
+    "coordinator_requests_total",
+    "requests",
+    "Requests of clients that were answered; status is ok or an error code.",
+    (_METHOD, Label("status")),
+)
+REQUEST_SECONDS: Final = Histogram(
+    "coordinator_request_duration_seconds",
+    "From a client's request to its answer; waiting for a job is part of it.",
+    ANY_SECONDS,
+    (_METHOD,),
+)
+JOBS: Final = Counter(
+    "coordinator_jobs_total", "jobs", "Jobs that have ended, each once, by what they were for and how they ended.", (_KIND, _OUTCOME)
+)
+WORKER_JOBS: Final = Counter(
+    "coordinator_worker_jobs_total",
+    "jobs",
+    "Jobs that have ended and in which this worker held a share, by how the job ended.",
+    (WORKER, _OUTCOME),
+)
+JOB_SECONDS: Final = Histogram(
+    "coordinator_job_duration_seconds", "From a job's start, when it left the queue, to its end.", LONG_SECONDS, (_OUTCOME,)
+)
+
+# -------------------------------------------------------------------------------------------------------------------------- ours
+
+QUEUE_SECONDS: Final = Histogram("coordinator_job_queue_seconds", "From a job's submission to its start.", LONG_SECONDS)
+PHASE_SECONDS: Final = Histogram("coordinator_phase_duration_seconds", "How long finished phases of jobs took.", LONG_SECONDS, (PHASE,))
+RETRIES: Final = Counter("coordinator_share_retries_total", "shares", "Shares given to another holder after a failure.", (Label("cause"),))
+DOUBLED: Final = Counter("coordinator_stragglers_doubled_total", "shares", "Shares run a second time because the first takes long.")
+LATE: Final = Counter("coordinator_late_results_total", "results", "Results dropped because their lease was not in force any more.")
+COMMIT_SECONDS: Final = Histogram(
+    "coordinator_journal_commit_seconds", "How long commits to the journal took, flush included.", QUICK_SECONDS
+)
+JOURNAL_EVENTS: Final = Counter("coordinator_journal_events_total", "events", "Events that were committed to the journal.")
+LOOP_LAG: Final = Histogram("coordinator_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
+REFUSALS: Final = Counter(
+    "coordinator_refusals_total",
+    "refusals",
+    "What was refused, by where it came in and why; reasons are error codes.",
+    (Label("at", get_args(Door)), Label("reason")),
+)
+JOINS: Final = Counter(
+    "coordinator_worker_joins_total", "joins", "Workers that registered: new, or again after a break.", (Label("how", ("new", "again")),)
+)
+LOSSES: Final = Counter("coordinator_workers_lost_total", "workers", "Workers that went, by how that was known.", (Label("reason"),))
+WEBHOOKS: Final = Counter(
+    "coordinator_webhooks_total", "attempts", "Attempts to deliver a webhook.", (Label("outcome", ("success", "failure")),)
+)
+
+RECORDED: Final = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    JOBS,
+    WORKER_JOBS,
+    JOB_SECONDS,
+    QUEUE_SECONDS,
+    PHASE_SECONDS,
+    RETRIES,
+    DOUBLED,
+    LATE,
+    COMMIT_SECONDS,
+    JOURNAL_EVENTS,
+    LOOP_LAG,
+    REFUSALS,
+    JOINS,
+    LOSSES,
+    WEBHOOKS,
+)
+
+
+class Metrics(Recorder[ClusterView]):
+    """What the coordinator records. Times are seconds; reasons and causes are short words of ours, never a peer's text."""
+
+    def __init__(self) -> None:
+        super().__init__(GAUGES, RECORDED)
+
+    def request_finished(self, method: str, status: str, seconds: float) -> None:
+        """A client's request was answered; `status` is "ok" or an error code."""
+        self.count(REQUESTS, method, status)
+        self.observe(REQUEST_SECONDS, seconds, method)
+
+    def job_started(self, queued_seconds: float) -> None:
+        """A job left the queue for the first time."""
+        self.observe(QUEUE_SECONDS, queued_seconds)
+
+    def job_finished(self, kind: Kind, state: State, seconds: float | None, workers: Iterable[str] = ()) -> None:
+        """A job ended in a final state; `seconds` since its start, None where it never started. `workers` held its shares."""
+        outcome = OUTCOMES[state]
+        self.count(JOBS, kind.value, outcome)
+        if seconds is not None:
+            self.observe(JOB_SECONDS, seconds, outcome)
+        for worker in dict.fromkeys(workers):
+            self.count(WORKER_JOBS, worker, outcome)
+
+    def phase_finished(self, phase: Phase, seconds: float) -> None:
+        """A phase gave what it was for."""
+        self.observe(PHASE_SECONDS, seconds, phase.value)
+
+    def share_retried(self, cause: str) -> None:
+        """A share goes to another holder; `cause` is why the last one has it no more."""
+        self.count(RETRIES, cause)
+
+    def straggler_doubled(self) -> None:
+        """A share is run a second time while the first still runs."""
+        self.count(DOUBLED)
+
+    def late_result(self) -> None:
+        """A result came under a lease that is not in force."""
+        self.count(LATE)
+
+    def journal_commit(self, seconds: float, events: int) -> None:
+        """A group of events is on disk."""
+        self.observe(COMMIT_SECONDS, seconds)
+        self.count(JOURNAL_EVENTS, amount=events)
+
+    def loop_lag(self, seconds: float) -> None:
+        """The loop ran this much later than it was to."""
+        self.observe(LOOP_LAG, max(0.0, seconds))
+
+    def refused(self, at: Door, reason: str) -> None:
+        """Something was refused; `reason` is an error code."""
+        self.count(REFUSALS, at, reason)
+
+    def worker_joined(self, *, fresh: bool) -> None:
+        """A worker registered; not `fresh` where it came back after a break of its link."""
+        self.count(JOINS, "new" if fresh else "again")
+
+    def worker_lost(self, reason: str) -> None:
+        """A worker is out."""
+        self.count(LOSSES, reason)
+
+    def webhook_attempted(self, *, delivered: bool) -> None:
+        """A webhook was sent, or could not be."""
+        self.count(WEBHOOKS, "success" if delivered else "failure")

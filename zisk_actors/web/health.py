@@ -1,0 +1,86 @@
+"""Whether a daemon lives, and whether it is ready: pages for load balancers, supervisors and people.
+
+Rules of this file:
+* `/health` says OK as long as anything is answered, as in the operator's manual; `/livez` says the same with figures.
+* `/readyz` is 200 only where new work is taken; otherwise 503 with the reasons.
+* Anyone who can reach the port reads these pages: no paths, keys or ids are in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from zisk_actors.web.server import JSON, PLAIN, Answer, Page, Routes
+
+MOST_LAG_SECONDS: Final = 5.0
+"""A loop that is later than this takes no new work well."""
+
+
+class Standing(Enum):
+    """Where a daemon is between its start and its end."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """How a daemon is. `problems` are what keeps a serving one from taking work, one short sentence each.
+
+    `loop_lag_seconds` is by how much the event loop was late when it last looked; `workers` are those connected, None on a worker.
+    """
+
+    standing: Standing
+    version: str
+    uptime_seconds: float
+    problems: tuple[str, ...] = ()
+    loop_lag_seconds: float = 0.0
+    workers: int | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not ready; nothing where it is."""
+        reasons = () if self.standing is Standing.SERVING else (self.standing.value,)
+        late = (f"the event loop is {self.loop_lag_seconds:.1f} s late",) if self.loop_lag_seconds > MOST_LAG_SECONDS else ()
+        return reasons + self.problems + late
+
+    @property
+    def ready(self) -> bool:
+        return not self.reasons
+
+
+def health_pages(source: Callable[[], Health]) -> Routes:
+    """The three pages. `source` is called for each request."""
+
+    async def health() -> Answer:
+        return Answer(200, PLAIN, b"OK")
+
+    async def live() -> Answer:
+        return _answer(200, "ok", source(), ())
+
+    async def ready() -> Answer:
+        said = source()
+        return _answer(200, "ready", said, ()) if said.ready else _answer(503, "not ready", said, said.reasons)
+
+    pages: dict[str, Page] = {"/health": health, "/livez": live, "/readyz": ready}
+    return pages
+
+
+def _answer(status: int, word: str, health: Health, reasons: tuple[str, ...]) -> Answer:
+    said: dict[str, object] = {
+        "status": word,
+        "standing": health.standing.value,
+        "reasons": reasons,
+        "version": health.version,
+        "uptime_seconds": round(health.uptime_seconds, 3),
+        "loop_lag_seconds": round(health.loop_lag_seconds, 6),
+    }
+    if health.workers is not None:
+        said["workers"] = health.workers
+    return Answer(status, JSON, msgspec.json.encode(said) + b"\n")
