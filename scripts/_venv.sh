@@ -34,6 +34,7 @@ install_package() {
         return
     fi
     echo "installing the package into .venv (this compiles the native library; a few minutes)" >&2
+    [ ! -f "$stamp" ] || [ "$(cut -d' ' -f1 "$stamp")" = "$mode" ] || mode=editable # development tools stay where they were installed
     local what=(.)
     [ "$mode" = copied ] || what=(-e '.[dev]')
     rm -rf "$stamp" build/lib # a module that is gone from the sources must not come back from an earlier build

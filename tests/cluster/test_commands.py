@@ -31,7 +31,9 @@ class Commands:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.environment = {**os.environ, "ZISK_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+        (home / "tmp").mkdir()
+        own = {"ZISK_HOME": str(home), "TMPDIR": str(home / "tmp"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.environment = {**os.environ, **own}
         for name in ("ZISK_URL", "ZISK_SERVER_KEY", "ZISK_KEY_FILE"):
             self.environment.pop(name, None)
 
@@ -156,6 +158,20 @@ def test_a_day_of_a_cluster(cluster: Commands, guests: Path, tmp_path: Path):
     assert len(cluster.ask("job", "list")["jobs"]) >= 4
     assert cluster.ask("job", "cancel", job)["cancelled"] is False
     assert "error[" in cluster.fails(3, "job", "show", "ffffffff")
+
+
+def test_a_cluster_that_the_environment_names(cluster: Commands, tmp_path_factory: pytest.TempPathFactory):
+    facts = json.loads((cluster.home / "local" / "cluster.json").read_text())
+    elsewhere = Commands(tmp_path_factory.mktemp("elsewhere"))
+    elsewhere.fails(7, "job", "list")
+    elsewhere.environment |= {"ZISK_URL": facts["client_url"], "ZISK_SERVER_KEY": facts["server_key"]}
+    elsewhere.fails(2, "job", "list")
+    elsewhere.environment["ZISK_KEY_FILE"] = facts["client_key_file"]
+    assert elsewhere.ask("job", "list")["jobs"] == []
+    elsewhere.environment["ZISK_KEY_FILE"] = str(cluster.home / "local" / "keys" / "worker-1.key")
+    elsewhere.fails(8, "job", "list")
+    elsewhere.environment |= {"ZISK_KEY_FILE": facts["client_key_file"], "ZISK_URL": "tcp://127.0.0.1:9"}
+    elsewhere.fails(7, "job", "list")
 
 
 def test_failures_of_guests_leave_the_cluster_going(cluster: Commands, guests: Path, tmp_path: Path):
