@@ -22,13 +22,13 @@ from zisk_actors.air.emit import Emitted, emit, gamma_powers, reads_selectors, u
 from zisk_actors.air.evaluate import Ext, ext_mul
 from zisk_actors.backends.base import Matrix, Opening, Tree
 from zisk_actors.backends.build import BuildError, build_air
+from zisk_actors.backends.cpu_tree import CpuTree, TreeRows, column_addresses
 from zisk_actors.errors import Incompatible
 from zisk_actors.native import load
 from zisk_actors.stark import domain, field
 from zisk_actors.stark.errors import ZeroDenominator
 from zisk_actors.stark.field import U64, P
-from zisk_actors.stark.merkle import cap_log
-from zisk_actors.stark.poseidon2 import DIGEST, Tag
+from zisk_actors.stark.poseidon2 import DIGEST
 
 # Barycentric weights are kept for the next matrix of the same height, up to this many bytes.
 WEIGHT_CACHE_BYTES = 128 << 20
@@ -63,12 +63,6 @@ def _values(matrix: Matrix) -> U64:
     return matrix.values
 
 
-def _columns(matrices: Sequence[U64]) -> U64:
-    """Addresses of all columns, in order."""
-    parts = [values.ctypes.data + np.arange(values.shape[0], dtype=np.uint64) * np.uint64(values.strides[0]) for values in matrices]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
-
-
 def _scalar(element: U64) -> Ext:
     return domain.ext_scalar(element)
 
@@ -83,86 +77,6 @@ def _extension(element: U64, name: str) -> U64:
     if result.shape != (3,) or np.any(result >= np.uint64(P)):
         raise ValueError(f"{name} is no canonical extension element")
     return result
-
-
-class CpuTree:
-    """A tree over matrices, or over the rows of a codeword. All levels are kept; ``levels[0]`` is the root's."""
-
-    def __init__(self, groups: dict[int, list[tuple[U64, int]]], rows: Sequence[_Rows]) -> None:
-        self._rows = tuple(rows)
-        self._log_height = max(groups)
-        if min(groups) < cap_log(self._log_height):
-            raise ValueError("a matrix is smaller than the cap of its tree")
-        level = _hash_rows(groups[self._log_height], self._log_height)
-        levels = [level]
-        for log_size in range(self._log_height - 1, -1, -1):
-            injected = _hash_rows(groups[log_size], log_size) if log_size in groups else None
-            above = np.empty((1 << log_size, DIGEST), dtype=np.uint64)
-            load().zk_compress(level.ctypes.data, injected.ctypes.data if injected is not None else None, 1 << log_size, above.ctypes.data)
-            level = above
-            levels.append(level)
-        self._levels = levels[::-1]
-
-    @property
-    def root(self) -> U64:
-        """The digest, (4,)."""
-        digest: U64 = self._levels[0][0]
-        return digest
-
-    @property
-    def cap(self) -> U64:
-        """The nodes of the cap's level, (2^c, 4)."""
-        return self._levels[cap_log(self._log_height)]
-
-    @property
-    def log_height(self) -> int:
-        """log2 of the number of leaves."""
-        return self._log_height
-
-    def open(self, indices: U64) -> Opening:
-        """See Backend.open."""
-        if np.any(indices >= np.uint64(1 << self._log_height)):
-            raise ValueError("an index is outside the tree")
-        rows = tuple(source.take(indices >> np.uint64(self._log_height - source.log_height)) for source in self._rows)
-        depth = self._log_height - cap_log(self._log_height)
-        paths = np.zeros((len(indices), depth, DIGEST), dtype=np.uint64)
-        for step in range(depth):
-            siblings = (indices >> np.uint64(step)) ^ np.uint64(1)
-            paths[:, step] = self._levels[self._log_height - step][siblings]
-        return Opening(rows, paths)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Where a tree's rows come from: a matrix, or a codeword of which ``arity`` adjacent entries make one row."""
-
-    values: U64
-    arity: int
-
-    @property
-    def log_height(self) -> int:
-        """log2 of the number of rows."""
-        return domain.log2_exact(self.values.shape[1] // self.arity)
-
-    def columns(self) -> U64:
-        """The address of the first entry of each column of the rows."""
-        first = _columns([self.values])
-        return (first[None, :] + np.arange(self.arity, dtype=np.uint64)[:, None] * np.uint64(8)).reshape(-1)
-
-    def take(self, rows: U64) -> U64:
-        """(q, width): the rows with these numbers."""
-        entries = rows[:, None] * np.uint64(self.arity) + np.arange(self.arity, dtype=np.uint64)
-        taken = self.values[:, entries]  # (columns, q, arity)
-        return np.ascontiguousarray(taken.transpose(1, 2, 0)).reshape(len(rows), -1)
-
-
-def _hash_rows(sources: list[tuple[U64, int]], log_height: int) -> U64:
-    """Digests of the concatenated rows of ``sources``: pairs of column addresses and the distance of rows, in words."""
-    (stride,) = {stride for _, stride in sources}
-    columns = np.concatenate([addresses for addresses, _ in sources])
-    digests = np.empty((1 << log_height, DIGEST), dtype=np.uint64)
-    load().zk_hash_rows(columns.ctypes.data, len(columns), stride, int(Tag.LEAF), 1 << log_height, digests.ctypes.data)
-    return digests
 
 
 class _CompiledAir:
@@ -243,11 +157,11 @@ class CpuBackend:
         """See base.py."""
         if not matrices:
             raise ValueError("a tree needs at least one matrix")
-        return _tree([_Rows(_values(matrix), 1) for matrix in matrices])
+        return CpuTree([TreeRows(_values(matrix), 1) for matrix in matrices])
 
     def commit_codeword(self, codeword: Matrix, log_arity: int) -> Tree:
         """See base.py."""
-        return _tree([_Rows(_values(codeword), 1 << log_arity)])
+        return CpuTree([TreeRows(_values(codeword), 1 << log_arity)])
 
     def open(self, tree: Tree, indices: U64) -> Opening:
         """See base.py."""
@@ -312,7 +226,7 @@ class CpuBackend:
         chosen = np.arange(lde.width) if columns is None else np.array(columns, dtype=np.int64)
         if np.any(chosen < 0) or np.any(chosen >= lde.width):
             raise ValueError("a column is outside the matrix")
-        addresses = _columns([values])[chosen]
+        addresses = column_addresses([values])[chosen]
         sums = np.zeros((len(addresses), 3), dtype=np.uint64)
         weights = self._barycentric(log_height, _extension(point, "the point"))
         self._native.zk_weighted_sums(weights.ctypes.data, log_height, addresses.ctypes.data, len(addresses), sums.ctypes.data)
@@ -349,7 +263,7 @@ class CpuBackend:
         if any(each.shape[1] != size for each in values):
             raise ValueError("matrices of one DEEP codeword have one height")
         log_size = domain.log2_exact(size)
-        columns = _columns(values)
+        columns = column_addresses(values)
         first = np.cumsum([0, *(each.shape[0] for each in values)])
         chosen = np.array([first[matrix] + column for matrix, column in following], dtype=np.int64)
         addresses = np.concatenate([columns, columns[chosen]])
@@ -406,13 +320,6 @@ class CpuBackend:
             raise ValueError("grinding takes a digest and at most 40 bits")
         nonce: int = self._native.zk_grind(words.ctypes.data, bits)
         return nonce
-
-
-def _tree(rows: Sequence[_Rows]) -> CpuTree:
-    groups: dict[int, list[tuple[U64, int]]] = {}
-    for source in rows:
-        groups.setdefault(source.log_height, []).append((source.columns(), source.arity))
-    return CpuTree(groups, rows)
 
 
 def _codeword(matrix: Matrix) -> U64:

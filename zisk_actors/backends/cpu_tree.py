@@ -1,0 +1,151 @@
+"""Merkle trees of the cpu backend: hashed natively, opened from numpy arrays.
+
+Rules of this file: the words are those of stark/merkle.py. Rows come from matrices of any of a tree's heights, or from a
+codeword whose adjacent entries make one row; a tree keeps its sources alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zisk_actors.backends.base import Opening
+from zisk_actors.native import load
+from zisk_actors.stark import domain
+from zisk_actors.stark.field import U64
+from zisk_actors.stark.merkle import cap_log
+from zisk_actors.stark.poseidon2 import DIGEST, Tag
+
+
+def column_addresses(matrices: Sequence[U64]) -> U64:
+    """Addresses of all columns, in order."""
+    parts = [values.ctypes.data + np.arange(values.shape[0], dtype=np.uint64) * np.uint64(values.strides[0]) for values in matrices]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class TreeRows:
+    """Where a tree's rows come from: a matrix, or a codeword of which ``arity`` adjacent entries make one row."""
+
+    values: U64
+    arity: int
+
+    @property
+    def log_height(self) -> int:
+        """log2 of the number of rows."""
+        return domain.log2_exact(self.values.shape[1] // self.arity)
+
+    def columns(self) -> U64:
+        """The address of the first entry of each column of the rows."""
+        first = column_addresses([self.values])
+        return (first[None, :] + np.arange(self.arity, dtype=np.uint64)[:, None] * np.uint64(8)).reshape(-1)
+
+    def take(self, rows: U64) -> U64:
+        """(q, width): the rows with these numbers."""
+        entries = rows[:, None] * np.uint64(self.arity) + np.arange(self.arity, dtype=np.uint64)
+        taken = self.values[:, entries]  # (columns, q, arity)
+        return np.ascontiguousarray(taken.transpose(1, 2, 0)).reshape(len(rows), -1)
+
+
+def _hash(columns: U64, stride: int, count: int) -> U64:
+    """Digests of ``count`` rows whose words lie ``stride`` words apart from ``columns`` (addresses) on."""
+    digests = np.empty((count, DIGEST), dtype=np.uint64)
+    load().zk_hash_rows(columns.ctypes.data, len(columns), stride, int(Tag.LEAF), count, digests.ctypes.data)
+    return digests
+
+
+def _compress(children: U64, injected: U64 | None) -> U64:
+    """The level above ``children`` (2n, 4)."""
+    nodes = np.empty((len(children) // 2, DIGEST), dtype=np.uint64)
+    load().zk_compress(children.ctypes.data, injected.ctypes.data if injected is not None else None, len(nodes), nodes.ctypes.data)
+    return nodes
+
+
+class CpuTree:
+    """A tree over matrices, or over the rows of a codeword.
+
+    The lowest levels are most of a tree and cheap to find again: levels above FORGOTTEN are kept, and an opening
+    hashes the few subtrees below them that it needs.
+    """
+
+    FORGOTTEN = 3
+
+    def __init__(self, sources: Sequence[TreeRows]) -> None:
+        self._sources = tuple(sources)
+        self._groups: dict[int, list[TreeRows]] = {}
+        for source in sources:
+            self._groups.setdefault(source.log_height, []).append(source)
+        self._log_height = max(self._groups)
+        if min(self._groups) < cap_log(self._log_height):
+            raise ValueError("a matrix is smaller than the cap of its tree")
+        self._forgotten = min(self.FORGOTTEN, self._log_height - cap_log(self._log_height))
+        self._levels: dict[int, U64] = {}  # by log2 of the size
+        level = self._row_digests(self._log_height)
+        for log_size in range(self._log_height, -1, -1):
+            if log_size < self._log_height:
+                level = _compress(level, self._row_digests(log_size) if log_size in self._groups else None)
+            if log_size <= self._log_height - self._forgotten:
+                self._levels[log_size] = level
+
+    def _row_digests(self, log_size: int) -> U64:
+        """Of the concatenated rows of all matrices of one height."""
+        sources = self._groups[log_size]
+        (stride,) = {source.arity for source in sources}
+        return _hash(np.concatenate([source.columns() for source in sources]), stride, 1 << log_size)
+
+    def _row_digests_at(self, log_size: int, rows: U64) -> U64:
+        """The same for the rows with these numbers."""
+        words = np.concatenate([source.take(rows) for source in self._groups[log_size]], axis=1)
+        columns = words.ctypes.data + np.arange(words.shape[1], dtype=np.uint64) * np.uint64(8)
+        return _hash(columns, words.shape[1], len(rows))
+
+    @property
+    def root(self) -> U64:
+        """The digest, (4,)."""
+        digest: U64 = self._levels[0][0]
+        return digest
+
+    @property
+    def cap(self) -> U64:
+        """The nodes of the cap's level, (2^c, 4)."""
+        return self._levels[cap_log(self._log_height)]
+
+    @property
+    def log_height(self) -> int:
+        """log2 of the number of leaves."""
+        return self._log_height
+
+    def open(self, indices: U64) -> Opening:
+        """See Backend.open."""
+        if np.any(indices >= np.uint64(1 << self._log_height)):
+            raise ValueError("an index is outside the tree")
+        rows = tuple(source.take(indices >> np.uint64(self._log_height - source.log_height)) for source in self._sources)
+        depth = self._log_height - cap_log(self._log_height)
+        paths = np.zeros((len(indices), depth, DIGEST), dtype=np.uint64)
+        below, blocks = self._subtrees(indices)
+        for step in range(depth):
+            siblings = (indices >> np.uint64(step)) ^ np.uint64(1)
+            if step < self._forgotten:
+                inside = siblings & np.uint64((1 << (self._forgotten - step)) - 1)
+                paths[:, step] = below[step][blocks, inside]
+            else:
+                paths[:, step] = self._levels[self._log_height - step][siblings]
+        return Opening(rows, paths)
+
+    def _subtrees(self, indices: U64) -> tuple[list[U64], U64]:
+        """Per forgotten level, its nodes in the subtrees of ``indices``: (subtrees, nodes, 4); and each index's subtree."""
+        roots, which = np.unique(indices >> np.uint64(self._forgotten), return_inverse=True)
+        levels: list[U64] = []
+        for step in range(self._forgotten):
+            log_size, size = self._log_height - step, 1 << (self._forgotten - step)
+            nodes = (roots[:, None] * np.uint64(size) + np.arange(size, dtype=np.uint64)).reshape(-1)
+            injected = self._row_digests_at(log_size, nodes) if log_size in self._groups else None
+            if step == 0:
+                assert injected is not None, "the largest height has matrices"
+                level = injected
+            else:
+                level = _compress(level, injected)
+            levels.append(level.reshape(len(roots), size, DIGEST))
+        return levels, which
