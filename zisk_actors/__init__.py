@@ -1,6 +1,6 @@
 """zisk_actors: proves RISC-V programs on a cluster of workers.
 
-Importing the package loads nothing heavy: public names are resolved on first use.
+Importing the package loads nothing. `zisk_actors.proving` proves and verifies in this process, `zisk_actors.client` talks to a cluster.
 """
 
 from __future__ import annotations
