@@ -2,12 +2,14 @@
 
 Rules of this file: every C function that Python calls is declared in ``_SIGNATURES``, so that a wrong number of arguments
 fails here and not in C; sizes are the caller's to check before the call. ctypes lets go of the interpreter lock for the
-duration of a call. `python -m zisk_actors.backends.build` makes the library; `pip install` ships it.
+duration of a call. ZISK_CPU (scalar, avx2, avx512) overrides the choice of instruction set, for tests.
+`python -m zisk_actors.backends.build` makes the library; `pip install` ships it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,16 @@ def load() -> ctypes.CDLL:
     except OSError as error:
         raise NativeUnavailable(f"the native library does not load: {error}", hint="build it on this machine") from error
     for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise NativeUnavailable(
+                f"the native library is of another version: it has no {name}", hint="run `python -m zisk_actors.backends.build`"
+            ) from None
         function.restype, function.argtypes = result, arguments
+    wish, name = os.environ.get("ZISK_CPU"), library.zk_cpu_name().decode()
+    if wish and wish != name:
+        raise NativeUnavailable(
+            f"ZISK_CPU asks for {wish}, which this machine does not run", hint="scalar, avx2 or avx512; unset it for the best"
+        )
     return library

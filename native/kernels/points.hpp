@@ -46,34 +46,45 @@ ZK_HD Adjugate<F> adjugate(const Pole& pole, F x) {
     return {{m0, m1, m2}, norm};
 }
 
-// values[0..count) replaced by their inverses, with one inversion (Montgomery's trick). Scratch: count values. Lanes whose
-// product is zero are left as zeros.
-template <class F>
-ZK_HD void invert_all(F* values, size_t count, F* scratch) {
+// values[0..COUNT) replaced by their inverses, with one inversion (Montgomery's trick); lanes whose product is zero by zeros.
+// Four chains run side by side: a single one would wait for each product.
+template <class F, int COUNT>
+ZK_HD void invert_all(F* values) {
+    constexpr int CHAINS = COUNT % 4 == 0 ? 4 : 1;
+    F prefix[COUNT], products[CHAINS], before[CHAINS];
+    for (int c = 0; c < CHAINS; c++) products[c] = F::splat(1);
+    for (int i = 0; i < COUNT; i++) {
+        prefix[i] = products[i % CHAINS];
+        products[i % CHAINS] = products[i % CHAINS] * values[i];
+    }
     F product = F::splat(1);
-    for (size_t i = 0; i < count; i++) {
-        scratch[i] = product;
-        product = product * values[i];
+    for (int c = 0; c < CHAINS; c++) {
+        before[c] = product;
+        product = product * products[c];
     }
     F rest = inverse(product);
-    for (size_t i = count; i-- > 0;) {
+    for (int c = CHAINS; c-- > 0;) {
+        before[c] = rest * before[c];  // now 1 / products[c]
+        rest = rest * products[c];
+    }
+    for (int i = COUNT; i-- > 0;) {
         F value = values[i];
-        values[i] = rest * scratch[i];
-        rest = rest * value;
+        values[i] = before[i % CHAINS] * prefix[i];
+        before[i % CHAINS] = before[i % CHAINS] * value;
     }
 }
 
 // 1 / (z - x) for BATCH * lanes consecutive points from s on. A point equal to z gives zeros.
 template <class F, int BATCH>
 ZK_HD void invert_differences(const PointTable& table, const Pole& pole, size_t s, Fp3<F>* result, F* xs) {
-    F norms[BATCH], scratch[BATCH];
+    F norms[BATCH];
     for (int g = 0; g < BATCH; g++) {
         xs[g] = point<F>(table, s + g * F::lanes);
         Adjugate<F> a = adjugate(pole, xs[g]);
         result[g] = a.adjugate;
         norms[g] = a.norm;
     }
-    invert_all(norms, BATCH, scratch);
+    invert_all<F, BATCH>(norms);
     for (int g = 0; g < BATCH; g++) result[g] = result[g] * norms[g];
 }
 

@@ -39,9 +39,9 @@ struct FirstRow {
     u64* selector;
 
     ZK_HD void operator()(size_t index) const {
-        F differences[BATCH], scratch[BATCH];
+        F differences[BATCH];
         for (int g = 0; g < BATCH; g++) differences[g] = point<F>(points, index + g * F::lanes) - F::splat(1);
-        invert_all(differences, BATCH, scratch);
+        invert_all<F, BATCH>(differences);
         for (int g = 0; g < BATCH; g++) (differences[g] * F::splat(scale)).store(selector + index + g * F::lanes);
     }
 };

@@ -31,3 +31,15 @@ def test_a_broken_library_is_an_os_error_of_ours(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(native, "LIBRARY", broken)
     with pytest.raises(native.NativeUnavailable):
         native.load.__wrapped__()
+
+
+def test_an_instruction_set_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ZISK_CPU", "abacus")
+    with pytest.raises(native.NativeUnavailable, match="abacus"):
+        native.load.__wrapped__()
+
+
+def test_a_library_of_another_version_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(native._SIGNATURES, "zk_from_the_future", (None, ()))
+    with pytest.raises(native.NativeUnavailable, match="another version"):
+        native.load.__wrapped__()

@@ -235,7 +235,7 @@ class CpuBackend:
         inside = ext_mul(_scalar(point), (pow(domain.SHIFT, P - 2, P), 0, 0))
         power = domain.ext_pow(inside, height)
         scale = ext_mul(((power[0] - 1) % P, power[1], power[2]), (pow(height, P - 2, P), 0, 0))
-        return field.ext_mul(sums, domain.ext_array(scale))
+        return _words([ext_mul(_scalar(each), scale) for each in sums])
 
     def _barycentric(self, log_height: int, point: U64) -> U64:
         key = (log_height, point.tobytes())
