@@ -47,6 +47,12 @@ class UsageError(ZiskError):
     exit_code = 2
 
 
+class PortInUse(UsageError):
+    """Somebody else listens on a port that we are to listen on."""
+
+    code = "port-in-use"
+
+
 class NotFoundError(ZiskError):
     """A file, program, job or worker that was named does not exist."""
 

@@ -114,8 +114,12 @@ async def _serve(
 
     turned_away: dict[str, tuple[float, int]] = {}
 
-    def refused(role: str, address: str, key: str) -> None:
+    ports: dict[str, Listener] = {}
+
+    def refused(role: str, address: str, key: str, reason: str) -> None:
         """Say it, but not each time: a client that is refused tries again for ever."""
+        if role in ports:
+            ports[role].refuse(reason)
         said_at, count = turned_away.get(address, (-REFUSED_SECONDS, 0))
         now = trio.current_time()
         if now - said_at < REFUSED_SECONDS:
@@ -124,11 +128,13 @@ async def _serve(
         if len(turned_away) > MAX_REFUSED:
             turned_away.clear()
         turned_away[address] = (now, 0)
-        words.warning("handshake refused: key not allowed", role=role, peer=address, key=key, refused_since_last=count)
+        words.warning(f"handshake refused: {reason}", role=role, peer=address, key=key, refused_since_last=count)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(network.serve_zap, allowed.name_of, refused)
         clients, workers = _bind(config, network, keys)
+        ports |= {"client": clients, "worker": workers}
+        nursery.start_soon(_say_refusals, ports)
         await nursery.start(coordinator.run)
         worker_side = partial(
             serve_worker, coordinator=coordinator, version=version, heartbeat=heartbeat, grace_seconds=core.reconnect_grace_period_ms / 1000
@@ -149,6 +155,17 @@ async def _serve(
         )
         words.info("cluster coordinator listening on", endpoint=workers.endpoint, role="worker", heartbeat_seconds=heartbeat[0])
         ready(clients.endpoint, workers.endpoint)
+
+
+async def _say_refusals(ports: dict[str, Listener]) -> None:
+    """A line now and then about what the ports have refused; each single refusal may be one of a flood."""
+    said: dict[str, dict[str, int]] = {role: {} for role in ports}
+    while True:
+        await trio.sleep(REFUSED_SECONDS)
+        for role, listener in ports.items():
+            if listener.refused != said[role]:
+                said[role] = dict(listener.refused)
+                log.get().warning("refused so far", role=role, **said[role])
 
 
 def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[Listener, Listener]:

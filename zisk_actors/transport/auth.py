@@ -27,6 +27,15 @@ from zisk_actors.errors import NotFoundError, UsageError
 from zisk_actors.transport.zmq import Socket
 
 ROLES: Final = ("client", "worker")
+OTHER_PORT: Final = 500
+"""The status (RFC 27 knows 200, 300, 400 and 500) by which a key learns that it is allowed, and at the other port."""
+
+Allowed = Callable[[str, str], str | None]
+"""The name of a key in a role, or None."""
+
+Refused = Callable[[str, str, str, str], None]
+"""Told of each refusal: role, address, key, reason."""
+
 _Z85: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 
 
@@ -103,7 +112,7 @@ class AllowList:
         with contextlib.suppress(OSError):  # the list as it was read last stays in force
             status = self._path.stat()
             if (status.st_mtime_ns, status.st_size) != self._read_at:
-                self._names = parse_allow_list(self._path.read_text(encoding="ascii"), str(self._path))
+                self._names = parse_allow_list(self._path.read_text(encoding="utf-8", errors="replace"), str(self._path))
                 self._read_at = (status.st_mtime_ns, status.st_size)
         return self._names.get((role, key))
 
@@ -130,12 +139,11 @@ def parse_allow_list(content: str, where: str) -> dict[tuple[str, str], str]:
 
 async def serve_zap(
     context: zmq.Context[Any],
-    allowed: Callable[[str, str], str | None],
-    refused: Callable[[str, str, str], None],
+    allowed: Allowed,
+    refused: Refused,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer libzmq's questions (RFC 27) until cancelled. `allowed(role, key)` gives a name or None; `refused(role, address, key)` is
-    told."""
+    """Answer libzmq's questions (RFC 27) until cancelled."""
     socket = Socket(context, zmq.REP)
     try:
         socket.raw.bind("inproc://zeromq.zap.01")
@@ -147,18 +155,19 @@ async def serve_zap(
         socket.close()
 
 
-def _answer(frames: list[bytes], allowed: Callable[[str, str], str | None], refused: Callable[[str, str, str], None]) -> list[bytes]:
+def _answer(frames: list[bytes], allowed: Allowed, refused: Refused) -> list[bytes]:
     version, sequence, domain, address = (frames + [b""] * 4)[:4]
     role = domain.decode("ascii", "replace")
     if version != b"1.0" or len(frames) != 7 or frames[5] != b"CURVE" or len(frames[6]) != 32:
-        refused(role, address.decode("ascii", "replace"), "")
+        refused(role, address.decode("ascii", "replace"), "", "not-curve")
         return [b"1.0", sequence, b"400", b"CURVE only", b"", b""]
     key = z85.encode(frames[6]).decode("ascii")
     try:
         name = allowed(role, key)
+        elsewhere = name is None and any(allowed(other, key) is not None for other in ROLES)
     except KeyFileError:
-        name = None
+        name, elsewhere = None, False
     if name is None:
-        refused(role, address.decode("ascii", "replace"), key)
-        return [b"1.0", sequence, b"400", b"key not allowed", b"", b""]
+        refused(role, address.decode("ascii", "replace"), key, "wrong-port" if elsewhere else "key-not-allowed")
+        return [b"1.0", sequence, str(OTHER_PORT).encode() if elsewhere else b"400", b"key not allowed", b"", b""]
     return [b"1.0", sequence, b"200", b"OK", key.encode("ascii"), b""]

@@ -10,11 +10,32 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from zisk_actors.errors import Unreachable
+
+
+class Refusals:
+    """Counts by reason."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, int] = {}
+        self.told: Callable[[str], None] | None = None
+        """Told of each reason, other than those that the readers of links gave."""
+
+    def refuse(self, reason: str, *, tell: bool = True) -> int:
+        """Count one more; how many there are of that reason."""
+        count = self.refused[reason] = self.refused.get(reason, 0) + 1
+        if tell and self.told is not None:
+            self.told(reason)
+        return count
+
+
+def seldom(count: int) -> bool:
+    """Whether the `count`-th of equal events is worth a line in the log: the 1st, 2nd, 4th, 8th, and so on."""
+    return count & (count - 1) == 0
 
 
 class LinkClosed(Unreachable):
@@ -56,11 +77,20 @@ class Link(Protocol):
     async def receive(self) -> list[bytes]:
         """The next message. Raises `LinkClosed` when there will be none."""
 
+    def refuse(self, reason: str) -> int:
+        """Count a message that was not taken, by reason; how often that reason was counted here."""
+
     async def aclose(self) -> None: ...
 
 
 class Listener(Protocol):
     """Where links come in."""
+
+    refused: dict[str, int]
+    """What was not let in or not taken, by reason."""
+
+    told: Callable[[str], None] | None
+    """Told of each reason that this listener itself finds."""
 
     @property
     def endpoint(self) -> str:
@@ -68,6 +98,9 @@ class Listener(Protocol):
 
     async def run(self) -> None:
         """Carry messages to their links until cancelled; nothing arrives while this does not run."""
+
+    def refuse(self, reason: str) -> int:
+        """Count a peer or message that was not taken, by reason; how often that reason was counted here."""
 
     async def accept(self) -> Link:
         """The next link, made by the first message of a new peer. Raises `LinkClosed` after `aclose`."""

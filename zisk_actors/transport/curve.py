@@ -8,26 +8,17 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import trio
 import zmq
 
-from zisk_actors.errors import NotAuthorised, Unreachable, UsageError
-from zisk_actors.transport.auth import KeyPair, serve_zap
+from zisk_actors.errors import NotAuthorised, PortInUse, Unreachable, UsageError
+from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
 from zisk_actors.transport.base import Limits, Peer
-from zisk_actors.transport.zmq import DealerLink, RouterListener, Socket, prepare
+from zisk_actors.transport.zmq import DealerLink, RouterListener, Socket, event_of, monitored, prepare
 
 _URL: Final = re.compile(r"(?:(?:tcp|http)://)?(?P<host>[A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.%a-z]+\]):(?P<port>[0-9]{1,5})/?")
-
-
-class PortInUse(UsageError):
-    """Somebody else listens on a port that we are to listen on."""
-
-    code = "port-in-use"
 
 
 class BadUrl(UsageError):
@@ -53,6 +44,12 @@ def endpoint_of(url: str) -> str:
     return f"tcp://{match['host']}:{match['port']}"
 
 
+class WrongPort(NotAuthorised):
+    """The coordinator is the right one, and our key is for its other port."""
+
+    code = "wrong-port"
+
+
 class Network:
     """The ZeroMQ context of one process, closed on leaving the `with` block; all sockets of it must be closed by then or are closed with
     it."""
@@ -69,8 +66,8 @@ class Network:
 
     async def serve_zap(
         self,
-        allowed: Callable[[str, str], str | None],
-        refused: Callable[[str, str, str], None],
+        allowed: Allowed,
+        refused: Refused,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Decide who may connect, until cancelled; see `auth.serve_zap`."""
@@ -121,13 +118,18 @@ class Network:
         trouble = "no answer"
         failures = 0
         try:
-            async with _monitor(self._context, socket) as monitor:
+            async with monitored(socket, zmq.EVENT_ALL) as monitor:
                 raw.connect(endpoint)
                 with trio.move_on_after(seconds):
                     while True:
-                        event, value = _event((await monitor.recv())[0].bytes)
+                        event, value = event_of(await monitor.recv())
                         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                             return DealerLink(socket, Peer(server_key, endpoint), limits)
+                        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == OTHER_PORT:
+                            raise WrongPort(
+                                f"{endpoint} is the wrong port: this coordinator allows our key at its other one",
+                                hint="clients go to server.port (7000), workers to coordinator.port (50051)",
+                            )
                         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                             raise NotAuthorised(
                                 f"{endpoint} does not allow our key {keys.public} on this port (status {value})",
@@ -145,27 +147,3 @@ class Network:
         except BaseException:
             socket.close()
             raise
-
-
-@asynccontextmanager
-async def _monitor(context: zmq.Context[Any], socket: Socket) -> AsyncIterator[Socket]:
-    """A socket that receives the events of another one.
-
-    The monitored socket is silenced before its listener closes: libzmq sends events with a blocking call, which without a peer never
-    returns.
-    """
-    address = f"inproc://monitor-{id(socket)}"
-    socket.raw.monitor(address, zmq.EVENT_ALL)
-    monitor = Socket(context, zmq.PAIR)
-    try:
-        monitor.raw.connect(address)
-        yield monitor
-    finally:
-        if not socket.closed:
-            socket.raw.disable_monitor()
-        monitor.close()
-
-
-def _event(frame: bytes) -> tuple[int, int]:
-    event, value = struct.unpack("=HI", frame)
-    return event, value

@@ -8,17 +8,18 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
-from zisk_actors.transport.base import Limits, LinkClosed, Peer
+from zisk_actors.transport.base import Limits, LinkClosed, Peer, Refusals
 
 
 class MemoryLink:
     """One end of a pair."""
 
     def __init__(self, peer: Peer, inbox: int) -> None:
+        self._refusals = Refusals()
         self._peer = peer
         self._put, self._get = trio.open_memory_channel[list[bytes]](inbox)
         self._other: MemoryLink | None = None
@@ -48,6 +49,9 @@ class MemoryLink:
         except (trio.EndOfChannel, trio.ClosedResourceError):
             raise LinkClosed(f"the link to {self._peer.address} is closed") from None
 
+    def refuse(self, reason: str) -> int:
+        return self._refusals.refuse(reason)
+
     async def aclose(self) -> None:
         self._closed = True
         self._put.close()
@@ -72,6 +76,9 @@ class MemoryListener:
     """A listener that is dialled by calling `dial`."""
 
     def __init__(self, endpoint: str, limits: Limits | None = None) -> None:
+        self._refusals = Refusals()
+        self.refused = self._refusals.refused
+        self.told: Callable[[str], None] | None = None
         self._endpoint = endpoint
         self._limits = limits or Limits()
         self._new, self._accepted = trio.open_memory_channel[MemoryLink](self._limits.backlog)
@@ -83,6 +90,9 @@ class MemoryListener:
     async def run(self) -> None:
         await trio.sleep_forever()
 
+    def refuse(self, reason: str) -> int:
+        return self._refusals.refuse(reason)
+
     async def accept(self) -> MemoryLink:
         try:
             return await self._accepted.receive()
@@ -92,6 +102,7 @@ class MemoryListener:
     async def dial(self, key: str = "") -> MemoryLink:
         """A link to this listener from a peer with that key. Raises `LinkClosed` where nobody listens."""
         near, far = memory_pair(Peer(key, "memory"), Peer("", self._endpoint), self._limits)
+        far._refusals = self._refusals
         try:
             await self._new.send(far)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

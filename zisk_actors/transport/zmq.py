@@ -11,13 +11,15 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import trio
 import zmq
 
-from zisk_actors.transport.base import Limits, LinkClosed, Peer
+from zisk_actors.transport.base import Limits, LinkClosed, Peer, Refusals
 
 T = TypeVar("T")
 
@@ -25,6 +27,12 @@ SEND_SECONDS: Final = 10.0
 """How long a full queue to a peer is waited for before the link is given up."""
 
 _DIRECTIONS: Final = (zmq.POLLIN, zmq.POLLOUT)
+
+_FAILED_HANDSHAKES: Final = {
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "not-our-protocol",  # HTTP, TLS, noise, ZeroMQ without CURVE
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "handshake-unfinished",  # it hung up, or was silent for too long
+}
+"""Why somebody has not become a peer; keys that are not allowed are counted by who refuses them."""
 
 
 class Socket:
@@ -112,11 +120,38 @@ def prepare(socket: Socket, limits: Limits) -> None:
     """Options that every socket of ours has."""
     raw = socket.raw
     raw.sndhwm = raw.rcvhwm = 1000
-    raw.maxmsgsize = limits.frame_bytes
+    raw.maxmsgsize = 2 * limits.frame_bytes  # libzmq hangs up on more, and tells nobody; up to this the listener refuses and counts
     raw.handshake_ivl = 5000
     raw.tcp_keepalive = 1
     raw.reconnect_ivl = 100
     raw.reconnect_ivl_max = 5000
+
+
+@asynccontextmanager
+async def monitored(socket: Socket, events: int) -> AsyncIterator[Socket]:
+    """A socket that receives the events of another one.
+
+    The monitored socket is silenced before its listener closes: libzmq sends events with a blocking call, which without a peer, or with a
+    full queue, never returns.
+    """
+    context = socket.raw.context
+    address = f"inproc://monitor-{id(socket)}"
+    socket.raw.monitor(address, events)
+    monitor = Socket(context, zmq.PAIR)
+    monitor.raw.rcvhwm = 0
+    try:
+        monitor.raw.connect(address)
+        yield monitor
+    finally:
+        if not socket.closed:
+            socket.raw.disable_monitor()
+        monitor.close()
+
+
+def event_of(frames: Sequence[zmq.Frame]) -> tuple[int, int]:
+    """The event and its value, from a message of a monitor."""
+    event, value = struct.unpack("=HI", frames[0].bytes)
+    return event, value
 
 
 class DealerLink:
@@ -124,6 +159,7 @@ class DealerLink:
     itself."""
 
     def __init__(self, socket: Socket, peer: Peer, limits: Limits) -> None:
+        self._refusals = Refusals()
         self._socket = socket
         self._peer = peer
         self._limits = limits
@@ -148,6 +184,9 @@ class DealerLink:
         except trio.ClosedResourceError:
             raise LinkClosed(f"the link to {self._peer.address} is closed") from None
         return [frame.bytes for frame in frames]
+
+    def refuse(self, reason: str) -> int:
+        return self._refusals.refuse(reason)
 
     async def aclose(self) -> None:
         self._socket.close()
@@ -176,6 +215,9 @@ class RouterLink:
         except (trio.EndOfChannel, trio.ClosedResourceError):
             raise LinkClosed(f"the link of {self._peer.address} is closed") from None
 
+    def refuse(self, reason: str) -> int:
+        return self._listener.refuse(reason, tell=False)
+
     async def aclose(self) -> None:
         self._listener.forget(self._route, self)
         self._get.close()
@@ -196,31 +238,44 @@ class RouterLink:
         self._put.close()
 
 
-class RouterListener:
-    """A bound ROUTER whose peers are links. `refused` counts what never reached anyone, by reason.
+class RouterListener(Refusals):
+    """A bound ROUTER whose peers are links. `refused` counts what was not let in, and what reached nobody.
 
     A peer is known by the connection's own routing id, which says nothing about who it is; that is `Peer.key`, which CURVE has proved.
     """
 
     def __init__(self, socket: Socket, endpoint: str, limits: Limits) -> None:
+        super().__init__()
+        self._monitored = False
         self._socket = socket
         self._endpoint = endpoint
         self._limits = limits
         self._links: dict[bytes, RouterLink] = {}
         self._new, self._accepted = trio.open_memory_channel[RouterLink](limits.backlog)
-        self.refused: dict[str, int] = {}
 
     @property
     def endpoint(self) -> str:
         return self._endpoint
 
     async def run(self) -> None:
+        if self._socket.closed:
+            return
+        async with monitored(self._socket, sum(_FAILED_HANDSHAKES)) as monitor, trio.open_nursery() as nursery:
+            self._monitored = True
+            nursery.start_soon(self._count_handshakes, monitor)
+            while True:
+                try:
+                    route, *frames = await self._socket.recv()
+                except trio.ClosedResourceError:
+                    break
+                self._sort(route.bytes, frames)
+            nursery.cancel_scope.cancel()
+
+    async def _count_handshakes(self, monitor: Socket) -> None:
         while True:
-            try:
-                route, *frames = await self._socket.recv()
-            except trio.ClosedResourceError:
-                return
-            self._sort(route.bytes, frames)
+            event, _ = event_of(await monitor.recv())
+            if event in _FAILED_HANDSHAKES:
+                self.refuse(_FAILED_HANDSHAKES[event])
 
     async def accept(self) -> RouterLink:
         try:
@@ -233,6 +288,8 @@ class RouterListener:
             link.end()
         self._links.clear()
         self._new.close()
+        if not self._socket.closed and self._monitored:
+            self._socket.raw.disable_monitor()
         self._socket.close()
         await trio.lowlevel.checkpoint()
 
@@ -263,26 +320,26 @@ class RouterListener:
 
     def _sort(self, route: bytes, frames: list[zmq.Frame]) -> None:
         if len(frames) > self._limits.frames or not frames:
-            self._refuse("frame count")
+            self.refuse("frame-count")
+            return
+        if any(len(frame) > self._limits.frame_bytes for frame in frames):
+            self.refuse("frame-size")
             return
         link = self._links.get(route)
         if link is None:
             if len(self._links) >= self._limits.links:
-                self._refuse("too many links")
+                self.refuse("too-many-links")
                 return
             link = RouterLink(self, route, _peer_of(frames[-1]), self._limits.inbox)
             try:
                 self._new.send_nowait(link)
             except (trio.WouldBlock, trio.ClosedResourceError):
-                self._refuse("backlog full")
+                self.refuse("backlog-full")
                 return
             self._links[route] = link
         if not link.deliver([frame.bytes for frame in frames]):
-            self._refuse("inbox full")
+            self.refuse("inbox-full")
             self.forget(route, link)
-
-    def _refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
 
 
 def _peer_of(frame: zmq.Frame) -> Peer:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from zisk_actors.errors import NotAuthorised, NotFoundError, Unreachable
+from zisk_actors.errors import NotAuthorised, NotFoundError, PortInUse, Unreachable
 from zisk_actors.transport.auth import AllowList, KeyFileError, new_keypair, parse_allow_list, read_keypair, write_keypair
-from zisk_actors.transport.curve import BadUrl, HandshakeFailed, Network, PortInUse, endpoint_of
+from zisk_actors.transport.curve import BadUrl, HandshakeFailed, Network, WrongPort, endpoint_of
 
 
 def test_a_key_file_is_read_back_and_is_private(tmp_path: Path) -> None:
@@ -53,6 +53,17 @@ def test_the_allow_list_names_its_bad_line() -> None:
         parse_allow_list("\nclient tooshort anna\n", "f")
 
 
+def test_an_allow_list_that_is_no_text_lets_nobody_in_and_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "allowed"
+    keys = new_keypair()
+    allowed = AllowList(path)
+    path.write_bytes(f"client {keys.public} M\u00fcller\n".encode())
+    assert allowed.name_of("client", keys.public) == "M\u00fcller"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(KeyFileError):
+        allowed.name_of("client", keys.public)
+
+
 def test_a_key_added_to_the_list_is_allowed_at_once(tmp_path: Path) -> None:
     allowed = AllowList(tmp_path / "allowed")
     key = new_keypair().public
@@ -83,7 +94,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 async def test_only_allowed_keys_of_the_right_role_get_in(nursery: trio.Nursery, network: Network) -> None:
     server, friend, stranger = new_keypair(), new_keypair(), new_keypair()
-    refused: list[tuple[str, str, str]] = []
+    refused: list[tuple[str, str, str, str]] = []
     names = {("client", friend.public): "friend"}
     await nursery.start(network.serve_zap, lambda role, key: names.get((role, key)), lambda *why: refused.append(why))
     listener = network.bind("127.0.0.1", 0, server, "client")
@@ -97,9 +108,10 @@ async def test_only_allowed_keys_of_the_right_role_get_in(nursery: trio.Nursery,
         assert far.peer.key == friend.public
         with pytest.raises(NotAuthorised, match="does not allow"):
             await network.dial(listener.endpoint, server.public, stranger, seconds=5)
-        with pytest.raises(NotAuthorised, match="does not allow"):
+        with pytest.raises(WrongPort, match="is the wrong port"):
             await network.dial(workers.endpoint, server.public, friend, seconds=5)
-        assert ("client", "127.0.0.1", stranger.public) in refused
+        assert ("client", "127.0.0.1", stranger.public, "key-not-allowed") in refused
+        assert ("worker", "127.0.0.1", friend.public, "wrong-port") in refused
         with pytest.raises(HandshakeFailed):
             await network.dial(listener.endpoint, stranger.public, friend, seconds=2)
         with plain.create_connection(("127.0.0.1", int(listener.endpoint.rsplit(":", 1)[1]))) as raw:
@@ -107,6 +119,7 @@ async def test_only_allowed_keys_of_the_right_role_get_in(nursery: trio.Nursery,
             with trio.move_on_after(0.3) as scope:
                 await listener.accept()
             assert scope.cancelled_caught
+        assert listener.refused["not-our-protocol"] >= 1
         await link.aclose()
         await listener.aclose()
         await workers.aclose()

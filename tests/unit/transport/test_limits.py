@@ -49,7 +49,7 @@ async def test_who_sends_more_than_its_inbox_holds_is_dropped(port: Port) -> Non
     for number in range(20):
         await link.send([b"%d" % number])
     far = await port.listener.accept()
-    assert await counted(port, "inbox full")
+    assert await counted(port, "inbox-full")
     with trio.fail_after(5):
         assert [await far.receive() for _ in range(4)] == [[b"0"], [b"1"], [b"2"], [b"3"]]
         with pytest.raises(LinkClosed):
@@ -64,7 +64,7 @@ async def test_messages_of_too_many_frames_reach_nobody(port: Port) -> None:
     far = await port.listener.accept()
     with trio.fail_after(5):
         assert await far.receive() == [b"good"]
-    assert await counted(port, "frame count") == 1
+    assert await counted(port, "frame-count") == 1
     await link.aclose()
 
 
@@ -85,7 +85,7 @@ async def test_no_more_links_than_the_limit_and_a_closed_one_makes_room(port: Po
         first = await port.listener.accept()
         await port.listener.accept()
         await links[2].send([b"2"])
-        assert await counted(port, "too many links") == 1
+        assert await counted(port, "too-many-links") == 1
         await first.aclose()
         await links[2].send([b"again"])
         third = await port.listener.accept()
