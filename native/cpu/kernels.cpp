@@ -58,12 +58,13 @@ u64 grind(const u64* seed, u64 bits, u64 begin, u64 end) {
     return end;
 }
 
-void ntt_rows(const u64* from, u64* to, const zk::NttPlan& plan, size_t r, bool inverse, void* scratch) {
-    zk::row_pass(from, to, plan, r, inverse, (Vector*)scratch);
+void ntt_rows(const u64* from, u64* to, const zk::NttPlan& plan, size_t r, bool inverse, bool more, void* scratch) {
+    zk::row_pass(from, to, plan, r, inverse, more, (Vector*)scratch);
 }
 
-void ntt_columns(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, size_t width, bool inverse, void* scratch) {
-    zk::column_pass(from, to, plan, c, width, inverse, (Vector*)scratch);
+void ntt_columns(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, size_t width, bool inverse, bool more,
+                 void* scratch) {
+    zk::column_pass(from, to, plan, c, width, inverse, more, (Vector*)scratch);
 }
 
 // A body over [begin, end): `batch` vectors at a time, then single vectors, then single entries.

@@ -26,9 +26,11 @@ struct Kernels {
     // The first nonce in [begin, end) with `bits` low zero bits, or end.
     u64 (*grind)(const u64* seed, u64 bits, u64 begin, u64 end);
 
-    // One piece of a pass, see kernels/ntt.hpp: `lanes` rows from r on; width * lanes columns from c on.
-    void (*ntt_rows)(const u64* from, u64* to, const zk::NttPlan& plan, size_t r, bool inverse, void* scratch);
-    void (*ntt_columns)(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, size_t width, bool inverse, void* scratch);
+    // One piece of a pass, see kernels/ntt.hpp: `lanes` rows from r on; width * lanes columns from c on. more: the next piece
+    // comes next.
+    void (*ntt_rows)(const u64* from, u64* to, const zk::NttPlan& plan, size_t r, bool inverse, bool more, void* scratch);
+    void (*ntt_columns)(const u64* from, u64* to, const zk::NttPlan& plan, size_t c, size_t width, bool inverse, bool more,
+                        void* scratch);
 
     // kernels/openings.hpp over entries [begin, end).
     void (*weights)(const zk::PointTable& points, const zk::Pole& pole, size_t begin, size_t end, u64* weights, size_t stride);

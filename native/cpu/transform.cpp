@@ -36,11 +36,12 @@ struct Pass {
     void run(const u64* from, u64* to, size_t piece) const {
         const zk::NttPlan& plan = transform.plan();
         size_t words = by_columns ? ((size_t)1 << plan.log_rows) * width() : (size_t)1 << plan.log_columns;
+        bool more = piece + 1 < pieces();
         void* memory = scratch(words * kernels.lanes * sizeof(u64));
         if (by_columns) {
-            kernels.ntt_columns(from, to, plan, piece * width() * kernels.lanes, width(), transform.inverse(), memory);
+            kernels.ntt_columns(from, to, plan, piece * width() * kernels.lanes, width(), transform.inverse(), more, memory);
         } else {
-            kernels.ntt_rows(from, to, plan, piece * kernels.lanes, transform.inverse(), memory);
+            kernels.ntt_rows(from, to, plan, piece * kernels.lanes, transform.inverse(), more, memory);
         }
     }
 };

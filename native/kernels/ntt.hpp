@@ -75,6 +75,23 @@ ZK_HD void butterfly4_inverse(V* x, size_t quarter, Twiddles w, bool trivial) {
     x[3 * quarter] = d;
 }
 
+// The next piece of memory that a pass will read, touched a line at a time between butterflies: rows of `lines` cache lines.
+struct Prefetch {
+    const u64* next;
+    size_t stride;  // words between rows
+    size_t lines, rows, line;
+
+    ZK_HD void operator()() {
+        if (rows == 0) return;
+        __builtin_prefetch(next + 8 * line, 1, 2);
+        if (++line == lines) {
+            line = 0;
+            next += stride;
+            rows--;
+        }
+    }
+};
+
 template <class V>
 ZK_HD void layer2_forward(V* x, size_t half, u64 first) {
     V w = V::splat(first);
@@ -105,7 +122,7 @@ ZK_HD size_t table_offset(const Core& core, int depth) {
 }
 
 template <class V>
-inline void layer4_forward(V* x, const Core& core, int depth, size_t block, size_t blocks) {
+inline void layer4_forward(V* x, const Core& core, int depth, size_t block, size_t blocks, Prefetch& prefetch) {
     size_t size = (size_t)1 << (core.log_size - depth), quarter = size >> 2;
     const Twiddles* table = core.table + table_offset(core, depth);
     for (size_t b = block; b < block + blocks; b++) {
@@ -113,15 +130,21 @@ inline void layer4_forward(V* x, const Core& core, int depth, size_t block, size
         bool trivial = w.t1 == 1;
         V* at = x + b * size;
         if (trivial) {
-            for (size_t j = 0; j < quarter; j++) butterfly4_forward(at + j, quarter, w, true);
+            for (size_t j = 0; j < quarter; j++) {
+                butterfly4_forward(at + j, quarter, w, true);
+                prefetch();
+            }
         } else {
-            for (size_t j = 0; j < quarter; j++) butterfly4_forward(at + j, quarter, w, false);
+            for (size_t j = 0; j < quarter; j++) {
+                butterfly4_forward(at + j, quarter, w, false);
+                prefetch();
+            }
         }
     }
 }
 
 template <class V>
-inline void layer4_inverse(V* x, const Core& core, int depth, size_t block, size_t blocks) {
+inline void layer4_inverse(V* x, const Core& core, int depth, size_t block, size_t blocks, Prefetch& prefetch) {
     size_t size = (size_t)1 << (core.log_size - depth), quarter = size >> 2;
     const Twiddles* table = core.table + table_offset(core, depth);
     for (size_t b = block; b < block + blocks; b++) {
@@ -129,52 +152,63 @@ inline void layer4_inverse(V* x, const Core& core, int depth, size_t block, size
         bool trivial = w.t1 == 1;
         V* at = x + b * size;
         if (trivial) {
-            for (size_t j = 0; j < quarter; j++) butterfly4_inverse(at + j, quarter, w, true);
+            for (size_t j = 0; j < quarter; j++) {
+                butterfly4_inverse(at + j, quarter, w, true);
+                prefetch();
+            }
         } else {
-            for (size_t j = 0; j < quarter; j++) butterfly4_inverse(at + j, quarter, w, false);
+            for (size_t j = 0; j < quarter; j++) {
+                butterfly4_inverse(at + j, quarter, w, false);
+                prefetch();
+            }
         }
     }
 }
 
 template <class V>
-inline void forward_core(V* x, const Core& core) {
+inline void forward_core(V* x, const Core& core, Prefetch& prefetch) {
     int depth = core.log_size & 1;
     if (depth) layer2_forward(x, (size_t)1 << (core.log_size - 1), core.first);
     for (; depth < core.log_size && core.log_size - depth > LOG_CACHED; depth += 2) {
-        layer4_forward(x, core, depth, 0, (size_t)1 << depth);
+        layer4_forward(x, core, depth, 0, (size_t)1 << depth, prefetch);
     }
     size_t roots = (size_t)1 << depth;
     for (size_t root = 0; root < roots; root++) {
-        for (int d = depth; d < core.log_size; d += 2) layer4_forward(x, core, d, root << (d - depth), (size_t)1 << (d - depth));
+        for (int d = depth; d < core.log_size; d += 2) {
+            layer4_forward(x, core, d, root << (d - depth), (size_t)1 << (d - depth), prefetch);
+        }
     }
 }
 
 template <class V>
-inline void inverse_core(V* x, const Core& core) {
+inline void inverse_core(V* x, const Core& core, Prefetch& prefetch) {
     int top = core.log_size & 1, depth = top;
     while (depth < core.log_size && core.log_size - depth > LOG_CACHED) depth += 2;
     size_t roots = (size_t)1 << depth;
     for (size_t root = 0; root < roots; root++) {
         for (int d = core.log_size - 2; d >= depth; d -= 2) {
-            layer4_inverse(x, core, d, root << (d - depth), (size_t)1 << (d - depth));
+            layer4_inverse(x, core, d, root << (d - depth), (size_t)1 << (d - depth), prefetch);
         }
     }
-    for (int d = depth - 2; d >= top; d -= 2) layer4_inverse(x, core, d, 0, (size_t)1 << d);
+    for (int d = depth - 2; d >= top; d -= 2) layer4_inverse(x, core, d, 0, (size_t)1 << d, prefetch);
     if (top) layer2_inverse(x, (size_t)1 << (core.log_size - 1), core.first);
 }
 
 // Columns [c, c + width * lanes) of the R x C array, from `from` to `to` (which may be the same). Scratch: R * width vectors.
+// `more`: whether the next piece of the array will be asked for next.
 template <class V>
-inline void column_pass(const u64* from, u64* to, const NttPlan& plan, size_t c, size_t width, bool inverse, V* scratch) {
-    size_t rows = (size_t)1 << plan.log_rows, columns = (size_t)1 << plan.log_columns;
+inline void column_pass(const u64* from, u64* to, const NttPlan& plan, size_t c, size_t width, bool inverse, bool more,
+                        V* scratch) {
+    size_t rows = (size_t)1 << plan.log_rows, columns = (size_t)1 << plan.log_columns, piece = width * V::lanes;
+    Prefetch prefetch{from + c + piece, columns, (piece + 7) / 8, more ? rows : 0, 0};
     for (size_t r = 0; r < rows; r++) {
         for (size_t k = 0; k < width; k++) scratch[k * rows + r] = V::load(from + r * columns + c + k * V::lanes);
     }
     for (size_t k = 0; k < width; k++) {
         if (inverse) {
-            inverse_core(scratch + k * rows, plan.column);
+            inverse_core(scratch + k * rows, plan.column, prefetch);
         } else {
-            forward_core(scratch + k * rows, plan.column);
+            forward_core(scratch + k * rows, plan.column, prefetch);
         }
     }
     for (size_t r = 0; r < rows; r++) {
@@ -182,11 +216,12 @@ inline void column_pass(const u64* from, u64* to, const NttPlan& plan, size_t c,
     }
 }
 
-// Rows [r, r + lanes). Scratch: C vectors.
+// Rows [r, r + lanes), likewise. Scratch: C vectors.
 template <class V>
-inline void row_pass(const u64* from, u64* to, const NttPlan& plan, size_t r, bool inverse, V* scratch) {
+inline void row_pass(const u64* from, u64* to, const NttPlan& plan, size_t r, bool inverse, bool more, V* scratch) {
     constexpr size_t L = V::lanes;
     size_t columns = (size_t)1 << plan.log_columns;
+    Prefetch prefetch{from + (r + L) * columns, columns, (columns + 7) / 8, more ? L : 0, 0};
     V shift = V::load(plan.row_shifts + r), step = shift, factor[L];
     factor[0] = V::splat(plan.scale);
     for (size_t j = 1; j < L; j++) factor[j] = factor[j - 1] * shift;
@@ -204,9 +239,9 @@ inline void row_pass(const u64* from, u64* to, const NttPlan& plan, size_t r, bo
         }
     }
     if (inverse) {
-        inverse_core(scratch, plan.row);
+        inverse_core(scratch, plan.row, prefetch);
     } else {
-        forward_core(scratch, plan.row);
+        forward_core(scratch, plan.row, prefetch);
     }
     for (size_t c = 0; c < columns; c += L) {
         for (size_t j = 0; j < L; j++) {
