@@ -103,10 +103,11 @@ class RefusedRetryLater(ZiskError):
 
 
 class ProofInvalid(ZiskError):
-    """The proof does not prove the statement asked about."""
+    """The proof does not prove the statement asked about. `share` is the part that is wrong, where one is."""
 
     code = "proof-invalid"
     exit_code = 10
+    share: int | None = None
 
 
 class Incompatible(ZiskError):

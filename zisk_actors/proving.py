@@ -26,7 +26,7 @@ from zisk_actors.machine.events import MAX_STEPS, Run, Trap
 from zisk_actors.machine.rom import Program, load_program
 from zisk_actors.stark import aggregate as aggregation
 from zisk_actors.stark import keys, params, proof, prover, verifier
-from zisk_actors.stark.errors import BadContribution
+from zisk_actors.stark.errors import BadContribution, ContributionMismatch, MissingShare
 from zisk_actors.stark.setup import ProvingKey, setup
 from zisk_actors.stark.statement import Contribution, Statement, global_challenge
 
@@ -128,8 +128,17 @@ def decode_contribution(data: bytes) -> Contributed:
 
 
 def agree(contributions: Sequence[bytes]) -> tuple[Statement, list[Contribution]]:
-    """The statement that all contributions share, and the contributions by share; BadContribution if they differ."""
-    decoded = [decode_contribution(data) for data in contributions]
+    """The statement that all contributions share, and the contributions by share; BadContribution if they differ. A contribution that is
+    none, or of another share than its place says, is named in the error."""
+    decoded = []
+    for number, data in enumerate(contributions):
+        try:
+            decoded.append(decode_contribution(data))
+            if decoded[-1].contribution.share != number:
+                raise BadContribution(f"the contribution of share {number} is of share {decoded[-1].contribution.share}")
+        except ProofInvalid as error:
+            error.share = number
+            raise
     if not decoded:
         raise BadContribution("a job has at least one contribution")
     for item in decoded:
@@ -138,7 +147,7 @@ def agree(contributions: Sequence[bytes]) -> tuple[Statement, list[Contribution]
                 f"shares {decoded[0].contribution.share} and {item.contribution.share} saw different runs of the same program and input",
                 hint="a worker computes wrongly, or was given another input",
             )
-    return decoded[0].statement, sorted((item.contribution for item in decoded), key=lambda item: item.share)
+    return decoded[0].statement, [item.contribution for item in decoded]
 
 
 class Prover:
@@ -219,20 +228,28 @@ class Prover:
         if state is None:
             _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         if state.contribution not in ordered:
-            raise BadContribution(f"share {share} computed here differs from what was contributed for it")
+            raise ContributionMismatch(f"share {share} computed here differs from what was contributed for it")
         challenge = global_challenge(key.vk.parameters, statement, ordered)
         partial = prover.prove(self.backend, key, state, challenge, lambda step, part: self.on_progress(step, part))
         self.on_progress("proven", 1.0)
         return proof.encode_partial(partial)
 
     def aggregate(self, elf: bytes, parameters: str, contributions: Sequence[bytes], partials: Sequence[bytes]) -> bytes:
-        """Check all partial proofs and make one proof of them; the proof file's bytes."""
+        """Check all partial proofs, in order of shares, and make one proof of them; the proof file's bytes. The error of one that is wrong
+        has its share."""
         statement, ordered = agree(contributions)
         key = self.proving_key(elf, parameters)
         collected = aggregation.Aggregation(statement, ordered, key.vk, CHIP_SET)
         for number, data in enumerate(partials):
             self.on_progress("check", number / len(partials))
-            collected.add(proof.decode_partial(data))
+            try:
+                partial = proof.decode_partial(data)
+                if partial.share != number:
+                    raise MissingShare(f"the partial proof of share {number} is of share {partial.share}")
+                collected.add(partial)
+            except ProofInvalid as error:
+                error.share = number
+                raise
         return proof.encode(collected.finish())
 
     def verify(self, data: bytes, vk: bytes, level: str) -> Verified:

@@ -109,6 +109,23 @@ def test_shares_of_different_inputs_do_not_aggregate(job: tuple[bytes, bytes, li
         proving.agree([contributions[0], stranger])
 
 
+def test_what_is_wrong_of_a_share_is_blamed_on_that_share(job: tuple[bytes, bytes, list[bytes], list[bytes]]):
+    _, _, contributions, partials = job
+    for wrong in ([partials[0], partials[0]], [partials[0], b"nothing"], [partials[0], partials[1][:-1]]):
+        with pytest.raises(ProofInvalid) as caught:
+            proving.Prover().aggregate(ADD_ONE, "test", contributions, wrong)
+        assert caught.value.share == 1
+    for lie in (b"nothing", contributions[0]):
+        with pytest.raises(errors.BadContribution) as blamed:
+            proving.agree([contributions[0], lie])
+        assert blamed.value.share == 1
+    stranger = proving.decode_contribution(contributions[1])
+    other = msgspec.structs.replace(stranger.contribution, root=(1, 2, 3, 4))
+    lies = [contributions[0], msgspec.msgpack.encode(proving.Contributed(stranger.statement, other))]
+    with pytest.raises(errors.ContributionMismatch):
+        proving.Prover().prove(ADD_ONE, STDIN, "test", 1, (1, 1), lies)
+
+
 def test_an_output_that_the_run_did_not_make_does_not_balance(job: tuple[bytes, bytes, list[bytes], list[bytes]]):
     """All shares lie together: consistent contributions and proofs for a false output."""
     _, _, contributions, _ = job

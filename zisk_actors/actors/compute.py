@@ -165,6 +165,7 @@ def broke(error: Exception) -> Broke:
             hint=error.hint[:4000],
             exit_code=error.exit_code,
             trap=None if trap is None else trap_of(trap),
+            share=getattr(error, "share", None),
         )
         return Broke(failure, retryable=False)
     traceback.print_exception(error)

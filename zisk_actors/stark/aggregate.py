@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zisk_actors.air.evaluate import Ext, ext_add
+from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark import rules
 from zisk_actors.stark.chipset import ChipSet
 from zisk_actors.stark.errors import MissingShare, WrongProgram
@@ -39,12 +40,18 @@ class Aggregation:
         return [share for share in range(len(self.contributions)) if share not in self._partials]
 
     def add(self, partial: PartialProof) -> None:
-        """Check one partial proof and keep it; a subclass of ProofInvalid if it is wrong. Adding it again changes nothing."""
+        """Check one partial proof and keep it; a subclass of ProofInvalid that names the share if it is wrong. Adding it again changes
+        nothing."""
         if not 0 <= partial.share < len(self.contributions):
             raise MissingShare(f"there is no share {partial.share} in this job")
         if self._partials.get(partial.share) == partial:
             return
-        self._sums[partial.share] = verify_share(partial, self.contributions[partial.share], self.challenge, self._vk, self._chip_set)
+        try:
+            sums = verify_share(partial, self.contributions[partial.share], self.challenge, self._vk, self._chip_set)
+        except ProofInvalid as error:
+            error.share = partial.share
+            raise
+        self._sums[partial.share] = sums
         self._partials[partial.share] = partial
 
     def finish(self) -> Proof:

@@ -96,6 +96,12 @@ class BadContribution(ProofInvalid):
     code = "proof-shares"
 
 
+class ContributionMismatch(BadContribution):
+    """A share that was computed again gives another contribution: of two workers one computes wrongly."""
+
+    code = "contribution-mismatch"
+
+
 class UnknownChip(BadContribution):
     """An instance of a chip number that does not exist."""
 

@@ -123,7 +123,8 @@ class Attempt(Value, frozen=True):
 
 
 class Failure(Value, frozen=True, kw_only=True):
-    """Why a job, or one share of it, failed. `code`, `hint` and `exit_code` are those of the error tree, for the command to end with."""
+    """Why a job, or one share of it, failed. `code`, `hint` and `exit_code` are those of the error tree, for the command to end with.
+    `share` is the share whose contribution or partial proof is wrong, where that is what is wrong."""
 
     kind: FailureKind
     code: Word
@@ -134,6 +135,7 @@ class Failure(Value, frozen=True, kw_only=True):
     limit_seconds: Seconds | None = None
     trap: Trap | None = None
     attempts: tuple[Attempt, ...] = ()
+    share: Count | None = None
 
 
 class ExecutionReport(Value, frozen=True, kw_only=True):

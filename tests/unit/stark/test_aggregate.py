@@ -46,8 +46,9 @@ def test_one_by_one():
 def test_a_wrong_partial_is_named_and_not_kept():
     job, aggregation = toy.honest(), begin()
     wrong = change(job.partials[0], nonce=job.partials[0].nonce + 1)
-    with pytest.raises(ProofInvalid):
+    with pytest.raises(ProofInvalid) as caught:
         aggregation.add(wrong)
+    assert caught.value.share == 0
     assert aggregation.missing == [0, 1]
     with pytest.raises(MissingShare):
         aggregation.add(change(job.partials[0], share=2))
