@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,15 @@ class Server(Section, frozen=True):
 
     host: str = "127.0.0.1"
     port: Port = 7000
+    shutdown_timeout_seconds: Natural = 30
+
+
+class HttpPort(Section, frozen=True):
+    """Where metrics and health are, over HTTP and for everyone who can reach it. Port 0 takes a free port."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 9090
 
 
 class Logging(Section, frozen=True):
@@ -103,6 +113,7 @@ class CoordinatorConfig(Section, frozen=True):
 
     service: Service = Service()
     server: Server = Server()
+    metrics: HttpPort = HttpPort()
     logging: Logging = Logging()
     coordinator: CoordinatorCore = CoordinatorCore()
     store: Store = Store()
@@ -164,6 +175,7 @@ C = TypeVar("C", CoordinatorConfig, WorkerConfig)
 COORDINATOR_ENVIRONMENT: Final = {
     "ZISK_COORDINATOR_API_PORT": "server.port",
     "ZISK_COORDINATOR_CLUSTER_PORT": "coordinator.port",
+    "ZISK_COORDINATOR_METRICS_PORT": "metrics.port",
 }
 
 
@@ -208,8 +220,12 @@ def _check(config: CoordinatorConfig | WorkerConfig) -> None:
         core = config.coordinator
         if core.heartbeat_interval_seconds * core.heartbeat_max_missed * 1000 <= core.reconnect_grace_period_ms:
             raise ConfigError("coordinator.reconnect_grace_period_ms is longer than the heartbeats that a worker may miss")
-        if config.server.port and config.server.port == core.port:
-            raise ConfigError(f"server.port and coordinator.port are both {core.port}")
+        ports = {"server.port": config.server.port, "coordinator.port": core.port}
+        if config.metrics.enabled:
+            ports["metrics.port"] = config.metrics.port
+        for one, another in itertools.combinations(ports, 2):
+            if ports[one] and ports[one] == ports[another]:
+                raise ConfigError(f"{one} and {another} are both {ports[one]}")
 
 
 def _read(path: Path, required: bool) -> str | None:

@@ -3,13 +3,13 @@
 Rules of this file:
 * State first, then ports, then "listening": whatever is wrong with keys, state or ports is said before anything is promised.
 * All ports that are taken are named at once.
-* A stop lets what is under way be written, tells nobody anything that is not true, and leaves no process.
+* Asked to leave, it takes nothing new and lets running jobs end, as long as `server.shutdown_timeout_seconds`; what does not end by
+  then goes on at the next start. A stop lets what is under way be written, and leaves no process.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from zisk_actors import log
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
+from zisk_actors.actors.measures import health_of, view_of
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.scheduler import Coordinator, Limits
 from zisk_actors.actors.session import serve_worker
@@ -29,18 +30,33 @@ from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.job import replay
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.errors import UsageError, ZiskError
+from zisk_actors.errors import PortInUse, UsageError, ZiskError
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
 from zisk_actors.transport.auth import AllowList, KeyPair
 from zisk_actors.transport.base import Link, LinkClosed, Listener
-from zisk_actors.transport.curve import Network, PortInUse
+from zisk_actors.transport.curve import Network
+from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.cluster_view import ClusterView
+from zisk_actors.web.health import health_pages
+from zisk_actors.web.metrics import metrics_page
+from zisk_actors.web.server import Routes, listen_http, serve_listeners
 from zisk_actors.wire.values import Phase
 
 REFUSED_SECONDS = 10.0
 MAX_REFUSED = 1000
 SETTLE_SECONDS = 2.0
 """After a restart with unfinished jobs, how long the workers have to come back before the jobs are given out."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where a coordinator listens; `metrics_url` is empty where metrics are off."""
+
+    pid: int
+    client_url: str
+    worker_url: str
+    server_key: str
+    metrics_url: str
 
 
 async def run_coordinator(
@@ -51,9 +67,11 @@ async def run_coordinator(
     allowed: AllowList,
     version: str,
     device: DeviceSettings,
-    ready: Callable[[str, str], None],
+    ready: Callable[[Ready], None],
+    leave: trio.Event,
 ) -> None:
-    """Serve until cancelled. `ready` is called with the client and the worker endpoint when both listen.
+    """Serve until cancelled, or until `leave` is set and running jobs have ended or had their time. `ready` is called when all ports
+    listen.
 
     Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable` and `PortInUse`.
     """
@@ -72,7 +90,7 @@ async def run_coordinator(
                 coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
             words.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
             with Network() as network:
-                await _serve(config, network, coordinator, keys, allowed, version, ready)
+                await _serve(config, network, coordinator, keys, allowed, version, ready, leave)
     finally:
         journal.close()
     words.info("stopped gracefully")
@@ -80,6 +98,7 @@ async def run_coordinator(
 
 def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobStore, verifier: Caller) -> Coordinator:
     """The coordinator's state, from its settings."""
+    metrics = Metrics()
     core = config.coordinator
     registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
     decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units)
@@ -96,7 +115,15 @@ def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobSto
         core.max_attempts_per_share,
         float(core.worker_wait_seconds),
     )
-    return Coordinator(decide=decide, recorder=Recorder(journal), store=store, device=verifier, limits=limits, supervise=supervise)
+    return Coordinator(
+        decide=decide,
+        recorder=Recorder(journal, metrics.journal_commit),
+        store=store,
+        device=verifier,
+        limits=limits,
+        supervise=supervise,
+        metrics=metrics,
+    )
 
 
 async def _serve(
@@ -106,7 +133,8 @@ async def _serve(
     keys: KeyPair,
     allowed: AllowList,
     version: str,
-    ready: Callable[[str, str], None],
+    ready: Callable[[Ready], None],
+    leave: trio.Event,
 ) -> None:
     words = log.get()
     core = config.coordinator
@@ -132,7 +160,7 @@ async def _serve(
 
     async with trio.open_nursery() as nursery:
         await nursery.start(network.serve_zap, allowed.name_of, refused)
-        clients, workers = _bind(config, network, keys)
+        clients, workers, http = await _bind(config, network, keys)
         ports |= {"client": clients, "worker": workers}
         nursery.start_soon(_say_refusals, ports)
         await nursery.start(coordinator.run)
@@ -143,6 +171,11 @@ async def _serve(
         nursery.start_soon(accept, workers, worker_side)
         nursery.start_soon(coordinator.device.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
+        url = ""
+        if http:
+            pages = _pages(coordinator, ports, version, config.verifier.backend)
+            serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
+            url = await nursery.start(serve_pages)
         coordinator.resume()
         service = config.service
         words.info(
@@ -154,7 +187,38 @@ async def _serve(
             environment=service.environment,
         )
         words.info("cluster coordinator listening on", endpoint=workers.endpoint, role="worker", heartbeat_seconds=heartbeat[0])
-        ready(clients.endpoint, workers.endpoint)
+        if url:
+            words.info("metrics server listening", url=url)
+        ready(Ready(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))
+        await leave.wait()
+        await _drain(coordinator, config.server.shutdown_timeout_seconds)
+        nursery.cancel_scope.cancel()
+
+
+async def _drain(coordinator: Coordinator, seconds: float) -> None:
+    """Let running jobs end, for so long."""
+    words = log.get()
+    words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.decide.queue), limit_seconds=seconds)
+    with trio.move_on_after(seconds) as patience:
+        await coordinator.drain()
+    if patience.cancelled_caught:
+        words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
+
+
+def _pages(coordinator: Coordinator, ports: dict[str, Listener], version: str, backend: str) -> Routes:
+    """What the HTTP port shows."""
+    began = trio.current_time()
+    counted: dict[tuple[str, str], int] = {}
+
+    def view() -> ClusterView:
+        for role, listener in ports.items():
+            for reason, count in listener.refused.items():
+                before, counted[role, reason] = counted.get((role, reason), 0), count
+                coordinator.metrics.refused("worker" if role == "worker" else "client", reason, times=count - before)
+        return view_of(coordinator, version, backend)
+
+    pages = health_pages(lambda: health_of(coordinator, version, trio.current_time() - began))
+    return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}
 
 
 async def _say_refusals(ports: dict[str, Listener]) -> None:
@@ -168,8 +232,8 @@ async def _say_refusals(ports: dict[str, Listener]) -> None:
                 log.get().warning("refused so far", role=role, **said[role])
 
 
-def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[Listener, Listener]:
-    """Both ports, or an error that names each one that cannot be had."""
+async def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[Listener, Listener, list[trio.SocketListener]]:
+    """All ports, or an error that names each one that cannot be had. No HTTP listeners where metrics are off."""
     bound: list[Listener] = []
     problems: list[ZiskError] = []
     places = (
@@ -181,9 +245,21 @@ def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[L
             bound.append(network.bind(host, port, keys, role))
         except UsageError as error:
             problems.append(type(error)(f"{error.message} ({setting})", hint=error.hint))
+    http: list[trio.SocketListener] = []
+    if config.metrics.enabled:
+        try:
+            http = await listen_http(config.metrics.host, config.metrics.port, "metrics.port, --metrics-port")
+        except UsageError as error:
+            problems.append(error)
     if problems:
+        for listener in bound:
+            await listener.aclose()
+        for place in http:
+            await place.aclose()
+        if len(problems) == 1:
+            raise problems[0]
         raise PortInUse("; ".join(error.message for error in problems), hint=problems[0].hint)
-    return bound[0], bound[1]
+    return bound[0], bound[1], http
 
 
 async def accept(listener: Listener, serve: Callable[[Link], Awaitable[None]]) -> None:
@@ -202,34 +278,8 @@ async def accept(listener: Listener, serve: Callable[[Link], Awaitable[None]]) -
             await listener.aclose()
 
 
-def write_ready_file(path: Path, client_url: str, worker_url: str, server_key: str) -> None:
+def write_ready_file(path: Path, ready: Ready) -> None:
     """Say where we listen, for who started us; the file appears whole."""
-    content = msgspec.json.encode({"pid": os.getpid(), "client_url": client_url, "worker_url": worker_url, "server_key": server_key})
     temporary = path.with_suffix(".new")
-    temporary.write_bytes(content)
+    temporary.write_bytes(msgspec.json.encode(ready))
     temporary.replace(path)
-
-
-async def until_told(main: Callable[[], Awaitable[None]], *, parent: int = 0) -> None:
-    """Run `main` until it ends, SIGTERM or SIGINT comes, or the process `parent` is not our parent any more."""
-    words = log.get()
-    async with trio.open_nursery() as nursery:
-
-        async def signals(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as receiver:
-                task_status.started()
-                async for number in receiver:
-                    words.info("shutdown signal received", signal=signal.Signals(number).name)
-                    nursery.cancel_scope.cancel()
-
-        async def watch_parent() -> None:
-            while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells a process that it has become an orphan
-                await trio.sleep(0.25)
-            words.info("shutdown: the parent process is gone", parent=parent)
-            nursery.cancel_scope.cancel()
-
-        await nursery.start(signals)
-        if parent:
-            nursery.start_soon(watch_parent)
-        await main()
-        nursery.cancel_scope.cancel()

@@ -52,12 +52,18 @@ class Crews:
     """The tasks of all jobs. `handle` has an event decided; `sessions` are the connected workers."""
 
     def __init__(
-        self, decide: Scheduler, sessions: dict[WorkerId, Session], handle: Callable[[Event], list[Effect]], worker_wait_seconds: float
+        self,
+        decide: Scheduler,
+        sessions: dict[WorkerId, Session],
+        handle: Callable[[Event], list[Effect]],
+        worker_wait_seconds: float,
+        count_late: Callable[[], None],
     ) -> None:
         self._decide = decide
         self._sessions = sessions
         self._handle = handle
         self._worker_wait_seconds = worker_wait_seconds
+        self._count_late = count_late
         self._out: dict[tuple[Lease, Phase], _Out] = {}
         self._wanted: dict[tuple[JobId, int], trio.Event] = {}
         self._log = log.get()
@@ -123,6 +129,7 @@ class Crews:
         if self._decide.holds(lease) and (lease, phase) in self._out:
             return True
         self._decide.late += 1
+        self._count_late()
         self._log.info(
             "late result dropped",
             job=lease.job,

@@ -21,7 +21,7 @@ from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job import Submitted as JobSubmitted
 from zisk_actors.errors import NotFoundError, RefusedRetryLater, UsageError, ZiskError
 from zisk_actors.ids import JobId, new_job_id
-from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
@@ -137,23 +137,30 @@ class _Client:
             except (LinkClosed, trio.TooSlowError):
                 return
             except WireError as error:
-                self._coordinator.log.warning(
-                    "client port: bad message", peer=self._link.peer.address, code=error.code, error=error.message
-                )
+                if seldom(count := self._link.refuse(error.code)):
+                    peer = self._link.peer
+                    self._coordinator.log.warning(
+                        "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+                    )
                 return
 
     async def _serve(self, message: Any, scope: trio.CancelScope) -> None:
+        began = trio.current_time()
+        status = "gone"
         try:
             with scope:
                 await self._perform(message)
+            status = "cancelled" if scope.cancelled_caught else "ok"
         except LinkClosed:
             await self._link.aclose()
         except ZiskError as error:
+            status = error.code
             try:
                 await self._refuse(message.request, error)
             except LinkClosed:
                 await self._link.aclose()
         finally:
+            self._coordinator.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
             if self._open.get(message.request) is scope:
                 del self._open[message.request]
 
@@ -181,6 +188,7 @@ class _Client:
                 sessions = self._coordinator.sessions
                 await self._send_parts(WorkerList, number, [sessions[name].status() for name in sorted(sessions)])
             case AddProgram():
+                self._coordinator.check_open()
                 await self._need(message.program, MAX_PROGRAM_BYTES)
                 status = await self._coordinator.programs.add(message.program, message.name)
                 await self._send(ProgramList(number, (status,), last=True))
@@ -195,6 +203,7 @@ class _Client:
             await self._send(Submitted(message.request, known, fresh=False))
             return
         stdin = message.stdin or reference(b"")
+        coordinator.check_open()
         await self._need(message.program, MAX_PROGRAM_BYTES)
         await self._need(stdin, MAX_BLOB_BYTES)
         await coordinator.programs.add(message.program, message.name)
@@ -267,6 +276,7 @@ class _Client:
     async def _refuse(self, number: int, error: ZiskError) -> None:
         manual, name = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), (3001, "INTERNAL"))
         retry = 5.0 if isinstance(error, RefusedRetryLater) else None
+        self._coordinator.metrics.refused("client", error.code)
         self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
         await self._send(
             ErrorReply(

@@ -22,6 +22,8 @@ async def monitor(coordinator: Coordinator, period_seconds: float) -> None:
     while True:
         await trio.sleep_until(due)
         late = trio.current_time() - due
+        coordinator.loop_lag = late
+        coordinator.metrics.loop_lag(late)
         if late > SLACK_SECONDS:
             coordinator.log.warning("the coordinator's loop was late", late_seconds=round(late, 3))
         coordinator.handle(Tick(late if late > SLACK_SECONDS else 0.0))

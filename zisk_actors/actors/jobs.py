@@ -53,6 +53,7 @@ class JobBook:
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}
         self.submits: dict[tuple[str, str], JobId] = {}
+        self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
         self._waiting = waiting
         self._program_name = program_name
         self._log = log.get()
@@ -69,9 +70,12 @@ class JobBook:
         """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
         with trio.CancelScope(shield=True):  # what is on disk must be true in memory too
             async with entry.turn:
-                after = evolve(entry.record, event)
-                await self.recorder.append(entry.record.job, event)
+                before = entry.record
+                after = evolve(before, event)
+                await self.recorder.append(before.job, event)
                 entry.record = after
+        if self.on_change is not None:
+            self.on_change(before, after, event.at)
         failure = after.failure
         detail = {} if failure is None else {"error": failure.message, "code": failure.code, "kind": failure.kind.value}
         self._log.info(f"[Job] {type(event).__name__}", job=after.job, stage=after.stage.value, **detail)

@@ -31,15 +31,20 @@ class _Row:
 
 
 class Recorder:
-    """Appends events to a journal. `seconds` is how long the last write took."""
+    """Appends events to a journal. `committed` is told of each group that is on disk: the seconds it took, and how many events.
 
-    def __init__(self, journal: Journal) -> None:
+    `seconds` is how long the last write took; `broken` whether it failed.
+    """
+
+    def __init__(self, journal: Journal, committed: Callable[[float, int], None] | None = None) -> None:
         self._journal = journal
+        self._committed = committed
         self._rows: list[_Row] = []
         self._some = trio.Event()
         self._turn = trio.Lock()
         self._closed = False
         self.seconds = 0.0
+        self.broken = False
 
     @property
     def epoch(self) -> int:
@@ -81,10 +86,14 @@ class Recorder:
         try:
             with trio.CancelScope(shield=True):
                 await self.call(lambda journal: journal.append(batch))
+            self.broken = False
         except StoreUnwritable as error:
+            self.broken = True
             for row in rows:
                 row.error = error
         finally:
             for row in rows:
                 row.done.set()
         self.seconds = trio.current_time() - began
+        if self._committed is not None and not self.broken:
+            self._committed(self.seconds, len(rows))

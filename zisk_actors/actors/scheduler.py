@@ -4,6 +4,7 @@ Rules of this file:
 * `handle` is synchronous: an event is decided and its effects are begun before the next one is looked at.
 * One supervisor task per running job, owned here; when this ends, they end.
 * A job that is taken in is on disk before it is in the queue.
+* While draining nothing new is taken in or started; what runs goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from zisk_actors import log
 from zisk_actors.actors.crew import Crews
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs import JobBook, JobEntry
+from zisk_actors.actors.measures import Measures, loss_of
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core import scheduler as core
@@ -27,6 +29,8 @@ from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import LinkClosed
+from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.health import Standing
 from zisk_actors.wire.messages import CancelJob
 from zisk_actors.wire.values import Lease, Phase, State
 
@@ -38,6 +42,12 @@ class QueueFull(RefusedRetryLater):
     """As many jobs wait as may."""
 
     code = "queue-full"
+
+
+class Draining(RefusedRetryLater):
+    """The coordinator finishes what runs, and ends."""
+
+    code = "draining"
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,15 @@ class Coordinator:
     """The state of the coordinator process. `supervise` runs one job; it is given by who puts the process together."""
 
     def __init__(
-        self, *, decide: core.Scheduler, recorder: Recorder, store: BlobStore, device: Caller, limits: Limits, supervise: Supervise
+        self,
+        *,
+        decide: core.Scheduler,
+        recorder: Recorder,
+        store: BlobStore,
+        device: Caller,
+        limits: Limits,
+        supervise: Supervise,
+        metrics: Metrics,
     ) -> None:
         self.decide = decide
         self.recorder = recorder
@@ -67,7 +85,14 @@ class Coordinator:
         self.sessions: dict[WorkerId, Session] = {}
         self.programs = Programs(recorder, store, device)
         self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name)
-        self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds)
+        self.metrics = metrics
+        self.measures = Measures(metrics)
+        self.book.on_change = self.measures.changed
+        self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
+        self.standing = Standing.SERVING
+        self.loop_lag = 0.0
+        self.supervised: set[JobId] = set()
+        self._job_over = trio.Event()
         self.log = log.get()
         self._supervise = supervise
         self._nursery: trio.Nursery | None = None
@@ -97,7 +122,8 @@ class Coordinator:
         return effects
 
     async def submit(self, event: Submitted) -> JobEntry:
-        """Take a job in. Raises `QueueFull` and `StoreUnwritable`."""
+        """Take a job in. Raises `Draining`, `QueueFull` and `StoreUnwritable`."""
+        self.check_open()
         if len(self.decide.queue) >= self.limits.queued:
             raise QueueFull(f"{len(self.decide.queue)} jobs wait already", hint="try again when some have ended")
         with trio.CancelScope(shield=True):  # what is on disk must be in the queue too
@@ -107,6 +133,18 @@ class Coordinator:
         self.handle(_enqueue(entry.record))
         self.book.tell(entry)
         return entry
+
+    def check_open(self) -> None:
+        """Raises `Draining` where nothing new is taken in any more."""
+        if self.standing is Standing.DRAINING:
+            raise Draining("the coordinator is shutting down", hint="try again when it is back; jobs that were accepted go on then")
+
+    async def drain(self) -> None:
+        """Take nothing in and start nothing from now on; returns when no job runs."""
+        self.standing = Standing.DRAINING
+        self.decide.opens_at = float("inf")
+        while self.supervised:
+            await self._job_over.wait()
 
     def resume(self) -> None:
         """Queue the jobs that were not finished when the process ended, each in the phase that it was in."""
@@ -165,6 +203,7 @@ class Coordinator:
             case core.Revoked():
                 self.crews.revoked(effect.lease, effect.reason)
             case core.Registered():
+                self.metrics.worker_joined(fresh=effect.fresh)
                 self.log.info(
                     "worker registered" if effect.fresh else "worker registered again",
                     worker=effect.record.worker,
@@ -174,6 +213,7 @@ class Coordinator:
                 )
             case core.Turned():
                 refusal = effect.refusal
+                self.metrics.refused("worker", refusal.code)
                 self.log.error(
                     "worker refused to register",
                     worker=effect.worker,
@@ -185,15 +225,23 @@ class Coordinator:
                 session = self.sessions.pop(effect.record.worker, None)
                 if session is not None:
                     session.end()
+                self.metrics.worker_lost(loss_of(effect.reason))
                 self.log.warning("worker lost", worker=effect.record.worker, reason=effect.reason, pool=self.pool())
 
     def _start(self, entry: JobEntry, admit: core.Admit) -> None:
         async def supervise() -> None:
-            await self._supervise(self, entry, admit)
+            try:
+                await self._supervise(self, entry, admit)
+            finally:
+                self.supervised.discard(admit.job)
+                self._job_over.set()
+                self._job_over = trio.Event()
 
+        self.supervised.add(admit.job)
         self.spawn(supervise, f"job {admit.job}")
 
     def _say_assigned(self, lease: Lease) -> None:
+        self.measures.assigned(lease)
         self.log.info(
             "assigned share to worker",
             job=lease.job,

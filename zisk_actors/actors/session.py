@@ -21,7 +21,7 @@ from zisk_actors.core.registry import Refusal
 from zisk_actors.core.scheduler import Heard, Joined, Left, Turned
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, WorkerId
-from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.messages import (
@@ -111,6 +111,7 @@ class Session:
                 reason = error.message
             except WireError as error:
                 reason = f"it says what we do not understand: {error.message}"
+                self.link.refuse(error.code)
                 self._log.error("worker refused: bad message", code=error.code, error=error.message)
             nursery.cancel_scope.cancel()
         self.exchange.close()
@@ -195,7 +196,11 @@ async def serve_worker(link: Link, coordinator: Coordinator, *, version: str, he
     except LinkClosed:
         return
     except WireError as error:
-        coordinator.log.warning("worker port: bad message", peer=link.peer.address, code=error.code, error=error.message)
+        if seldom(count := link.refuse(error.code)):
+            peer = link.peer
+            coordinator.log.warning(
+                "worker port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+            )
         return
     finally:
         with trio.CancelScope(shield=True):
@@ -229,6 +234,7 @@ async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: 
     elif before is not None and before.link.peer.key != link.peer.key:
         refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
     if refusal is not None:
+        coordinator.metrics.refused("worker", refusal.code)
         coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
     else:
         for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units)):

@@ -158,6 +158,7 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
                 now.end = now.end or _JobEnds(_share_failure(lost, phase.phase, worker, share, now.attempts))
                 others.cancel()
                 return
+            coordinator.metrics.share_retried(lost.failure.kind.value if lost.failure is not None else "lost")
             coordinator.log.warning(
                 "share failed, trying again", job=record.job, share=share, phase=phase.phase.value, worker=worker, reason=lost.reason
             )

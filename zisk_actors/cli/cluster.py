@@ -64,7 +64,7 @@ def show(cluster: LocalCluster | None, *, as_json: bool) -> None:
     processes = cluster.processes if cluster else ()
     if as_json:
         rows = [{"role": p.role, "name": p.name, "pid": p.pid, "alive": p.alive, "log": p.log} for p in processes]
-        where = {"client_url": cluster.client_url, "folder": str(cluster.folder)} if cluster else {}
+        where = {"client_url": cluster.client_url, "metrics_url": cluster.metrics_url, "folder": str(cluster.folder)} if cluster else {}
         print_json("zisk.ps/1", running=cluster is not None, **where, processes=rows)
         return
     if cluster is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import trio
 
 from zisk_actors import __version__, config, log
 from zisk_actors.cli import daemon
@@ -28,6 +29,7 @@ ORPHAN_SECONDS: Final = 1.0
 @click.option("--config", "config_file", envvar="ZISK_COORDINATOR_CONFIG", metavar="FILE", help="Settings file, over those that are found.")
 @click.option("-a", "--api-port", type=int, help="Port for clients; 0 takes a free one.")
 @click.option("--cluster-port", type=int, help="Port for workers; 0 takes a free one.")
+@click.option("--metrics-port", type=int, help="Port for metrics and health over HTTP; 0 takes a free one.")
 @click.option("--host", help="Address to listen on.")
 @click.option("--log-level", help="trace, debug, info, warn or error.")
 @click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
@@ -39,6 +41,7 @@ def main(
     config_file: str | None,
     api_port: int | None,
     cluster_port: int | None,
+    metrics_port: int | None,
     host: str | None,
     log_level: str | None,
     check_config: bool,
@@ -48,7 +51,13 @@ def main(
     prover: str,
 ) -> None:
     """Run a coordinator until it is told to stop."""
-    flags = {"server.port": api_port, "coordinator.port": cluster_port, "server.host": host, "logging.level": log_level}
+    flags = {
+        "server.port": api_port,
+        "coordinator.port": cluster_port,
+        "metrics.port": metrics_port,
+        "server.host": host,
+        "logging.level": log_level,
+    }
     try:
         files = daemon.config_files("coordinator", config_file, os.environ)
         settings, origins = config.load(config.CoordinatorConfig, files, os.environ, config.COORDINATOR_ENVIRONMENT, flags)
@@ -68,8 +77,9 @@ def main(
 
 async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
-    from zisk_actors.actors.coordinator import run_coordinator, until_told, write_ready_file
+    from zisk_actors.actors.coordinator import Ready, run_coordinator, write_ready_file
     from zisk_actors.actors.device import DeviceSettings
+    from zisk_actors.actors.told import until_told
     from zisk_actors.transport.auth import AllowList
 
     folder = Path(settings.store.folder) if settings.store.folder else daemon.home(os.environ) / "coordinator"
@@ -81,13 +91,24 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     keys = _keys(key_file, make=not settings.security.key_file)
     allowed = AllowList(Path(settings.security.allow_file or folder / "allowed"))
 
-    def ready(client_url: str, worker_url: str) -> None:
+    def ready(where: Ready) -> None:
         if ready_file:
-            write_ready_file(Path(ready_file), client_url, worker_url, keys.public)
+            write_ready_file(Path(ready_file), where)
 
     device = DeviceSettings(settings.verifier.backend, settings.verifier.threads, prover or DEFAULT_PROVER)
-    serve = partial(run_coordinator, settings, folder=folder, keys=keys, allowed=allowed, version=__version__, device=device, ready=ready)
-    await until_told(serve, parent=parent)
+    leave = trio.Event()
+    serve = partial(
+        run_coordinator,
+        settings,
+        folder=folder,
+        keys=keys,
+        allowed=allowed,
+        version=__version__,
+        device=device,
+        ready=ready,
+        leave=leave,
+    )
+    await until_told(serve, parent=parent, leave=leave)
 
 
 def _keys(path: Path, *, make: bool) -> KeyPair:

@@ -61,8 +61,8 @@ def main(
 
 async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
-    from zisk_actors.actors.coordinator import until_told
     from zisk_actors.actors.device import Device, DeviceSettings
+    from zisk_actors.actors.told import until_told
     from zisk_actors.actors.worker import WorkerActor, WorkerFacts
     from zisk_actors.store.blobs import BlobStore
     from zisk_actors.transport.auth import check_public_key, read_keypair

@@ -69,6 +69,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     server_key: str
     client_key_file: str
     processes: tuple[Process, ...]
+    metrics_url: str = ""
 
 
 class LocalCluster:
@@ -85,6 +86,11 @@ class LocalCluster:
     @property
     def client_url(self) -> str:
         return self.facts.client_url
+
+    @property
+    def metrics_url(self) -> str:
+        """Where the coordinator's /metrics, /health, /livez and /readyz are, such as http://127.0.0.1:40000."""
+        return self.facts.metrics_url
 
     @property
     def server_key(self) -> str:
@@ -227,6 +233,7 @@ class _Starter:
             server_key=server_key,
             client_key_file=str(self._folder / "keys" / "client.key"),
             processes=tuple(self._processes),
+            metrics_url=urls.metrics_url,
         )
         self._write(STATE, msgspec.json.format(msgspec.json.encode(facts)).decode())
         cluster = LocalCluster(self._folder, facts, self._children, temporary=self._temporary)
@@ -301,6 +308,7 @@ class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     client_url: str
     worker_url: str
     server_key: str
+    metrics_url: str = ""
 
 
 def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str) -> str:
@@ -308,6 +316,11 @@ def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_le
 [server]
 host = "127.0.0.1"
 port = {api_port}
+shutdown_timeout_seconds = 0
+
+[metrics]
+host = "127.0.0.1"
+port = 0
 
 [coordinator]
 port = {cluster_port}

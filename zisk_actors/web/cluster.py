@@ -146,9 +146,9 @@ class Metrics(Recorder[ClusterView]):
         """The loop ran this much later than it was to."""
         self.observe(LOOP_LAG, max(0.0, seconds))
 
-    def refused(self, at: Door, reason: str) -> None:
-        """Something was refused; `reason` is an error code."""
-        self.count(REFUSALS, at, reason)
+    def refused(self, at: Door, reason: str, *, times: int = 1) -> None:
+        """Something was refused, so many times; `reason` is an error code."""
+        self.count(REFUSALS, at, reason, amount=times)
 
     def worker_joined(self, *, fresh: bool) -> None:
         """A worker registered; not `fresh` where it came back after a break of its link."""

@@ -23,19 +23,13 @@ import trio
 from trio.abc import HalfCloseableStream
 
 from zisk_actors import log
-from zisk_actors.errors import UsageError
+from zisk_actors.errors import PortInUse, UsageError
 
 PLAIN: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 
 RECEIVE_BYTES: Final = 4096
 LINGER_BYTES: Final = 64 * 1024
-
-
-class PortInUse(UsageError):
-    """Somebody else listens on a port that we are to listen on."""
-
-    code = "port-in-use"
 
 
 class CannotListen(UsageError):

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from trio.testing import memory_stream_pair
 
+from zisk_actors.errors import PortInUse
 from zisk_actors.web.server import (
     JSON,
     PLAIN,
@@ -18,7 +19,6 @@ from zisk_actors.web.server import (
     CannotListen,
     Crowd,
     HttpLimits,
-    PortInUse,
     listen_http,
     serve_http,
     serve_listeners,
