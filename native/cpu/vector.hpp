@@ -2,9 +2,13 @@
 #pragma once
 
 #if defined(ZK_AVX512)
-#include "poseidon2_avx512.hpp"
+#include "vector_avx512.hpp"
 #elif defined(ZK_AVX2)
 #include "vector_avx2.hpp"
 #else
 #include "vector_scalar.hpp"
+#endif
+
+#if defined(ZK_AVX512) || defined(ZK_AVX2)
+#include "poseidon2_pairs.hpp"
 #endif

@@ -20,6 +20,28 @@ struct Fp4 {
     ZK_HD void store(u64* to) const;
 };
 
+// Plain 64-bit integers, for poseidon2_pairs.hpp.
+ZK_HD __m256i plus(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+ZK_HD __m256i minus(__m256i a, __m256i b) { return _mm256_sub_epi64(a, b); }
+ZK_HD __m256i both_bits(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }
+ZK_HD __m256i low_half(__m256i a) { return _mm256_blend_epi32(a, _mm256_setzero_si256(), 0xaa); }
+ZK_HD __m256i multiply_low(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
+ZK_HD __m256i upper(__m256i a) { return _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(a))); }
+template <int K>
+ZK_HD __m256i shift_left(__m256i a) {
+    return _mm256_slli_epi64(a, K);
+}
+template <int K>
+ZK_HD __m256i shift_right(__m256i a) {
+    return _mm256_srli_epi64(a, K);
+}
+// For |a| < 2^62: there is no signed 64-bit shift in AVX2.
+template <int K>
+ZK_HD __m256i shift_right_signed(__m256i a) {
+    __m256i bias = _mm256_set1_epi64x(1ll << 62), shifted = _mm256_set1_epi64x(1ll << (62 - K));
+    return _mm256_sub_epi64(_mm256_srli_epi64(_mm256_add_epi64(a, bias), K), shifted);
+}
+
 ZK_HD __m256i epsilon4() { return _mm256_set1_epi64x((long long)EPSILON); }
 
 // All ones where a < b, unsigned.
@@ -46,18 +68,19 @@ ZK_HD Fp4 sub_canonical(Fp4 a, Fp4 b) {
 ZK_HD Fp4 operator+(Fp4 a, Fp4 b) { return add_canonical(a, canonicalise(b)); }
 ZK_HD Fp4 operator-(Fp4 a, Fp4 b) { return sub_canonical(a, canonicalise(b)); }
 
-// lo + 2^64 hi as an element.
+// lo + 2^64 hi as an element, on representatives moved by 2^63 in between.
 ZK_HD Fp4 reduce(__m256i lo, __m256i hi) {
-    __m256i top = _mm256_srli_epi64(hi, 32);
-    __m256i t = _mm256_sub_epi64(lo, top);
-    t = _mm256_sub_epi64(t, _mm256_srli_epi64(less4(lo, top), 32));
-    __m256i mid = _mm256_mul_epu32(hi, epsilon4());
-    __m256i r = _mm256_add_epi64(t, mid);
-    return {_mm256_add_epi64(r, _mm256_srli_epi64(less4(r, mid), 32))};
+    __m256i top = _mm256_set1_epi64x((long long)(1ull << 63));
+    __m256i moved = _mm256_xor_si256(lo, top);
+    __m256i t = _mm256_sub_epi64(moved, _mm256_srli_epi64(hi, 32));
+    t = _mm256_sub_epi64(t, _mm256_srli_epi64(_mm256_cmpgt_epi64(t, moved), 32));
+    __m256i r = _mm256_add_epi64(t, _mm256_mul_epu32(hi, epsilon4()));
+    r = _mm256_add_epi64(r, _mm256_srli_epi64(_mm256_cmpgt_epi64(t, r), 32));
+    return {_mm256_xor_si256(r, top)};
 }
 
 ZK_HD Fp4 operator*(Fp4 a, Fp4 b) {
-    __m256i ah = _mm256_srli_epi64(a.v, 32), bh = _mm256_srli_epi64(b.v, 32);
+    __m256i ah = upper(a.v), bh = upper(b.v);
     __m256i ll = _mm256_mul_epu32(a.v, b.v), lh = _mm256_mul_epu32(a.v, bh);
     __m256i hl = _mm256_mul_epu32(ah, b.v), hh = _mm256_mul_epu32(ah, bh);
     __m256i t0 = _mm256_add_epi64(hl, _mm256_srli_epi64(ll, 32));
@@ -65,7 +88,14 @@ ZK_HD Fp4 operator*(Fp4 a, Fp4 b) {
     __m256i hi = _mm256_add_epi64(_mm256_add_epi64(hh, _mm256_srli_epi64(t0, 32)), _mm256_srli_epi64(t1, 32));
     return reduce(_mm256_blend_epi32(ll, _mm256_slli_epi64(t1, 32), 0xaa), hi);
 }
-ZK_HD Fp4 square(Fp4 a) { return a * a; }
+ZK_HD Fp4 square(Fp4 a) {
+    __m256i ah = upper(a.v);
+    __m256i ll = _mm256_mul_epu32(a.v, a.v), lh = _mm256_mul_epu32(a.v, ah), hh = _mm256_mul_epu32(ah, ah);
+    // a^2 = ll + 2^33 lh + 2^64 hh
+    __m256i t = _mm256_add_epi64(lh, _mm256_srli_epi64(ll, 33));
+    __m256i low33 = _mm256_and_si256(ll, _mm256_set1_epi64x((1ll << 33) - 1));
+    return reduce(_mm256_or_si256(low33, _mm256_slli_epi64(t, 33)), _mm256_add_epi64(hh, _mm256_srli_epi64(t, 31)));
+}
 ZK_HD Fp4 times_i(Fp4 a) { return reduce(_mm256_slli_epi64(a.v, 48), _mm256_srli_epi64(a.v, 16)); }
 
 template <int K>

@@ -21,6 +21,25 @@ struct Fp8 {
     ZK_HD void store(u64* to) const;
 };
 
+// Plain 64-bit integers, for poseidon2_pairs.hpp.
+ZK_HD __m512i plus(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+ZK_HD __m512i minus(__m512i a, __m512i b) { return _mm512_sub_epi64(a, b); }
+ZK_HD __m512i both_bits(__m512i a, __m512i b) { return _mm512_and_si512(a, b); }
+ZK_HD __m512i low_half(__m512i a) { return _mm512_and_si512(a, _mm512_set1_epi64((long long)EPSILON)); }
+ZK_HD __m512i multiply_low(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+template <int K>
+ZK_HD __m512i shift_left(__m512i a) {
+    return _mm512_slli_epi64(a, K);
+}
+template <int K>
+ZK_HD __m512i shift_right(__m512i a) {
+    return _mm512_srli_epi64(a, K);
+}
+template <int K>
+ZK_HD __m512i shift_right_signed(__m512i a) {
+    return _mm512_srai_epi64(a, K);
+}
+
 ZK_HD __m512i epsilon8() { return _mm512_set1_epi64((long long)EPSILON); }
 ZK_HD __m512i p8() { return _mm512_set1_epi64((long long)P); }
 

@@ -72,6 +72,52 @@ ZK_HD void internal_matrix(F* s) {
     s[15] = plus(over_2_32(s[15]));
 }
 
+// One element at a time, both matrices are sums of 128-bit integers, each result reduced once.
+ZK_HD Fp reduce_sum(u128 x) {
+    u64 low = (u64)x, high = (u64)(x >> 64) * EPSILON, r = low + high;  // the upper word of a sum is far below 2^32
+    return {r + ((0 - (u64)(r < high)) & EPSILON)};
+}
+
+ZK_HD void external_matrix(Fp* s) {
+    u128 mixed[WIDTH];
+    for (int i = 0; i < WIDTH; i += 4) {
+        u128 a = s[i].v, b = s[i + 1].v, c = s[i + 2].v, d = s[i + 3].v, ab = a + b, cd = c + d, all = ab + cd;
+        mixed[i] = all + b + ab;
+        mixed[i + 1] = all + b + 2 * c;
+        mixed[i + 2] = all + d + cd;
+        mixed[i + 3] = all + d + 2 * a;
+    }
+    for (int k = 0; k < 4; k++) {
+        u128 sum = mixed[k] + mixed[k + 4] + mixed[k + 8] + mixed[k + 12];
+        for (int i = k; i < WIDTH; i += 4) s[i] = reduce_sum(mixed[i] + sum);
+    }
+}
+
+ZK_HD void internal_matrix(Fp* s) {
+    u128 total = 0;
+    for (int i = 0; i < WIDTH; i++) total += s[i].v;
+    u64 sum = canonicalise(reduce_sum(total)).v;
+    // sum - m x, made positive by m + 1 times p
+    auto minus = [&](Fp x, u64 m) { return reduce_sum((u128)P * (m + 1) + sum - (u128)x.v * m); };
+    auto plus = [&](Fp x, u64 m) { return reduce_sum((u128)x.v * m + sum); };
+    s[0] = minus(s[0], 2);
+    s[1] = plus(s[1], 1);
+    s[2] = plus(s[2], 2);
+    s[3] = plus(over_power_of_two<1>(s[3]), 1);
+    s[4] = plus(s[4], 3);
+    s[5] = plus(s[5], 4);
+    s[6] = minus(over_power_of_two<1>(s[6]), 1);
+    s[7] = minus(s[7], 3);
+    s[8] = minus(s[8], 4);
+    s[9] = plus(over_power_of_two<3>(s[9]), 1);
+    s[10] = plus(over_power_of_two<4>(s[10]), 1);
+    s[11] = plus(over_power_of_two<5>(s[11]), 1);
+    s[12] = minus(over_power_of_two<3>(s[12]), 1);
+    s[13] = minus(over_power_of_two<4>(s[13]), 1);
+    s[14] = minus(over_power_of_two<5>(s[14]), 1);
+    s[15] = plus(over_2_32(s[15]), 1);
+}
+
 template <class F>
 ZK_HD void full_round(F* s, const u64* constants) {
     for (int i = 0; i < WIDTH; i++) s[i] = sbox(add_canonical(s[i], F::splat(constants[i])));

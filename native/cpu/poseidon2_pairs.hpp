@@ -1,34 +1,32 @@
-// Poseidon2 on eight states at once, with linear layers that do not reduce: the same words as zk/poseidon2.hpp, half as slow
-// again.
+// Poseidon2 on a vector of states, with linear layers that do not reduce: the same words as zk/poseidon2.hpp in half the time.
 //
 // Rules: between S-boxes an element is a pair of signed 64-bit lanes (lo, hi) that stands for lo + 2^32 hi. The product that ends
 // an S-box leaves such a pair for fewer instructions than a reduced word, additions and small multiples are plain integer
 // operations on both, and only the input of the next S-box is brought back to one word. Bounds, with |x| for max(|lo|, |hi|):
 // * an S-box gives |x| < 2^34; the external matrix has row sums 35, so |x| < 2^40 after it;
-// * `normalise` gives 0 <= lo < 2^32 and |hi| < 2^33, for any |x| < 2^62;
+// * `normalise` gives 0 <= lo < 2^32 and |hi| < 2^33, for any |x| < 2^61;
 // * in internal rounds the sum is normalised; elements that are divided stay below 2^36, those multiplied by up to 4 grow by
 //   two bits a round and are normalised every eleven rounds (below 2^57), the one divided by 2^32 grows as Fibonacci's numbers
 //   (below 2^58 in 22 rounds from 2^40).
+// The integer operations on Vector::v (plus, minus, low_half, shifts, ...) are those of vector_avx512.hpp and vector_avx2.hpp.
 #pragma once
 
-#include "vector_avx512.hpp"
 #include "zk/poseidon2.hpp"
 
 namespace zk {
 inline namespace ZK_ISA {
 
+using Integers = decltype(Vector::v);
+
 struct Pairs {
-    __m512i lo[WIDTH], hi[WIDTH];
+    Integers lo[WIDTH], hi[WIDTH];
 };
 
-ZK_HD __m512i plus(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
-ZK_HD __m512i minus(__m512i a, __m512i b) { return _mm512_sub_epi64(a, b); }
-
-ZK_HD void normalise(__m512i& lo, __m512i& hi) {
-    __m512i top = _mm512_srai_epi64(hi, 32);  // 2^64 top = 2^32 top - top
-    __m512i low = minus(lo, top);
-    hi = plus(plus(_mm512_and_si512(hi, epsilon8()), top), _mm512_srai_epi64(low, 32));
-    lo = _mm512_and_si512(low, epsilon8());
+ZK_HD void normalise(Integers& lo, Integers& hi) {
+    Integers top = shift_right_signed<32>(hi);  // 2^64 top = 2^32 top - top
+    Integers low = minus(lo, top);
+    hi = plus(plus(low_half(hi), top), shift_right_signed<32>(low));
+    lo = low_half(low);
 }
 
 // Added to a pair before it becomes a word, to make both halves positive. Together they are a multiple of p: 16 p, and 2^10 2^32
@@ -36,45 +34,44 @@ ZK_HD void normalise(__m512i& lo, __m512i& hi) {
 constexpr u64 OFFSET_LO = (1ull << 42) + 16, OFFSET_HI = 16 * EPSILON - (1ull << 10);
 
 // lo + 2^32 hi as a word, for lo and hi from 0 to 2^43.
-ZK_HD __m512i word(__m512i lo, __m512i hi) {
-    __m512i t = plus(lo, _mm512_mul_epu32(_mm512_srli_epi64(hi, 32), epsilon8()));
-    __m512i r = plus(t, _mm512_slli_epi64(hi, 32));
-    return _mm512_mask_sub_epi64(r, _mm512_cmplt_epu64_mask(r, t), r, p8());
+ZK_HD Integers word(Integers lo, Integers hi) {
+    Integers t = plus(lo, multiply_low(shift_right<32>(hi), Vector::splat(EPSILON).v));
+    return add_canonical({shift_left<32>(hi)}, {t}).v;
 }
 
 // The word of a pair plus a round constant, for lo above -2^42, hi above -2^35, both below 2^42.
-ZK_HD __m512i word_plus(__m512i lo, __m512i hi, u64 constant) {
-    __m512i add_lo = _mm512_set1_epi64((long long)((constant & EPSILON) + OFFSET_LO));
-    __m512i add_hi = _mm512_set1_epi64((long long)((constant >> 32) + OFFSET_HI));
+ZK_HD Integers word_plus(Integers lo, Integers hi, u64 constant) {
+    Integers add_lo = Vector::splat((constant & EPSILON) + OFFSET_LO).v;
+    Integers add_hi = Vector::splat((constant >> 32) + OFFSET_HI).v;
     return word(plus(lo, add_lo), plus(hi, add_hi));
 }
 
 // x^7 as a pair.
-ZK_HD void sbox_pair(__m512i x, __m512i& lo, __m512i& hi) {
-    Fp8 x1{x}, x2 = square(x1), x3 = x2 * x1, x4 = square(x2);
-    __m512i a = x3.v, b = x4.v, ah = upper(a), bh = upper(b);
-    __m512i ll = _mm512_mul_epu32(a, b), lh = _mm512_mul_epu32(a, bh);
-    __m512i hl = _mm512_mul_epu32(ah, b), hh = _mm512_mul_epu32(ah, bh);
-    __m512i t0 = plus(hl, _mm512_srli_epi64(ll, 32));
-    __m512i t1 = plus(lh, _mm512_and_si512(t0, epsilon8()));
-    __m512i top = plus(plus(hh, _mm512_srli_epi64(t0, 32)), _mm512_srli_epi64(t1, 32));
+ZK_HD void sbox_pair(Integers x, Integers& lo, Integers& hi) {
+    Vector x1{x}, x2 = square(x1), x3 = x2 * x1, x4 = square(x2);
+    Integers a = x3.v, b = x4.v, ah = upper(a), bh = upper(b);
+    Integers ll = multiply_low(a, b), lh = multiply_low(a, bh);
+    Integers hl = multiply_low(ah, b), hh = multiply_low(ah, bh);
+    Integers t0 = plus(hl, shift_right<32>(ll));
+    Integers t1 = plus(lh, low_half(t0));
+    Integers top = plus(plus(hh, shift_right<32>(t0)), shift_right<32>(t1));
     // ll mod 2^32 + 2^32 (t1 mod 2^32) + 2^64 top, with 2^64 = 2^32 - 1 and 2^96 = -1
-    __m512i middle = _mm512_and_si512(top, epsilon8());
-    lo = minus(_mm512_and_si512(ll, epsilon8()), plus(middle, _mm512_srli_epi64(top, 32)));
-    hi = plus(_mm512_and_si512(t1, epsilon8()), middle);
+    Integers middle = low_half(top);
+    lo = minus(low_half(ll), plus(middle, shift_right<32>(top)));
+    hi = plus(low_half(t1), middle);
 }
 
-ZK_HD void external_integers(__m512i* x) {
+ZK_HD void external_integers(Integers* x) {
     for (int i = 0; i < WIDTH; i += 4) {
-        __m512i a = x[i], b = x[i + 1], c = x[i + 2], d = x[i + 3];
-        __m512i ab = plus(a, b), cd = plus(c, d), all = plus(ab, cd), all_b = plus(all, b), all_d = plus(all, d);
+        Integers a = x[i], b = x[i + 1], c = x[i + 2], d = x[i + 3];
+        Integers ab = plus(a, b), cd = plus(c, d), all = plus(ab, cd), all_b = plus(all, b), all_d = plus(all, d);
         x[i] = plus(all_b, ab);
         x[i + 1] = plus(all_b, plus(c, c));
         x[i + 2] = plus(all_d, cd);
         x[i + 3] = plus(all_d, plus(a, a));
     }
     for (int k = 0; k < 4; k++) {
-        __m512i sum = plus(plus(x[k], x[k + 4]), plus(x[k + 8], x[k + 12]));
+        Integers sum = plus(plus(x[k], x[k + 4]), plus(x[k + 8], x[k + 12]));
         for (int i = k; i < WIDTH; i += 4) x[i] = plus(x[i], sum);
     }
 }
@@ -88,35 +85,35 @@ ZK_HD void full_round(Pairs& s, const u64* constants) {
 
 // x / 2^K added to or taken from the sum: with r the low K bits of each half, lo / 2^K = (lo >> K) + r (2^(32-K) - 2^(64-K)).
 template <int K, bool NEGATIVE>
-ZK_HD void divide(__m512i& lo, __m512i& hi, __m512i sum_lo, __m512i sum_hi) {
-    __m512i mask = _mm512_set1_epi64((1 << K) - 1);
-    __m512i r = _mm512_and_si512(lo, mask), both = plus(r, _mm512_and_si512(hi, mask));
-    __m512i new_lo = plus(_mm512_srai_epi64(lo, K), _mm512_slli_epi64(both, 32 - K));
-    __m512i new_hi = minus(_mm512_srai_epi64(hi, K), _mm512_slli_epi64(r, 32 - K));
+ZK_HD void divide(Integers& lo, Integers& hi, Integers sum_lo, Integers sum_hi) {
+    Integers mask = Vector::splat((1 << K) - 1).v;
+    Integers r = both_bits(lo, mask), both = plus(r, both_bits(hi, mask));
+    Integers new_lo = plus(shift_right_signed<K>(lo), shift_left<32 - K>(both));
+    Integers new_hi = minus(shift_right_signed<K>(hi), shift_left<32 - K>(r));
     lo = NEGATIVE ? minus(sum_lo, new_lo) : plus(sum_lo, new_lo);
     hi = NEGATIVE ? minus(sum_hi, new_hi) : plus(sum_hi, new_hi);
 }
 
-ZK_HD void multiples(__m512i* x, __m512i sum) {
-    __m512i two = plus(x[2], x[2]);
+ZK_HD void multiples(Integers* x, Integers sum) {
+    Integers two = plus(x[2], x[2]);
     x[1] = plus(sum, x[1]);
     x[2] = plus(sum, two);
     x[4] = plus(sum, plus(plus(x[4], x[4]), x[4]));
-    x[5] = plus(sum, _mm512_slli_epi64(x[5], 2));
+    x[5] = plus(sum, shift_left<2>(x[5]));
     x[7] = minus(sum, plus(plus(x[7], x[7]), x[7]));
-    x[8] = minus(sum, _mm512_slli_epi64(x[8], 2));
+    x[8] = minus(sum, shift_left<2>(x[8]));
 }
 
-ZK_HD __m512i sum_of_all(const __m512i* x) {
-    __m512i a = plus(plus(x[1], x[2]), plus(x[3], x[4])), b = plus(plus(x[5], x[6]), plus(x[7], x[8]));
-    __m512i c = plus(plus(x[9], x[10]), plus(x[11], x[12])), d = plus(plus(x[13], x[14]), x[15]);
+ZK_HD Integers sum_of_all(const Integers* x) {
+    Integers a = plus(plus(x[1], x[2]), plus(x[3], x[4])), b = plus(plus(x[5], x[6]), plus(x[7], x[8]));
+    Integers c = plus(plus(x[9], x[10]), plus(x[11], x[12])), d = plus(plus(x[13], x[14]), x[15]);
     return plus(plus(a, b), plus(c, d));
 }
 
 ZK_HD void partial_round(Pairs& s, u64 constant) {
-    __m512i rest_lo = sum_of_all(s.lo), rest_hi = sum_of_all(s.hi), x_lo, x_hi;
+    Integers rest_lo = sum_of_all(s.lo), rest_hi = sum_of_all(s.hi), x_lo, x_hi;
     sbox_pair(word_plus(s.lo[0], s.hi[0], constant), x_lo, x_hi);
-    __m512i lo = plus(rest_lo, x_lo), hi = plus(rest_hi, x_hi);
+    Integers lo = plus(rest_lo, x_lo), hi = plus(rest_hi, x_hi);
     normalise(lo, hi);
     s.lo[0] = minus(lo, plus(x_lo, x_lo));
     s.hi[0] = minus(hi, plus(x_hi, x_hi));
@@ -131,16 +128,16 @@ ZK_HD void partial_round(Pairs& s, u64 constant) {
     divide<4, true>(s.lo[13], s.hi[13], lo, hi);
     divide<5, true>(s.lo[14], s.hi[14], lo, hi);
     // (lo + 2^32 hi) / 2^32 = hi + lo (1 - 2^32)
-    __m512i low = s.lo[15];
+    Integers low = s.lo[15];
     s.lo[15] = plus(lo, plus(s.hi[15], low));
     s.hi[15] = minus(hi, low);
 }
 
-ZK_HD void permute(Fp8* state, const RoundConstants& constants) {
+ZK_HD void permute(Vector* state, const RoundConstants& constants) {
     Pairs s;
     for (int i = 0; i < WIDTH; i++) {
-        s.lo[i] = _mm512_and_si512(state[i].v, epsilon8());
-        s.hi[i] = _mm512_srli_epi64(state[i].v, 32);
+        s.lo[i] = low_half(state[i].v);
+        s.hi[i] = shift_right<32>(state[i].v);
     }
     external_integers(s.lo);
     external_integers(s.hi);
