@@ -1,7 +1,9 @@
 """A prover for tests: the verbs of the real one over hashes, deterministic, and as slow or as broken as the input asks.
 
 The input (`stdin`) is words separated by blanks: `sleep=S` makes each verb of a share take S seconds, `die=N` kills the process in the
-contribution of share N, `raise=N` raises there, `trap` makes the guest trap, `hang=N` never returns. An ELF that does not begin with 7f
+contribution of share N, `raise=N` raises there, `trap` makes the guest trap, `hang=N` never returns. With `mark=PATH`, a file that makes
+it happen once: `dieonce=N` as `die=N`, `lieonce=N` makes a partial proof of share N that does not verify, `miscontribute=N` a wrong
+contribution of share N, which who made it does not notice. An ELF that does not begin with 7f
 45 4c 46 is refused.
 """
 
@@ -34,6 +36,14 @@ class FakeGuestTrapped(JobFailed):
     def __init__(self) -> None:
         super().__init__("the guest accesses 0x10, which is outside the memory map", hint="look at main")
         self.trap = FakeTrap()
+
+
+class FakeMismatch(ProofInvalid):
+    code = "contribution-mismatch"
+
+
+class FakeMissing(ProofInvalid):
+    code = "proof-missing-share"
 
 
 class FakeElfError(UsageError):
@@ -72,6 +82,7 @@ def output_of(stdin: bytes) -> tuple[int, ...]:
 class FakeProver:
     def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
         self.on_progress: Callable[[str, float], None] = lambda step, part: None
+        self._states: dict[tuple[bytes, int], str] = {}
 
     def setup(self, elf: bytes, params: str) -> bytes:
         self._check(elf)
@@ -98,20 +109,52 @@ class FakeProver:
         if wishes.get("hang") == str(share):
             time.sleep(10000)
         self._spend(stdin)
-        return json.dumps({"share": share, "of": len(weights), "root": digest("root", elf, stdin, share, tuple(weights))}).encode()
+        root = digest("root", elf, stdin, share, tuple(weights))
+        if self._once(wishes, "miscontribute", share):
+            root = digest("another", root)
+        self._states[stdin, share] = root
+        return json.dumps({"share": share, "of": len(weights), "root": root}).encode()
+
+    def _once(self, wishes: dict[str, str], wish: str, share: int) -> bool:
+        if wishes.get(wish) != str(share) or Path(wishes["mark"]).exists():
+            return False
+        Path(wishes["mark"]).touch()
+        return True
 
     def prove(self, elf: bytes, stdin: bytes, params: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
-        own = json.loads(self.contribute(elf, b"", params, share, weights))
-        listed = [json.loads(content) for content in contributions]
-        assert [entry["share"] for entry in listed] == list(range(len(weights))), listed
-        assert own["share"] == share
+        self._check(elf)
+        listed = self._agree(contributions)
+        assert len(listed) == len(weights), listed
+        own = self._states.pop((stdin, share), None) or digest("root", elf, stdin, share, tuple(weights))
+        if listed[share]["root"] != own:
+            raise FakeMismatch(f"share {share} computed here differs from what was contributed for it")
         self._spend(stdin)
-        return json.dumps({"share": share, "challenge": digest(*contributions), "bulk": "x" * 1_500_000}).encode()
+        wishes = dict(word.split("=") for word in stdin.decode().split() if "=" in word)
+        challenge = "a lie" if self._once(wishes, "lieonce", share) else digest(*contributions)
+        return json.dumps({"share": share, "challenge": challenge, "bulk": "x" * 1_500_000}).encode()
+
+    def _agree(self, contributions: Sequence[bytes]) -> list[dict[str, object]]:
+        listed = []
+        for share, content in enumerate(contributions):
+            try:
+                listed.append(json.loads(content))
+                assert listed[-1]["share"] == share
+            except (ValueError, AssertionError):
+                error = ProofInvalid(f"the contribution of share {share} is none")
+                error.share = share
+                raise error from None
+        return listed
 
     def aggregate(self, elf: bytes, params: str, contributions: Sequence[bytes], partials: Sequence[bytes]) -> bytes:
+        self._agree(contributions)
         challenge = digest(*contributions)
-        for content in partials:
-            assert json.loads(content)["challenge"] == challenge
+        for share, content in enumerate(partials):
+            if json.loads(content) | {"bulk": ""} != {"share": share, "challenge": challenge, "bulk": ""}:
+                error = ProofInvalid(f"share {share}: the partial proof does not verify")
+                error.share = share
+                raise error
+        if len(partials) != len(contributions):
+            raise FakeMissing("partial proofs are missing")
         return json.dumps({"vk": digest("vk", elf, params), "params": params, "shares": len(partials)}).encode()
 
     def verify(self, proof: bytes, vk: bytes, level: str) -> FakeVerified:

@@ -48,6 +48,37 @@ def test_a_prover_that_always_dies_fails_the_job_and_names_every_attempt(start: 
         assert client.result(client.submit(Kind.PROVE, ELF, params="test"), seconds=60)
 
 
+def test_a_partial_proof_that_does_not_verify_is_made_again_elsewhere_and_its_maker_gets_no_more_work(start: Start, tmp_path: Path) -> None:
+    cluster = start(workers=2)
+    with cluster.connect() as client:
+        job = client.submit(Kind.PROVE, ELF, stdin=f"lieonce=1 mark={tmp_path / 'mark'}".encode(), params="test")
+        assert client.wait(job, seconds=60).state is State.COMPLETED
+        assert sorted(worker.state for worker in client.workers()) == ["quarantined", "ready"]
+        assert client.wait(client.submit(Kind.PROVE, ELF, params="test"), seconds=60).weights == (10,)
+    text = Path(process(cluster, "coordinator").log).read_text()
+    assert text.count("worker quarantined") == 1
+    assert "the partial proof of share 1 that worker worker-" in text
+
+
+def test_workers_that_disagree_about_a_share_fail_the_job_and_are_named(start: Start, tmp_path: Path) -> None:
+    cluster = start(workers=2)
+    with cluster.connect() as client:
+        stdin = f"miscontribute=1 sleep=2 mark={tmp_path / 'mark'}".encode()
+        job = client.submit(Kind.PROVE, ELF, stdin=stdin, params="test")
+        holder = ""
+        for status in client.watch(job):
+            held = {share.share: share.worker for share in status.shares}
+            if status.phase is not None and status.phase.value == "prove" and 1 in held:
+                holder = held[1]
+                break
+        time.sleep(0.5)
+        os.kill(process(cluster, holder).pid, signal.SIGKILL)
+        with pytest.raises(JobFailure, match="got different contributions") as caught:
+            client.result(job, seconds=60)
+        assert caught.value.failure.code == "contribution-mismatch"
+        assert all(name in caught.value.failure.message for name in ("worker-1", "worker-2"))
+
+
 def test_the_share_of_a_killed_worker_goes_to_the_other(start: Start) -> None:
     cluster = start(workers=2)
     with cluster.connect() as client:

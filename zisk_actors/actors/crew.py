@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 RETRYABLE: Final = (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.INTERNAL, FailureKind.TIMEOUT)
 
 
+MISMATCH: Final = "contribution-mismatch"
+
+
+def mismatch(share: int, first: str, second: str, phase: Phase) -> Failure:
+    """What it is when two workers disagree about a share, which is the same whoever computes it: one of them computes wrongly, and nobody
+    can tell which."""
+    message = (
+        f"workers {first} and {second} computed share {share} and got different contributions: one of them computes wrongly, or runs "
+        "another release"
+    )
+    hint = "check the memory and the installation of both; nothing that they proved was handed out unverified"
+    return Failure(kind=FailureKind.PROOF, code=MISMATCH, message=message, hint=hint, exit_code=10, phase=phase, share=share)
+
+
 class ShareLost(Exception):
     """The holder of a share is gone, or failed at it. Carries what the supervisor needs to decide; `worker` is the holder."""
 
@@ -77,8 +91,11 @@ class Crews:
         granted = self._wanted[job, share] = trio.Event()
         try:
             self._handle(Wanted(job, share, prefer))
-            with trio.move_on_after(self._worker_wait_seconds):
-                await granted.wait()
+            while not granted.is_set():
+                with trio.move_on_after(self._worker_wait_seconds):
+                    await granted.wait()
+                if not self._decide.registry.ready():
+                    break  # else somebody lives who could, and is busy with another job
         finally:
             del self._wanted[job, share]
         lease = self._decide.lease(job, share)

@@ -79,8 +79,9 @@ class JobBook:
         failure = after.failure
         detail = {} if failure is None else {"error": failure.message, "code": failure.code, "kind": failure.kind.value}
         self._log.info(f"[Job] {type(event).__name__}", job=after.job, stage=after.stage.value, **detail)
-        entry.shares = {}
-        self.tell(entry)
+        if after.stage is not before.stage:
+            entry.shares = {}
+            self.tell(entry)
 
     def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """Note how far a share is, and tell the watchers."""

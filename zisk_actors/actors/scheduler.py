@@ -10,29 +10,32 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.crew import Crews
+from zisk_actors.actors.crew import Crews, mismatch
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures, loss_of
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core import scheduler as core
-from zisk_actors.core.job import Cancelled, JobRecord, Stage, Submitted, begin
+from zisk_actors.core.errors import IllegalTransition
+from zisk_actors.core.job import Cancelled, JobRecord, ShareAnswered, Stage, Submitted, begin
 from zisk_actors.core.phases import PHASES
+from zisk_actors.core.worker import Health
 from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.health import Standing
-from zisk_actors.wire.messages import CancelJob
-from zisk_actors.wire.values import Lease, Phase, State
+from zisk_actors.wire.messages import CancelJob, CancelLease
+from zisk_actors.wire.values import BlobRef, Lease, Phase, State
 
 if TYPE_CHECKING:
     from zisk_actors.actors.session import Session
@@ -147,15 +150,20 @@ class Coordinator:
             await self._job_over.wait()
 
     def resume(self) -> None:
-        """Queue the jobs that were not finished when the process ended, each in the phase that it was in."""
+        """Queue the jobs that were not finished when the process ended, each in the phase that it was in. Who was quarantined still is."""
+        for entry in list(self.book.entries.values()):
+            for blame in entry.record.blames:
+                tried = blame.attempt
+                self.handle(core.Blamed(tried.worker, blame.incarnation, entry.record.job, tried.share, tried.reason))
         for entry in list(self.book.entries.values()):
             if entry.record.state.final:
                 continue
-            self.log.info("[Job] resumed", job=entry.record.job, stage=entry.record.stage.value)
-            if entry.record.stage is Stage.VERIFY:
+            enqueue = _enqueue(entry.record)
+            self.log.info("[Job] resumed", job=entry.record.job, stage=entry.record.stage.value, shares_missing=len(enqueue.needs))
+            if entry.record.stage is not Stage.QUEUED and not enqueue.needs:
                 self._start(entry, core.Admit(entry.record.job, entry.record.weights, ()))
             else:
-                self.handle(_enqueue(entry.record))
+                self.handle(enqueue)
 
     async def cancel(self, entry: JobEntry, reason: str) -> bool:
         """End a job as cancelled; False where it had ended. Returns when it has. Raises `StoreUnwritable`."""
@@ -183,10 +191,43 @@ class Coordinator:
                 except LinkClosed:
                     session.end()
 
+    def stop_work(self, lease: Lease, reason: str) -> None:
+        """Tell the holder of a lease that is not in force any more, where it is connected."""
+        session = self.sessions.get(lease.worker)
+        if session is None or session.incarnation != lease.incarnation:
+            return
+
+        async def tell() -> None:
+            try:
+                await session.send(CancelLease(lease, reason[:4000]))
+            except LinkClosed:
+                session.end()
+
+        self.spawn(tell, f"stop {lease.worker}")
+
+    async def accept(self, lease: Lease, phase: Phase, answer: BlobRef) -> bool:
+        """Make an answer, which is on our shelf, count: in the journal first. False where it is not wanted any more. Raises
+        `StoreUnwritable`."""
+        if not self.crews.is_out(lease, phase):
+            return False
+        entry = self.book.entries[lease.job]
+        event = ShareAnswered(self.book.clock(), phase, lease.share, lease.worker, lease.incarnation, answer)
+        with suppress(IllegalTransition):  # the job went on without it, or has one already
+            await self.book.record(entry, event)
+        known = entry.record.answers.get((phase, lease.share))
+        if known is None:
+            return False
+        if known.answer != answer and phase is Phase.CONTRIBUTE:
+            self.crews.failed(lease, phase, mismatch(lease.share, known.worker, lease.worker, phase))
+        else:
+            self.crews.answered(lease, phase, known.answer)
+        return True
+
     def pool(self) -> str:
         """How many workers there are, with their units, in the words of the operator's manual."""
         records = self.decide.registry.records.values()
-        free = sum(record.units for record in records if not self.decide.jobs_of(record.worker))
+        able = [record for record in records if record.health is not Health.QUARANTINED]
+        free = sum(record.units for record in able if not self.decide.jobs_of(record.worker))
         return f"total: {len(records)} CC: {sum(record.units for record in records)}CU ACC: {free}CU"
 
     # ------------------------------------------------------------------------------------------------------------------ effects
@@ -202,6 +243,15 @@ class Coordinator:
                 self.crews.granted(effect.lease)
             case core.Revoked():
                 self.crews.revoked(effect.lease, effect.reason)
+                self.stop_work(effect.lease, effect.reason)
+            case core.Quarantined():
+                self.log.error(
+                    "worker quarantined: it gets no work until it is restarted",
+                    worker=effect.record.worker,
+                    incarnation=effect.record.incarnation,
+                    reason=effect.reason,
+                    pool=self.pool(),
+                )
             case core.Registered():
                 self.metrics.worker_joined(fresh=effect.fresh)
                 self.log.info(
@@ -254,5 +304,8 @@ class Coordinator:
 
 def _enqueue(record: JobRecord) -> core.Enqueue:
     said = record.submitted
-    needs = tuple(PHASES[record.stage].shares(record)) if record.stage in PHASES else ()
+    needs: tuple[int, ...] = ()
+    if record.stage in PHASES:
+        phase = PHASES[record.stage]
+        needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
     return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs)

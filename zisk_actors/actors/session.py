@@ -21,6 +21,7 @@ from zisk_actors.core.registry import Refusal
 from zisk_actors.core.scheduler import Heard, Joined, Left, Turned
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
@@ -45,6 +46,7 @@ from zisk_actors.wire.messages import (
 from zisk_actors.wire.values import Failure, FailureKind, WorkerStatus
 
 HELLO_SECONDS: Final = 10.0
+UNWRITABLE_SECONDS: Final = 1.0
 
 
 class Session:
@@ -153,11 +155,24 @@ class Session:
             failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
             self._coordinator.crews.failed(answer.lease, answer.phase, failure)
         else:
-            self._coordinator.crews.answered(answer.lease, answer.phase, answer.result)
+            await self._accept(answer)
         try:
             await self.send(AnswerTaken(answer.lease, answer.phase))
         except LinkClosed:
             self.end()
+
+    async def _accept(self, answer: Answer) -> None:
+        """Have a result that we fetched count, as soon as it can be written down: the worker keeps it until then."""
+        while True:
+            try:
+                if not await self._coordinator.accept(answer.lease, answer.phase, answer.result):
+                    self._coordinator.crews.expects(answer.lease, answer.phase)  # counts it as late
+                return
+            except StoreUnwritable as error:
+                self._log.error(
+                    "cannot record an answer, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message
+                )
+                await trio.sleep(UNWRITABLE_SECONDS)
 
     def status(self) -> WorkerStatus:
         """What a client is told of this worker."""

@@ -2,8 +2,9 @@
 
 Rules of this file:
 * A straight loop over the phases, entered by the stage that the job's record has; a job that was interrupted is the same loop begun later.
-* A share that failed, or lost its holder, is asked again elsewhere, as long as the budget lasts. The guest's own failure, and a proof
-  that does not verify, end the job at once.
+* A share that failed, lost its holder, or was answered wrongly is asked again elsewhere, as long as the budget lasts. The guest's own
+  failure ends the job at once, and so do two workers that disagree about a share.
+* What is in the job's record is not asked again: after a restart only the shares that were not answered.
 * Nothing is answered that our own verifier has not accepted.
 * However this ends, the leases are given back, and the workers stop what they do for the job.
 """
@@ -17,6 +18,7 @@ from functools import partial
 
 import trio
 
+from zisk_actors.actors.blame import ACCUSING, Accusation, JobEnds, accusation_of, judge, reject_aggregate
 from zisk_actors.actors.crew import ShareLost
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
@@ -35,15 +37,6 @@ from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, 
 VERIFY_SECONDS = 600.0
 
 
-class _JobEnds(Exception):
-    """The job cannot go on."""
-
-    def __init__(self, failure: Failure, report: BlobRef | None = None) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.report = report
-
-
 @dataclass
 class _Phase:
     """What happens in one phase: answers by share, who was first, and the tries that failed."""
@@ -51,7 +44,8 @@ class _Phase:
     answers: dict[int, BlobRef] = field(default_factory=dict)
     first: WorkerId | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    end: _JobEnds | None = None
+    blamed: frozenset[int] = frozenset()
+    end: JobEnds | Accusation | None = None
 
 
 async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
@@ -64,7 +58,7 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
     with trio.CancelScope() as entry.scope:
         try:
             await _run(coordinator, entry, admit)
-        except _JobEnds as end:
+        except JobEnds as end:
             failed = JobFailed(coordinator.book.clock(), end.failure, end.report)
         except ZiskError as error:
             failed = JobFailed(coordinator.book.clock(), _failure_of(error))
@@ -96,17 +90,22 @@ async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
         await coordinator.book.record(entry, Admitted(coordinator.book.clock(), admit.weights))
     if entry.record.kind is Kind.PROVE:
         coordinator.spawn(partial(_derive_key_early, coordinator, entry.record), "key")
-    while entry.record.stage in PHASES:
+    while not entry.record.state.final:
+        if entry.record.stage is Stage.VERIFY:
+            await _verify(coordinator, entry)
+            continue
         phase = PHASES[entry.record.stage]
-        gathered = await _ask_all(coordinator, entry, phase)
+        try:
+            gathered = await _ask_all(coordinator, entry, phase)
+        except Accusation as accusation:
+            await judge(coordinator, entry, accusation)
+            continue
         event = phase.fold(gathered, coordinator.book.clock())
         if isinstance(event, KeysMade):
             await _check_keys(coordinator, entry.record, gathered)
         if isinstance(event, Executed):
             await _check_execution(coordinator, event.report)
         await coordinator.book.record(entry, event)
-    if entry.record.stage is Stage.VERIFY:
-        await coordinator.book.record(entry, await _verify(coordinator, entry))
     coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
 
 
@@ -114,9 +113,9 @@ async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
 
 
 async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> Gathered:
-    """The answers of all shares of a phase. Raises `_JobEnds`."""
+    """The answers of all shares of a phase. Raises `JobEnds`."""
     limit = coordinator.limits.seconds.get(phase.phase, 0.0)
-    now = _Phase()
+    now = _so_far(entry.record, phase)
     name = phase.phase.value
     coordinator.log.info(f"[{name}] Started", job=entry.record.job, shares=len(phase.shares(entry.record)))
     with trio.move_on_after(limit or float("inf")) as clock:
@@ -130,7 +129,7 @@ async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> 
         words = f"phase timeout: {name} of job {entry.record.job} has not ended after {limit:g} s; shares missing: {missing[:20]}"
         coordinator.log.error("phase timeout", job=entry.record.job, phase=name, limit_seconds=limit, missing=missing[:20])
         failure = Failure(kind=FailureKind.TIMEOUT, code="phase-timeout", message=words, phase=phase.phase, limit_seconds=limit)
-        raise _JobEnds(failure)
+        raise JobEnds(failure)
     coordinator.log.info(f"[{name}] finished", job=entry.record.job, attempts_failed=len(now.attempts))
     answers = tuple(now.answers[share] for share in phase.shares(entry.record))
     if now.first is None:
@@ -138,10 +137,27 @@ async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> 
     return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=now.first)
 
 
+def _so_far(record: JobRecord, phase: Phases) -> _Phase:
+    """What the record knows of a phase already: answers of before a restart, or beside one that was rejected, and the rejections."""
+    known = [done for (of, _), done in record.answers.items() if of is phase.phase]
+    attempts = [blame.attempt for blame in record.blames if blame.attempt.phase is phase.phase]
+    blamed = frozenset(attempt.share for attempt in attempts)
+    return _Phase({done.share: done.answer for done in known}, known[0].worker if known else None, attempts, blamed)
+
+
 async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, share: int, now: _Phase, others: trio.CancelScope) -> None:
     """One share's answer, whoever gives it in the end. A failure that ends the job is left in `now.end`, and the others are cancelled."""
     record = entry.record
-    failed = 0
+    failed = sum(attempt.share == share for attempt in now.attempts)
+    if share in now.answers:
+        return
+    if failed >= coordinator.limits.attempts:
+        last = next(attempt for attempt in reversed(now.attempts) if attempt.share == share)
+        wrong = Failure(kind=FailureKind.PROOF, code="proof-invalid", message=last.reason)
+        lost = ShareLost(last.reason, worker=last.worker, failure=wrong)
+        now.end = now.end or JobEnds(_share_failure(lost, phase.phase, last.worker, share, now))
+        others.cancel()
+        return
     while True:
         try:
             prefer = record.aggregator if phase.phase is Phase.AGGREGATE else None
@@ -154,8 +170,13 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
             if worker is not None:
                 now.attempts.append(Attempt(worker, share, phase.phase, lost.reason[:4000]))
             failed += 1
+            own = lost.failure
+            if own is not None and own.kind is FailureKind.PROOF and worker is not None and phase.phase in ACCUSING:
+                now.end = now.end or accusation_of(record, lease, phase.phase, own)
+                others.cancel()
+                return
             if not lost.retryable or failed >= coordinator.limits.attempts:
-                now.end = now.end or _JobEnds(_share_failure(lost, phase.phase, worker, share, now.attempts))
+                now.end = now.end or JobEnds(_share_failure(lost, phase.phase, worker, share, now))
                 others.cancel()
                 return
             coordinator.metrics.share_retried(lost.failure.kind.value if lost.failure is not None else "lost")
@@ -174,22 +195,29 @@ async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, sha
 
 
 def _let_go(coordinator: Coordinator, entry: JobEntry, phase: Phases, lease: Lease, now: _Phase) -> None:
-    """After its proof a worker is free for other jobs, except the first finisher, which aggregates."""
-    if phase.phase is Phase.PROVE and lease.worker != now.first:
+    """After its proof a worker is free for other jobs, except the first finisher, which aggregates; who that is, the job keeps one."""
+    crew = coordinator.decide.crews.get(entry.record.job)
+    kept = crew is not None and any(held.worker == now.first for held in crew.leases.values())
+    if phase.phase is Phase.PROVE and lease.worker != now.first and kept:
         coordinator.handle(Finished(lease))
 
 
-def _share_failure(lost: ShareLost, phase: Phase, worker: WorkerId | None, share: int, attempts: list[Attempt]) -> Failure:
+def _share_failure(lost: ShareLost, phase: Phase, worker: WorkerId | None, share: int, now: _Phase) -> Failure:
     """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the worker's."""
-    own = lost.failure
+    own, attempts = lost.failure, now.attempts
     if own is not None and not lost.retryable:
         return Failure(
             kind=own.kind, code=own.code, message=own.message, hint=own.hint, exit_code=own.exit_code, phase=phase, trap=own.trap
         )
     who = f"worker {worker}: " if worker is not None and worker not in lost.reason else ""
     message = f"share {share} failed in {phase.value} after {len(attempts)} attempts, the last one: {who}{lost.reason}"
+    before = [attempt.reason for attempt in attempts if attempt.share == share]
+    if worker is None and before:
+        message += f"; before that: {before[-1]}"
     kind = FailureKind.WORKER if own is None else own.kind
     code = "worker-lost" if own is None else own.code
+    if own is None and worker is None and share in now.blamed:
+        kind, code = FailureKind.PROOF, "proof-invalid"
     return Failure(kind=kind, code=code, message=message[:4000], phase=phase, attempts=tuple(attempts[:50]))
 
 
@@ -218,15 +246,15 @@ async def _derive_key_early(coordinator: Coordinator, record: JobRecord) -> None
 
 
 async def _check_keys(coordinator: Coordinator, record: JobRecord, gathered: Gathered) -> None:
-    """All workers, and our own device, must agree on the key. Raises `_JobEnds`."""
+    """All workers, and our own device, must agree on the key. Raises `JobEnds`."""
     own = await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
     if any(answer != own for answer in gathered.answers):
         message = "workers disagree with the coordinator about the verifying key: they do not run the same release"
-        raise _JobEnds(Failure(kind=FailureKind.PROOF, code="key-mismatch", message=message, exit_code=11, phase=Phase.SETUP))
+        raise JobEnds(Failure(kind=FailureKind.PROOF, code="key-mismatch", message=message, exit_code=11, phase=Phase.SETUP))
 
 
 async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
-    """A run that trapped fails the job, with the report for who wants to see its console. Raises `_JobEnds`."""
+    """A run that trapped fails the job, with the report for who wants to see its console. Raises `JobEnds`."""
     run: ExecutionReport = decode_record(await trio.to_thread.run_sync(coordinator.store.get, report), ExecutionReport)
     if run.trap is not None:
         trap = run.trap
@@ -235,11 +263,12 @@ async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
             f", address {trap.address:#x}" if trap.address is not None else ""
         )
         failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message=message, phase=Phase.EXECUTE, trap=trap)
-        raise _JobEnds(failure, report)
+        raise JobEnds(failure, report)
 
 
-async def _verify(coordinator: Coordinator, entry: JobEntry) -> Verified:
-    """Our own verdict on the proof. Raises `_JobEnds`."""
+async def _verify(coordinator: Coordinator, entry: JobEntry) -> None:
+    """Our own verdict on the proof: a proof that does not verify is its aggregator's fault, who has checked, or should have, all that it
+    was made of. Raises `JobEnds`."""
     record = entry.record
     if record.proof is None:
         raise AssertionError("a job in this stage has a proof")
@@ -248,14 +277,13 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> Verified:
         paths = [str(coordinator.store.path(blob.sha256)) for blob in (record.proof, key)]
         done = await coordinator.device.call(VerifyCall(paths[0], paths[1], record.submitted.params), seconds=VERIFY_SECONDS)
     except CallFailed as error:
-        failure = error.failure
-        if failure.kind is FailureKind.PROOF:
-            message = f"the proof that worker {record.aggregator} aggregated does not verify: {failure.message}"
-            failure = Failure(kind=failure.kind, code=failure.code, message=message[:4000], hint=failure.hint, phase=Phase.VERIFY)
-        raise _JobEnds(failure) from None
+        if error.failure.kind is not FailureKind.PROOF:
+            raise JobEnds(error.failure) from None
+        await reject_aggregate(coordinator, entry, error.failure)
+        return
     if done.verified is None:
         raise AssertionError("a verdict comes with what was verified")
-    return Verified(coordinator.book.clock(), key, done.verified)
+    await coordinator.book.record(entry, Verified(coordinator.book.clock(), key, done.verified))
 
 
 def _failure_of(error: ZiskError) -> Failure:

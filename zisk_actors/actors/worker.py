@@ -23,7 +23,7 @@ from zisk_actors import log
 from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable, ZiskError
-from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.ids import Incarnation, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.blobs import unpack_manifest
@@ -37,6 +37,7 @@ from zisk_actors.wire.messages import (
     AnswerTaken,
     CancelDone,
     CancelJob,
+    CancelLease,
     Chunk,
     ContributeTask,
     CoordinatorSays,
@@ -249,8 +250,10 @@ class WorkerActor:
                 if not self._outbox and not self._jobs:
                     await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
             case CancelJob():
-                await self._cancel(message.job, message.reason)
+                await self._cancel(lambda lease: lease.job == message.job, message.reason)
                 await send(CancelDone(message.job), b"")
+            case CancelLease():
+                await self._cancel(lambda lease: lease == message.lease, message.reason)
             case Reintroduce():
                 raise _Again("the coordinator does not know us any more")
             case Heartbeat() | Welcome() | Refused():
@@ -273,12 +276,12 @@ class WorkerActor:
         else:
             self._jobs[key] = job
 
-    async def _cancel(self, job: JobId, reason: str) -> None:
-        cancelled = self._stop(lambda lease: lease.job == job)
-        for key in [key for key in self._outbox if key[0].job == job]:
+    async def _cancel(self, chosen: Callable[[Lease], bool], reason: str) -> None:
+        cancelled = self._stop(chosen)
+        for key in [key for key in self._outbox if chosen(key[0])]:
             del self._outbox[key]
         if cancelled:
-            self._log.info("cancelled: stopped work", job=job, tasks=len(cancelled), reason=reason)
+            self._log.info("cancelled: stopped work", job=cancelled[0].task.lease.job, tasks=len(cancelled), reason=reason)
         for each in cancelled:
             if each.started:
                 await each.ended.wait()  # until the device's child is dead

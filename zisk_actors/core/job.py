@@ -4,17 +4,21 @@ Rules of this file:
 * Every move is in TRANSITIONS; an event that is not there raises `IllegalTransition` and nothing changes.
 * A job is the fold of its events, so the journal that has the events has the job. Events carry all they change, the time included.
 * Completed, failed and cancelled have no way out.
+* The answers of shares are kept as long as what they are part of may turn out wrong: who is blamed is who gave them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
+from zisk_actors.ids import Incarnation
 from zisk_actors.wire.values import (
+    Attempt,
     BlobRef,
     Count,
     Failure,
@@ -23,6 +27,7 @@ from zisk_actors.wire.values import (
     Params,
     Phase,
     Seconds,
+    Start,
     State,
     Tagged,
     Text,
@@ -102,6 +107,17 @@ class Executed(Tagged, frozen=True):
     report: BlobRef
 
 
+class ShareAnswered(Tagged, frozen=True):
+    """One share's answer in one phase is on our shelf; it need not be computed again."""
+
+    at: Seconds
+    phase: Phase
+    share: Count
+    worker: Worker
+    incarnation: Start
+    answer: BlobRef
+
+
 class Contributed(Tagged, frozen=True):
     """All contributions are in; the bundle of them."""
 
@@ -132,6 +148,28 @@ class Verified(Tagged, frozen=True):
     report: VerifiedReport
 
 
+class Rejected(Tagged, frozen=True):
+    """What a worker gave for a share, or said of one, is wrong. Base of the three below."""
+
+    at: Seconds
+    share: Count
+    worker: Worker
+    incarnation: Start
+    reason: Text
+
+
+class ContributionRejected(Rejected, frozen=True):
+    """A share's contribution is none: it is made again, and with it every partial proof, which is for a challenge drawn from it."""
+
+
+class PartialRejected(Rejected, frozen=True):
+    """A share's partial proof does not verify, or there is none because its holder accused another falsely."""
+
+
+class AggregateRejected(Rejected, frozen=True):
+    """The aggregate does not verify though nothing is wrong with its parts, or its maker accused another falsely."""
+
+
 class JobFailed(Tagged, frozen=True):
     """The job ended without what it was for. `report` is what there is to see nevertheless, such as the report of a run that trapped."""
 
@@ -147,9 +185,34 @@ class Cancelled(Tagged, frozen=True):
     reason: Text
 
 
-Event = Submitted | Admitted | KeysMade | Executed | Contributed | Proved | Aggregated | Verified | JobFailed | Cancelled
+Event = (
+    Submitted
+    | Admitted
+    | ShareAnswered
+    | KeysMade
+    | Executed
+    | Contributed
+    | Proved
+    | Aggregated
+    | Verified
+    | ContributionRejected
+    | PartialRejected
+    | AggregateRejected
+    | JobFailed
+    | Cancelled
+)
 
 # ------------------------------------------------------------------------------------------------------------------- transitions
+
+_WITHOUT_SHARES: Final = (Stage.QUEUED, Stage.VERIFY)
+
+_BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
+    (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
+    (Kind.PROVE, Stage.PROVE, PartialRejected): Stage.PROVE,
+    (Kind.PROVE, Stage.AGGREGATE, PartialRejected): Stage.PROVE,
+    (Kind.PROVE, Stage.AGGREGATE, AggregateRejected): Stage.AGGREGATE,
+    (Kind.PROVE, Stage.VERIFY, AggregateRejected): Stage.AGGREGATE,
+}
 
 _PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {
     Kind.SETUP: ((Stage.QUEUED, Admitted, Stage.SETUP), (Stage.SETUP, KeysMade, Stage.COMPLETED)),
@@ -163,14 +226,34 @@ _PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {
     ),
 }
 
-TRANSITIONS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
-    (kind, before, event): after for kind, path in _PATHS.items() for before, event, after in path
-} | {
+_ANSWERS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
+    (kind, before, ShareAnswered): before for kind, path in _PATHS.items() for before, _, _ in path if before not in _WITHOUT_SHARES
+}
+
+_ENDS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
     (kind, before, event): after
     for kind, path in _PATHS.items()
     for before in {step[0] for step in path}
     for event, after in ((JobFailed, Stage.FAILED), (Cancelled, Stage.CANCELLED))
 }
+
+TRANSITIONS: Final[dict[tuple[Kind, Stage, type], Stage]] = (
+    {(kind, before, event): after for kind, path in _PATHS.items() for before, event, after in path} | _ANSWERS | _BACK | _ENDS
+)
+
+_REJECTS: Final[dict[type, Stage]] = {
+    ContributionRejected: Stage.CONTRIBUTE,
+    PartialRejected: Stage.PROVE,
+    AggregateRejected: Stage.AGGREGATE,
+}
+_ORDER: Final = (Stage.CONTRIBUTE, Stage.PROVE, Stage.AGGREGATE)
+
+
+class Blame(msgspec.Struct, frozen=True):
+    """Who was found wrong, and at what."""
+
+    incarnation: Incarnation
+    attempt: Attempt
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +268,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     proof: BlobRef | None = None
     key: BlobRef | None = None
     report: BlobRef | VerifiedReport | None = None
+    answers: Mapping[tuple[Phase, int], ShareAnswered] = {}
+    blames: tuple[Blame, ...] = ()
     failure: Failure | None = None
     reason: str = ""
     started_at: float | None = None
@@ -224,12 +309,41 @@ def evolve(job: JobRecord, event: Event) -> JobRecord:
     after = TRANSITIONS.get((job.kind, job.stage, type(event)))
     if after is None:
         raise IllegalTransition(f"{type(event).__name__} while a {job.kind.value} job {job.job} is {job.stage.value}")
+    if isinstance(event, ShareAnswered):
+        return _answered(job, event)
+    if isinstance(event, Rejected):
+        return _rejected(job, event, after)
     changes = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
     if isinstance(event, Admitted):
         changes["started_at"] = event.at
     if after.state.final:
-        changes["ended_at"] = event.at
+        changes |= {"ended_at": event.at, "answers": {}}
     return msgspec.structs.replace(job, stage=after, **changes)
+
+
+def _answered(job: JobRecord, event: ShareAnswered) -> JobRecord:
+    key = (event.phase, event.share)
+    if event.phase is not job.stage.phase or key in job.answers:
+        raise IllegalTransition(f"an answer to {event.phase.value} of share {event.share} while job {job.job} is {job.stage.value}")
+    return msgspec.structs.replace(job, answers={**job.answers, key: event})
+
+
+def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:
+    """Take back what is wrong, and whatever was made of it; what else was answered stays."""
+    wrong = _REJECTS[type(event)]
+    phase = Phase(wrong.value)
+    void = [Phase(stage.value) for stage in _ORDER[_ORDER.index(wrong) + 1 :]]
+    answers = {key: done for key, done in job.answers.items() if key != (phase, event.share) and key[0] not in void}
+    blame = Blame(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
+    return msgspec.structs.replace(
+        job,
+        stage=after,
+        answers=answers,
+        blames=(*job.blames, blame),
+        contributions=None if wrong is Stage.CONTRIBUTE else job.contributions,
+        partials=job.partials if wrong is Stage.AGGREGATE else None,
+        proof=None,
+    )
 
 
 def replay(events: list[Event]) -> JobRecord:

@@ -3,15 +3,22 @@
 Rules of this file:
 * One record per worker id. A second process with an id that is alive is refused; the one that was there first stays.
 * Overdue means: more than `missed` heartbeat periods without a sign. Half of that makes a suspect, which gets no new work.
+* A start of a worker that gave something wrong is quarantined, also when its link breaks and it comes back; its next start is not.
 * The coordinator's own lateness is forgiven: time that its loop did not run counts for nobody.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from zisk_actors.core.worker import Health, Sign, WorkerRecord, evolve
 from zisk_actors.ids import Incarnation, WorkerId
+
+MAX_CONDEMNED: Final = 10_000
+"""Starts of workers that are remembered as quarantined; more than a cluster sees before each has restarted."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Registry:
     max_missed: int
     max_workers: int = 1000
     records: dict[WorkerId, WorkerRecord] = field(default_factory=dict)
+    condemned: dict[Incarnation, str] = field(default_factory=dict)
     _contenders: dict[Incarnation, float] = field(default_factory=dict)
 
     def hello(self, worker: WorkerId, incarnation: Incarnation, units: int, now: float) -> WorkerRecord | Refusal:
@@ -42,7 +50,8 @@ class Registry:
             return Refusal("too-many-workers", f"the coordinator takes at most {self.max_workers} workers", permanent=False)
         self._contenders.pop(incarnation, None)
         joined_at = incumbent.joined_at if incumbent is not None else now
-        record = WorkerRecord(worker=worker, incarnation=incarnation, units=units, joined_at=joined_at, heard_at=now)
+        health = Health.QUARANTINED if incarnation in self.condemned else Health.READY
+        record = WorkerRecord(worker=worker, incarnation=incarnation, units=units, health=health, joined_at=joined_at, heard_at=now)
         self.records[worker] = record
         return record
 
@@ -57,6 +66,17 @@ class Registry:
             return False
         self.records[worker] = evolve(record, Sign.HEARD, now)
         return True
+
+    def condemn(self, worker: WorkerId, incarnation: Incarnation, reason: str, now: float) -> WorkerRecord | None:
+        """Give that start of a worker no work any more; its record, or None where it is not registered."""
+        self.condemned[incarnation] = reason
+        if len(self.condemned) > MAX_CONDEMNED:
+            self.condemned.pop(next(iter(self.condemned)))
+        record = self.find(worker, incarnation)
+        if record is None:
+            return None
+        self.records[worker] = after = evolve(record, Sign.BLAMED, now)
+        return after
 
     def gone(self, worker: WorkerId, incarnation: Incarnation, now: float) -> WorkerRecord | None:
         """Remove a start of a worker; the record as it was lost, or None where it was not registered."""
@@ -78,14 +98,7 @@ class Registry:
     def forgive(self, seconds: float) -> None:
         """Count so many seconds of silence for nobody: our own loop was late."""
         for worker, record in self.records.items():
-            self.records[worker] = WorkerRecord(
-                worker=worker,
-                incarnation=record.incarnation,
-                units=record.units,
-                health=record.health,
-                joined_at=record.joined_at,
-                heard_at=record.heard_at + seconds,
-            )
+            self.records[worker] = msgspec.structs.replace(record, heard_at=record.heard_at + seconds)
 
     def ready(self) -> list[WorkerRecord]:
         return [record for record in self.records.values() if record.health is Health.READY]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from zisk_actors.core.policy import choose_crew, choose_successor, queue_order, spread
 from zisk_actors.core.registry import Refusal, Registry
-from zisk_actors.core.worker import WorkerRecord
+from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
@@ -75,6 +75,17 @@ class GaveUp:
 
 
 @dataclass(frozen=True)
+class Blamed:
+    """What this start of a worker gave for a share is wrong."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    job: JobId
+    share: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The holder is done with its share, and free for another job."""
 
@@ -95,7 +106,7 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Finished | Ended | Tick
+Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Blamed | Finished | Ended | Tick
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 
@@ -118,7 +129,7 @@ class Granted:
 
 @dataclass(frozen=True)
 class Revoked:
-    """The holder of a share is lost."""
+    """The holder of a share is lost, or not trusted any more."""
 
     lease: Lease
     reason: str
@@ -149,7 +160,15 @@ class Lost:
     reason: str
 
 
-Effect = Admit | Granted | Revoked | Registered | Turned | Lost
+@dataclass(frozen=True)
+class Quarantined:
+    """A worker that is connected gets no work any more."""
+
+    record: WorkerRecord
+    reason: str
+
+
+Effect = Admit | Granted | Revoked | Registered | Turned | Lost | Quarantined
 
 
 @dataclass
@@ -193,6 +212,8 @@ class Scheduler:
                 self.wanted[event.job, event.share] = event
             case GaveUp():
                 self._drop(event.lease, exclude=True)
+            case Blamed():
+                effects += self._blame(event, now)
             case Finished():
                 self._drop(event.lease, exclude=False)
             case Ended():
@@ -221,6 +242,8 @@ class Scheduler:
             if each.job == job:
                 if not self.registry.records:
                     return position, "no worker is connected"
+                if all(record.health is Health.QUARANTINED for record in self.registry.records.values()):
+                    return position, "every worker that is connected is quarantined"
                 free = sum(record.units for record in self._free())
                 total = sum(record.units for record in self.registry.records.values())
                 needed = max(1, self.min_compute_units)
@@ -244,6 +267,20 @@ class Scheduler:
                 for lease in [lease for lease in crew.leases.values() if lease.worker == record.worker]:
                     self._drop(lease, exclude=True)
                     effects.append(Revoked(lease, f"worker {record.worker} was lost: {reason}"))
+        return effects
+
+    def _blame(self, event: Blamed, now: float) -> list[Effect]:
+        crew = self.crews.get(event.job)
+        if crew is not None:
+            crew.excluded.setdefault(event.share, set()).add(event.worker)
+        record = self.registry.condemn(event.worker, event.incarnation, event.reason, now)
+        if record is None:
+            return []
+        effects: list[Effect] = [Quarantined(record, event.reason)]
+        for crew in self.crews.values():
+            for lease in [lease for lease in crew.leases.values() if lease.worker == event.worker]:
+                self._drop(lease, exclude=True)
+                effects.append(Revoked(lease, f"worker {event.worker} is quarantined: {event.reason}"))
         return effects
 
     def _drop(self, lease: Lease, *, exclude: bool) -> None:

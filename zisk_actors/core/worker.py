@@ -3,6 +3,7 @@
 Rules of this file:
 * A record is of one incarnation. A restarted worker is a new record; nothing of the old one's state or debts passes on.
 * Lost has no way out: a worker that comes back says hello again.
+* Quarantined is for as long as that start of the worker lives; it gets no work.
 * Whether a worker computes is not a state of the worker; it follows from the leases.
 """
 
@@ -22,6 +23,7 @@ class Health(Enum):
 
     READY = "ready"
     SUSPECT = "suspect"
+    QUARANTINED = "quarantined"
     LOST = "lost"
 
 
@@ -30,6 +32,7 @@ class Sign(Enum):
 
     HEARD = "heard"
     MISSED = "missed"
+    BLAMED = "blamed"
     GONE = "gone"
 
 
@@ -40,6 +43,12 @@ TRANSITIONS: Final[dict[tuple[Health, Sign], Health]] = {
     (Health.SUSPECT, Sign.HEARD): Health.READY,
     (Health.SUSPECT, Sign.MISSED): Health.SUSPECT,
     (Health.SUSPECT, Sign.GONE): Health.LOST,
+    (Health.READY, Sign.BLAMED): Health.QUARANTINED,
+    (Health.SUSPECT, Sign.BLAMED): Health.QUARANTINED,
+    (Health.QUARANTINED, Sign.HEARD): Health.QUARANTINED,
+    (Health.QUARANTINED, Sign.MISSED): Health.QUARANTINED,
+    (Health.QUARANTINED, Sign.BLAMED): Health.QUARANTINED,
+    (Health.QUARANTINED, Sign.GONE): Health.LOST,
 }
 
 

@@ -26,7 +26,9 @@ from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.values import BlobRef, ProgramStatus
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READS: Final = (1, 2)
+"""Format 2 added the events of single shares; a journal of format 1 is read as it is, and is of format 2 from then on."""
 
 _TABLES: Final = """
 create table if not exists facts (name text primary key, value text not null) strict;
@@ -134,8 +136,8 @@ class Journal:
     def _open_epoch(self, folder: Path) -> int:
         facts = dict(self._base.execute("select name, value from facts").fetchall())
         written = int(facts.get("format", FORMAT))
-        if written != FORMAT:
-            raise StoreCorrupt(f"the journal in {folder} has format {written} and this release reads {FORMAT}")
+        if written not in READS:
+            raise StoreCorrupt(f"the journal in {folder} has format {written} and this release reads {READS[0]} to {READS[-1]}")
         epoch = int(facts.get("epoch", 0)) + 1
         self._base.executemany("insert or replace into facts values (?, ?)", [("format", str(FORMAT)), ("epoch", str(epoch))])
         return epoch

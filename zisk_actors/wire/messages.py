@@ -211,6 +211,13 @@ class CancelJob(Tagged, frozen=True):
     reason: Text
 
 
+class CancelLease(Tagged, frozen=True):
+    """Stop whatever you do under that lease, and forget it."""
+
+    lease: Lease
+    reason: Text
+
+
 # ------------------------------------------------------------------------------------------------- client to coordinator
 
 
@@ -397,6 +404,7 @@ CoordinatorSays = (
     | AggregateTask
     | AnswerTaken
     | CancelJob
+    | CancelLease
     | FetchChunk
     | Chunk
     | NoChunk

@@ -302,4 +302,5 @@ async def test_a_worker_that_proves_something_else_is_found_by_our_verifier(
         with pytest.raises(JobFailure, match="the proof that worker a aggregated does not verify") as caught:
             await client.result(job)
         assert caught.value.failure.kind is FailureKind.PROOF
+        assert [attempt.phase for attempt in caught.value.failure.attempts] == [Phase.AGGREGATE]
         assert (await client.job(job)).result is None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from zisk_actors.core import job as jobs
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import Stage, begin, evolve, replay
-from zisk_actors.ids import BlobId, JobId, WorkerId
+from zisk_actors.ids import BlobId, Incarnation, JobId, WorkerId
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Kind, Phase, State, VerifiedReport
 
 BLOB = BlobRef(BlobId("ab" * 32), 3)
+OTHER = BlobRef(BlobId("cd" * 32), 3)
+START = Incarnation("0" * 32)
 REPORT = VerifiedReport(program="ff", exit_code=0, output=(1, 2), params="test", bits=0.0, shares=2)
 
 
@@ -31,6 +34,10 @@ EVENTS: dict[type, jobs.Event] = {
     jobs.Proved: jobs.Proved(4.0, BLOB, WorkerId("w")),
     jobs.Aggregated: jobs.Aggregated(5.0, BLOB),
     jobs.Verified: jobs.Verified(6.0, BLOB, REPORT),
+    jobs.ShareAnswered: jobs.ShareAnswered(3.0, Phase.CONTRIBUTE, 1, WorkerId("w"), START, BLOB),
+    jobs.ContributionRejected: jobs.ContributionRejected(4.0, 1, WorkerId("w"), START, "wrong"),
+    jobs.PartialRejected: jobs.PartialRejected(4.0, 1, WorkerId("w"), START, "wrong"),
+    jobs.AggregateRejected: jobs.AggregateRejected(5.0, 2, WorkerId("w"), START, "wrong"),
     jobs.JobFailed: jobs.JobFailed(7.0, Failure(kind=FailureKind.GUEST, code="c", message="m")),
     jobs.Cancelled: jobs.Cancelled(7.0, "enough"),
 }
@@ -59,6 +66,8 @@ def test_every_move_that_is_not_in_the_table_raises_and_changes_nothing() -> Non
     for kind, stage in itertools.product(Kind, Stage):
         job = jobs.JobRecord(submitted=submitted(kind), stage=stage)
         for event_type, event in EVENTS.items():
+            if isinstance(event, jobs.ShareAnswered) and stage.phase is not None:
+                event = msgspec.structs.replace(event, phase=stage.phase)
             if (kind, stage, event_type) in jobs.TRANSITIONS:
                 assert evolve(job, event).stage is jobs.TRANSITIONS[kind, stage, event_type]
             else:
@@ -95,6 +104,50 @@ def test_a_history_without_a_beginning_is_none() -> None:
         replay([])
     with pytest.raises(IllegalTransition):
         replay([EVENTS[jobs.Admitted]])
+
+
+def proving(*events: jobs.Event) -> jobs.JobRecord:
+    """A job of two shares after these events; `answer` makes them."""
+    return replay([submitted(Kind.PROVE), EVENTS[jobs.Admitted], *events])
+
+
+def answer(phase: Phase, share: int, blob: BlobRef = BLOB) -> jobs.ShareAnswered:
+    return jobs.ShareAnswered(3.0, phase, share, WorkerId(f"w{share}"), START, blob)
+
+
+CONTRIBUTED = (answer(Phase.CONTRIBUTE, 0), answer(Phase.CONTRIBUTE, 1), jobs.Contributed(3.0, BLOB))
+PROVEN = (*CONTRIBUTED, answer(Phase.PROVE, 0), answer(Phase.PROVE, 1), jobs.Proved(4.0, BLOB, WorkerId("w0")))
+AGGREGATED = (*PROVEN, answer(Phase.AGGREGATE, 2), jobs.Aggregated(5.0, BLOB))
+
+
+def test_a_share_is_answered_once_and_in_its_phase() -> None:
+    job = proving(answer(Phase.CONTRIBUTE, 1))
+    for wrong in (answer(Phase.CONTRIBUTE, 1, OTHER), answer(Phase.PROVE, 0)):
+        with pytest.raises(IllegalTransition):
+            evolve(job, wrong)
+    assert job.answers[Phase.CONTRIBUTE, 1].answer == BLOB
+
+
+def test_a_rejected_partial_takes_back_itself_and_the_aggregate_and_nothing_else() -> None:
+    job = evolve(proving(*PROVEN), EVENTS[jobs.PartialRejected])
+    assert job.stage is Stage.PROVE
+    assert set(job.answers) == {(Phase.CONTRIBUTE, 0), (Phase.CONTRIBUTE, 1), (Phase.PROVE, 0)}
+    assert (job.contributions, job.partials) == (BLOB, None)
+    assert [blame.attempt.phase for blame in job.blames] == [Phase.PROVE]
+    assert evolve(job, answer(Phase.PROVE, 1, OTHER)).answers[Phase.PROVE, 1].answer == OTHER
+
+
+def test_a_rejected_contribution_takes_every_proof_back() -> None:
+    job = evolve(proving(*CONTRIBUTED, answer(Phase.PROVE, 0)), EVENTS[jobs.ContributionRejected])
+    assert (job.stage, job.contributions) == (Stage.CONTRIBUTE, None)
+    assert set(job.answers) == {(Phase.CONTRIBUTE, 0)}
+
+
+def test_a_rejected_aggregate_takes_back_itself() -> None:
+    job = evolve(proving(*AGGREGATED), EVENTS[jobs.AggregateRejected])
+    assert (job.stage, job.proof, job.partials) == (Stage.AGGREGATE, None, BLOB)
+    assert (Phase.AGGREGATE, 2) not in job.answers
+    assert len(job.answers) == 4
 
 
 def test_stages_know_their_phase() -> None:

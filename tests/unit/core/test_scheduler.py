@@ -210,6 +210,27 @@ def test_only_the_aggregate_is_needed_after_the_proofs(scheduler: core.Scheduler
     assert len(admits(scheduler.handle(enqueue(TWO), 0))) == 1
 
 
+def test_who_is_blamed_loses_its_leases_and_gets_none_until_it_is_another_start(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    held = next(lease for lease in admit.leases if lease.worker == A)
+    effects = scheduler.handle(core.Blamed(A, start_of(A), ONE, held.share, "it lies"), 1)
+    assert [type(effect) for effect in effects] == [core.Quarantined, core.Revoked]
+    assert [lease.worker for lease in granted(scheduler.handle(core.Wanted(ONE, held.share), 1))] == [B]
+    scheduler.handle(core.Ended(ONE), 2)
+    scheduler.handle(core.Heard(A, start_of(A)), 2)
+    join(scheduler, A, now=3)
+    (second,) = admits(scheduler.handle(enqueue(TWO), 3))
+    assert [lease.worker for lease in second.leases] == [B]
+    scheduler.handle(enqueue(THREE), 3)
+    scheduler.handle(core.Left(B, start_of(B), "gone"), 4)
+    assert scheduler.waiting(THREE) == (0, "every worker that is connected is quarantined")
+    scheduler.handle(core.Ended(TWO), 4)
+    scheduler.handle(core.Left(A, start_of(A), "gone"), 5)
+    (third,) = admits(scheduler.handle(core.Joined(A, start_of(A, 2), 10), 6))
+    assert [lease.worker for lease in third.leases] == [A]
+
+
 def test_an_ended_job_leaves_nothing(scheduler: core.Scheduler) -> None:
     join(scheduler, A)
     scheduler.handle(enqueue(ONE), 0)

@@ -23,6 +23,7 @@ class Walk:
         self.running: dict[JobId, int] = {}
         self.ended: set[JobId] = set()
         self.given: set[Lease] = set()
+        self.condemned: set[Incarnation] = set()
 
     def pick(self, items: list[object]) -> object:
         return items[int(self.random.integers(len(items)))]
@@ -46,6 +47,9 @@ class Walk:
         if chance < 0.7 and leases:
             lease = self.pick(leases)  # type: ignore[arg-type]
             assert isinstance(lease, Lease)
+            if chance < 0.62:
+                self.condemned.add(lease.incarnation)
+                return core.Blamed(lease.worker, lease.incarnation, lease.job, lease.share, "it lies")
             return core.GaveUp(lease) if chance < 0.65 else core.Finished(lease)
         if chance < 0.85 and self.running:
             job = self.pick(list(self.running))  # type: ignore[assignment]
@@ -77,6 +81,7 @@ class Walk:
     def give(self, lease: Lease) -> None:
         assert lease not in self.given, "a lease is never given twice"
         self.given.add(lease)
+        assert lease.incarnation not in self.condemned, "nothing is given to who is quarantined"
 
     def check(self) -> None:
         registry, held = self.scheduler.registry, {}
@@ -87,6 +92,7 @@ class Walk:
                 assert registry.find(lease.worker, lease.incarnation) is not None, "leases of registered starts only"
                 assert held.setdefault(lease.worker, job) == job, "a worker works for one job at a time"
                 assert lease in self.given
+                assert lease.incarnation not in self.condemned, "who is quarantined holds nothing"
         assert {each.job for each in self.scheduler.queue} == self.queued
         if self.queued:
             free = [record for record in registry.ready() if record.worker not in held]

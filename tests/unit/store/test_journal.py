@@ -112,6 +112,15 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
         again(tmp_path)
 
 
+def test_a_journal_of_the_format_before_is_read_and_is_of_ours_from_then_on(journal: Journal, tmp_path: Path) -> None:
+    journal._base.execute("update facts set value = '1' where name = 'format'")
+    journal.close()
+    opened = again(tmp_path)
+    assert opened.epoch == 2
+    assert opened._base.execute("select value from facts where name = 'format'").fetchone() == ("2",)
+    opened.close()
+
+
 def test_a_journal_of_another_format_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal._base.execute("update facts set value = '99' where name = 'format'")
     journal.close()
