@@ -273,6 +273,5 @@ async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: 
     for job in {lease.job for lease in held if not coordinator.decide.holds(lease)}:
         await session.send(CancelJob(job, "the lease is not in force any more"))
     for task in coordinator.crews.tasks_of(hello.worker):
-        if task.lease not in held:
-            await session.send(task)
+        await session.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
     return session
