@@ -1,0 +1,45 @@
+"""Row 16: a phase that takes longer than its limit.
+
+What this pins down: the defaults are the manual's 300, 600 and 100 s; the job fails as Timeout with the phase and the limit, the log has
+"phase timeout" and the shares that are missing, every worker of the job stops its device, and the next job runs.
+Victim: the contribution of share 0, which never ends.
+"""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.client.errors import JobFailure
+from zisk_actors.config import CoordinatorCore
+from zisk_actors.wire.values import FailureKind, Kind, Phase, State
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def test_the_job_fails_with_phase_and_limit_and_everybody_stops(
+    open_world: OpenWorld, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_world(phase1_timeout_seconds=50) as world, world.client() as client:
+        workers = [world.worker("a"), world.worker("b")]
+        await world.workers_are("a", "b")
+        began = trio.current_time()
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=0 vsleep=1000", params="test")
+        with pytest.raises(JobFailure) as caught:
+            await client.result(job)
+        assert 50 <= trio.current_time() - began < 52
+        failure = caught.value.failure
+        assert (failure.kind, failure.phase, failure.limit_seconds) == (FailureKind.TIMEOUT, Phase.CONTRIBUTE, 50.0)
+        assert (await client.job(job)).state is State.FAILED
+        await trio.sleep(2)
+        assert [worker.device.killed for worker in workers] == [1, 1]
+        assert (await client.wait(await client.submit(Kind.PROVE, ELF, params="test"))).state is State.COMPLETED
+    streams = capsys.readouterr()
+    assert "phase timeout" in streams.out + streams.err
+
+
+def test_the_defaults_are_the_manuals() -> None:
+    core = CoordinatorCore()
+    assert (core.phase1_timeout_seconds, core.phase2_timeout_seconds, core.phase3_timeout_seconds) == (300, 600, 100)
