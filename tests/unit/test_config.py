@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zisk_actors.config import COORDINATOR_ENVIRONMENT, ConfigError, CoordinatorConfig, WorkerConfig, load, show
+from zisk_actors.config import COORDINATOR_ENVIRONMENT, WORKER_ENVIRONMENT, ConfigError, CoordinatorConfig, WorkerConfig, load, show
 from zisk_actors.errors import NotFoundError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def coordinator(tmp_path: Path, content: str, environment: dict[str, str] | None = None, **flags: object) -> CoordinatorConfig:
@@ -62,7 +60,9 @@ def test_files_are_layered(tmp_path: Path) -> None:
         ("[server]\nport = '7000'\n", "Expected `int`", ""),
         ("[coordinator]\nheartbeat_interval_seconds = 0\n", "heartbeat_interval_seconds", ""),
         ("[coordinator]\nheartbeat_interval_seconds = 0.1\n", "reconnect_grace_period_ms", ""),
-        ("[server]\nport = 50051\n", "both 50051", ""),
+        ("[server]\nport = 50051\n", "server.port and coordinator.port are both 50051", ""),
+        ("[metrics]\nport = 7000\n", "server.port and metrics.port are both 7000", ""),
+        ("[server]\nshutdown_timeout_seconds = -1\n", "shutdown_timeout_seconds", ""),
         ("[logging]\nlevel = 'loud'\n", "logging.level", ""),
         ("[logging]\nformat = 'xml'\n", "logging.format", ""),
         ("[server\n", "line 1", ""),
@@ -87,6 +87,64 @@ def test_a_worker_id_is_one_that_can_be_a_file_name(tmp_path: Path, text: str) -
         load(WorkerConfig, [], {}, {}, {"worker.worker_id": text})
 
 
-def test_the_shipped_file_can_be_read() -> None:
-    config, _ = load(CoordinatorConfig, [(ROOT / "configs" / "local.toml", True)], {}, {}, {})
-    assert config.server.host == "127.0.0.1"
+def test_the_core_file_wins_over_the_server_file_and_not_over_the_environment(tmp_path: Path) -> None:
+    core = tmp_path / "core.toml"
+    core.write_text("[coordinator]\nport = 4\nphase1_timeout_seconds = 7\n[server]\nport = 9\n[logging]\nlevel = 'loud'\n")
+    server = tmp_path / "coordinator.toml"
+    server.write_text("[coordinator]\nconfig_file = 'core.toml'\nphase1_timeout_seconds = 1\nphase2_timeout_seconds = 2\n")
+    environment = {"ZISK_COORDINATOR_CLUSTER_PORT": "5"}
+    config, origins = load(CoordinatorConfig, [(server, True)], environment, COORDINATOR_ENVIRONMENT, {})
+    assert (config.coordinator.phase1_timeout_seconds, config.coordinator.phase2_timeout_seconds, config.coordinator.port) == (7, 2, 5)
+    assert origins["coordinator.phase1_timeout_seconds"] == str(core)
+    assert config.server.port == 7000
+    assert set(origins.ignored) == {f"[server] of {core}", f"[logging] of {core}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[coordinator]\nphase1_timeout = 7\n", "core.toml:2: there is no setting coordinator.phase1_timeout"),
+        ("[worker]\nthreads = 7\n", "core.toml:1: there is no setting worker"),
+        ("[coordinator]\nconfig_file = 'more.toml'\n", "this file is named by one already"),
+        ("coordinator = 1\n", "coordinator is a table"),
+    ],
+)
+def test_a_core_file_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "core.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        coordinator(tmp_path, "[coordinator]\nconfig_file = 'core.toml'\n")
+
+
+def test_a_core_file_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"core\.toml"):
+        coordinator(tmp_path, "[coordinator]\nconfig_file = 'core.toml'\n")
+
+
+def test_keys_of_the_manual_without_use_are_accepted_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "coordinator.toml"
+    path.write_text("[coordinator]\njob_monitor_interval_seconds = 10\n[server]\nproofs_dir = 'proofs'\n")
+    config, origins = load(CoordinatorConfig, [(path, True)], {}, {}, {})
+    sink = io.StringIO()
+    show(config, origins, sink)
+    assert f"# ignored: coordinator.job_monitor_interval_seconds of {path}: limits are kept to the moment" in sink.getvalue()
+    assert "server.proofs_dir" in sink.getvalue()
+
+
+def test_a_worker_has_metrics_where_their_port_is_named(tmp_path: Path) -> None:
+    assert not load(WorkerConfig, [], {}, WORKER_ENVIRONMENT, {})[0].metrics.enabled
+    assert load(WorkerConfig, [], {}, WORKER_ENVIRONMENT, {"metrics.port": 0})[0].metrics.enabled
+    config, origins = load(WorkerConfig, [], {"ZISK_WORKER_METRICS_PORT": "9"}, WORKER_ENVIRONMENT, {})
+    assert (config.metrics.enabled, config.metrics.port) == (True, 9)
+    assert origins["metrics.enabled"] == "environment ZISK_WORKER_METRICS_PORT"
+    path = tmp_path / "worker.toml"
+    path.write_text("[metrics]\nenabled = false\n")
+    assert not load(WorkerConfig, [(path, True)], {}, {}, {"metrics.port": 9})[0].metrics.enabled
+
+
+def test_a_name_of_digits_is_a_name() -> None:
+    assert load(WorkerConfig, [], {"ZISK_WORKER_ID": "7"}, WORKER_ENVIRONMENT, {})[0].worker.worker_id == "7"
+
+
+def test_pauses_must_grow() -> None:
+    with pytest.raises(ConfigError, match="reconnect_max_seconds is shorter"):
+        load(WorkerConfig, [], {}, {}, {"connection.reconnect_max_seconds": 0.5})

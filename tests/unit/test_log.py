@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -42,3 +45,54 @@ def test_levels(level: str, rust_log: str, seen: bool, capsys: pytest.CaptureFix
     log.configure(level, "pretty", rust_log=rust_log)
     log.get().debug("detail")
     assert ("detail" in capsys.readouterr().err) is seen
+
+
+@pytest.mark.parametrize(
+    ("rust_log", "level", "targets", "unknown"),
+    [
+        ("debug", logging.DEBUG, {}, ()),
+        ("WARN", logging.WARNING, {}, ()),
+        ("", None, {}, ()),
+        ("info,zisk_actors::store=trace", logging.INFO, {"zisk_actors.store": logging.DEBUG}, ()),
+        ("zisk_actors.actors.session", None, {"zisk_actors.actors.session": logging.DEBUG}, ()),
+        ("zisk_actors=error, zisk_actors.web=off", None, {"zisk_actors": logging.ERROR, "zisk_actors.web": logging.CRITICAL + 1}, ()),
+        ("info,hyper=warn,loud,zisk_actors.nothing=info", logging.INFO, {}, ("hyper=warn", "loud", "zisk_actors.nothing=info")),
+        ("zisk_actors=loud,[span]=info,zisk_actors.../x=info", None, {}, ("zisk_actors=loud", "[span]=info", "zisk_actors.../x=info")),
+    ],
+)
+def test_rust_log(rust_log: str, level: int | None, targets: dict[str, int], unknown: tuple[str, ...]) -> None:
+    assert log.parse_filter(rust_log) == (level, targets, unknown)
+
+
+def test_a_target_has_a_level_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", "compact", rust_log="warn,zisk_actors.cli=info,zisk_actors.cli.daemon=error")
+    log.get().info("from a test")
+    log.get().warning("a test warns")
+    loud, quiet = {"__name__": "zisk_actors.cli.jobs", "log": log}, {"__name__": "zisk_actors.cli.daemon", "log": log}
+    exec("log.get().info('from a command')", loud)
+    exec("log.get().debug('detail of a command')", loud)
+    exec("log.get().warning('a daemon warns')", quiet)
+    lines = capsys.readouterr().err
+    assert "a test warns" in lines
+    assert "from a command" in lines
+    assert "from a test" not in lines
+    assert "detail of a command" not in lines
+    assert "a daemon warns" not in lines
+
+
+def test_parts_of_rust_log_that_mean_nothing_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", "compact", rust_log="hyper=debug,info")
+    assert "RUST_LOG has parts that mean nothing here parts=['hyper=debug']" in capsys.readouterr().err
+
+
+def test_a_file_a_day_beside_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    log.configure("info", "json", file_path="it.log")
+    log.get().info("said", job="j")
+    files = list((tmp_path / "logs").iterdir())
+    assert len(files) == 1
+    assert re.fullmatch(r"it\.log\.\d{4}-\d\d-\d\d", files[0].name)
+    assert json.loads(files[0].read_text())["event"] == "said"
+    assert "said" in capsys.readouterr().err
+    with pytest.raises(OSError, match="directory"):
+        log.configure("info", "json", file_path=str(files[0] / "below" / "it.log"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import trio
 
-from zisk_actors import __version__, config, log
+from zisk_actors import __version__, config
 from zisk_actors.cli import daemon
 from zisk_actors.errors import UsageError, ZiskError
 
@@ -61,10 +61,10 @@ def main(
     try:
         files = daemon.config_files("coordinator", config_file, os.environ)
         settings, origins = config.load(config.CoordinatorConfig, files, os.environ, config.COORDINATOR_ENVIRONMENT, flags)
-        log.configure(settings.logging.level, settings.logging.format, rust_log=os.environ.get("RUST_LOG", ""))
         if check_config:
             config.show(settings, origins, sys.stdout)
             return
+        daemon.start_log(settings.logging, origins, os.environ)
         code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))
         if remove_when_orphaned and os.getppid() != die_with_parent:
             time.sleep(ORPHAN_SECONDS)  # for the workers to end, which see the same

@@ -18,7 +18,9 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.errors import ZiskError
+from zisk_actors.config import Origins
+from zisk_actors.errors import UsageError, ZiskError
+from zisk_actors.settings import Logging
 
 HOME: Final = "ZISK_HOME"
 
@@ -33,6 +35,16 @@ def config_files(name: str, named: str | None, environment: Mapping[str, str]) -
 def home(environment: Mapping[str, str]) -> Path:
     """Where a daemon keeps its state unless told otherwise."""
     return Path(environment.get(HOME) or Path.home() / ".zisk")
+
+
+def start_log(settings: Logging, origins: Origins, environment: Mapping[str, str]) -> None:
+    """Log as the settings and RUST_LOG say, beginning with what was set and has no effect. Raises `UsageError`."""
+    try:
+        log.configure(settings.level, settings.format, rust_log=environment.get("RUST_LOG", ""), file_path=settings.file_path)
+    except OSError as error:
+        raise UsageError(f"cannot write the log {settings.file_path}: {error.strerror or error} (logging.file_path)") from None
+    for what, why in origins.ignored.items():
+        log.get().warning("setting ignored", setting=what, why=why)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> int:

@@ -21,6 +21,7 @@ from zisk_actors.errors import UsageError, ZiskError
 @click.option("-c", "--coordinator-url", help="tcp://, http:// or bare HOST:PORT of the coordinator's worker port.")
 @click.option("--worker-id", help="Name of this worker, unlike that of any other.")
 @click.option("--compute-capacity", type=int, help="Compute units, which say how large its shares are.")
+@click.option("--metrics-port", type=int, help="Port for metrics and health over HTTP, which there is none of unless said; 0: a free one.")
 @click.option("-n", "--threads", type=int, help="Threads of the prover; 0 takes all processors.")
 @click.option("--log-level", help="trace, debug, info, warn or error.")
 @click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
@@ -31,6 +32,7 @@ def main(
     coordinator_url: str | None,
     worker_id: str | None,
     compute_capacity: int | None,
+    metrics_port: int | None,
     threads: int | None,
     log_level: str | None,
     check_config: bool,
@@ -38,20 +40,24 @@ def main(
     prover: str,
 ) -> None:
     """Run a worker until it is told to stop."""
+    from zisk_actors.transport.curve import endpoint_of
+
     flags = {
         "coordinator.url": coordinator_url,
         "worker.worker_id": worker_id,
         "worker.compute_capacity.compute_units": compute_capacity,
         "worker.threads": threads,
+        "metrics.port": metrics_port,
         "logging.level": log_level,
     }
     try:
         files = daemon.config_files("worker", config_file, os.environ)
-        settings, origins = config.load(config.WorkerConfig, files, os.environ, {}, flags)
-        log.configure(settings.logging.level, settings.logging.format, rust_log=os.environ.get("RUST_LOG", ""))
+        settings, origins = config.load(config.WorkerConfig, files, os.environ, config.WORKER_ENVIRONMENT, flags)
+        endpoint_of(settings.coordinator.url)
         if check_config:
             config.show(settings, origins, sys.stdout)
             return
+        daemon.start_log(settings.logging, origins, os.environ)
         code = daemon.run(partial(_work, settings, die_with_parent, prover))
     except ZiskError as error:
         daemon.say(error)

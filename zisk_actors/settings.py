@@ -1,0 +1,260 @@
+"""What can be set in the two daemons: every key with its type, limits, default and meaning.
+
+Rules of this file:
+* Names and defaults are those of the operator's manual, where it has them; units are in the names.
+* The description of a key is a part of its type; the files in configs/ and the tables in docs/operations.md are written from here.
+* Nothing is loaded or checked here beyond one value's own type and limits: that is `config.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from zisk_actors import ids
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(ge=1, le=10**9)]
+Natural = Annotated[int, Meta(ge=0, le=10**9)]
+Interval = Annotated[float, Meta(gt=0, le=3600)]
+
+
+def says(text: str) -> Meta:
+    """What a key means, for whoever sets it."""
+    return Meta(description=text)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all tables of a configuration."""
+
+
+# ----------------------------------------------------------------------------------------------------------------------- both
+
+
+class Logging(Section, frozen=True):
+    """Logs go to standard error, and to a file where one is named."""
+
+    level: Annotated[str, says("trace, debug, info, warn or error; RUST_LOG wins")] = "info"
+    format: Annotated[str, says("pretty, compact or json")] = "pretty"
+    file_path: Annotated[str, says("also write here, a file a day; a relative name is in ./logs; empty: no file")] = ""
+
+
+# ---------------------------------------------------------------------------------------------------------------- coordinator
+
+
+class Service(Section, frozen=True):
+    """Who we say we are."""
+
+    name: Annotated[str, says("only said in the log")] = "zisk_actors coordinator"
+    environment: Annotated[str, says("development, staging or production; only said in the log")] = "development"
+
+
+class Server(Section, frozen=True):
+    """Where clients come in."""
+
+    host: Annotated[str, says("address to listen on for clients")] = "127.0.0.1"
+    port: Annotated[Port, says("port for clients; 0 takes a free one")] = 7000
+    shutdown_timeout_seconds: Annotated[Natural, says("how long SIGTERM lets running jobs end; the rest goes on at the next start")] = 30
+
+
+class HttpPort(Section, frozen=True):
+    """Metrics and health over HTTP, for everyone who can reach the port."""
+
+    enabled: Annotated[bool, says("whether there is such a port")] = True
+    host: Annotated[str, says("address to listen on for HTTP")] = "127.0.0.1"
+    port: Annotated[Port, says("port of /metrics, /health, /livez and /readyz; 0 takes a free one")] = 9090
+
+
+class CoordinatorCore(Section, frozen=True):
+    """Where workers come in, and how jobs are run."""
+
+    port: Annotated[Port, says("port for workers; 0 takes a free one")] = 50051
+    host: Annotated[str, says("address to listen on for workers; empty: that of server.host")] = ""
+    config_file: Annotated[str, says("a file whose [coordinator] table wins over this one, relative to this file; empty: none")] = ""
+    max_workers_per_job: Annotated[Positive, says("a job gets no more workers than this")] = 10
+    max_total_workers: Annotated[Positive, says("more workers than this are refused")] = 1000
+    min_compute_units: Annotated[Positive, says("a job starts when so many compute units are free")] = 1
+    phase1_timeout_seconds: Annotated[Natural, says("limit of contribute, and of setup; 0 is no limit")] = 300
+    phase2_timeout_seconds: Annotated[Natural, says("limit of prove; 0 is no limit")] = 600
+    phase3_timeout_seconds: Annotated[Natural, says("limit of aggregate; 0 is no limit")] = 100
+    execution_timeout_seconds: Annotated[Natural, says("limit of execute; 0 is no limit")] = 300
+    heartbeat_interval_seconds: Annotated[Interval, says("period of heartbeats, which the coordinator dictates to the workers")] = 30
+    heartbeat_max_missed: Annotated[int, Meta(ge=2, le=100), says("so many missed beats, and a worker is lost")] = 3
+    reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
+    max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
+    max_attempts_per_share: Annotated[Positive, says("how often one share is tried before its job fails")] = 3
+    worker_wait_seconds: Annotated[Natural, says("how long a running job waits for a worker to take a share over")] = 60
+
+
+class Store(Section, frozen=True):
+    """Where the journal and the blobs are."""
+
+    folder: Annotated[str, says("the state of the coordinator; empty: $ZISK_HOME/coordinator, or ~/.zisk/coordinator")] = ""
+
+
+class CoordinatorSecurity(Section, frozen=True):
+    """The coordinator's key pair and the keys it lets in."""
+
+    key_file: Annotated[str, says("the coordinator's key pair; empty: coordinator.key in store.folder, made once")] = ""
+    allow_file: Annotated[str, says("who may connect, read again when it changes; empty: the file allowed in store.folder")] = ""
+
+
+class VerifierSettings(Section, frozen=True):
+    """The process that derives keys and verifies proofs."""
+
+    backend: Annotated[str, says("what it computes with: cpu or reference")] = "cpu"
+    threads: Annotated[Natural, says("threads of it; 0 is as many as there are processors")] = 0
+
+
+class CoordinatorConfig(Section, frozen=True):
+    """All settings of `zisk-coordinator`."""
+
+    service: Service = Service()
+    server: Server = Server()
+    metrics: HttpPort = HttpPort()
+    logging: Logging = Logging()
+    coordinator: CoordinatorCore = CoordinatorCore()
+    store: Store = Store()
+    security: CoordinatorSecurity = CoordinatorSecurity()
+    verifier: VerifierSettings = VerifierSettings()
+
+
+# --------------------------------------------------------------------------------------------------------------------- worker
+
+
+class ComputeCapacity(Section, frozen=True):
+    """How much of a job this worker takes, beside the units of others."""
+
+    compute_units: Annotated[int, Meta(ge=1, le=1_000_000), says("shares are cut in proportion to it")] = 10
+
+
+class WorkerCore(Section, frozen=True):
+    """Who this worker is and what it computes with."""
+
+    worker_id: Annotated[str, Meta(pattern=rf"^\Z|{ids.WORKER_PATTERN}"), says("unlike any other worker's; empty: made at the start")] = ""
+    compute_capacity: ComputeCapacity = ComputeCapacity()
+    backend: Annotated[str, says("what it computes with: cpu or reference")] = "cpu"
+    threads: Annotated[Natural, says("threads of the prover; 0 is as many as there are processors")] = 0
+    cache_folder: Annotated[str, says("for blobs that can be fetched again; empty: a temporary folder")] = ""
+    cache_bytes: Annotated[int, Meta(ge=0), says("how much is kept of them while there is nothing to do")] = 4 * 1024**3
+
+
+class CoordinatorAddress(Section, frozen=True):
+    """Where the coordinator is."""
+
+    url: Annotated[str, says("tcp://, http:// or bare host:port of the coordinator's worker port")] = "http://127.0.0.1:50051"
+
+
+class Connection(Section, frozen=True):
+    """How a lost connection is dialled again: after this long at first, then longer each time, up to the maximum."""
+
+    reconnect_interval_seconds: Annotated[Interval, says("the first pause")] = 1
+    reconnect_max_seconds: Annotated[Interval, says("the longest pause")] = 30
+
+
+class WorkerHttpPort(Section, frozen=True):
+    """Metrics and health over HTTP, for everyone who can reach the port."""
+
+    enabled: Annotated[bool, says("whether there is such a port; naming it in the environment or a flag says yes")] = False
+    host: Annotated[str, says("address to listen on for HTTP")] = "127.0.0.1"
+    port: Annotated[Port, says("port of /metrics, /health, /livez and /readyz; 0 takes a free one")] = 9091
+
+
+class WorkerSecurity(Section, frozen=True):
+    """This worker's key pair, and the coordinator's public key."""
+
+    key_file: Annotated[str, says("this worker's key pair; needed")] = ""
+    server_key: Annotated[str, says("the coordinator's public key, the 40 characters themselves; needed")] = ""
+
+
+class WorkerConfig(Section, frozen=True):
+    """All settings of `zisk-worker`."""
+
+    worker: WorkerCore = WorkerCore()
+    coordinator: CoordinatorAddress = CoordinatorAddress()
+    connection: Connection = Connection()
+    metrics: WorkerHttpPort = WorkerHttpPort()
+    logging: Logging = Logging()
+    security: WorkerSecurity = WorkerSecurity()
+
+
+# ------------------------------------------------------------------------------------------------------------- what there is
+
+COORDINATOR_ENVIRONMENT: Final = {
+    "ZISK_COORDINATOR_API_PORT": "server.port",
+    "ZISK_COORDINATOR_CLUSTER_PORT": "coordinator.port",
+    "ZISK_COORDINATOR_METRICS_PORT": "metrics.port",
+}
+
+WORKER_ENVIRONMENT: Final = {
+    "ZISK_WORKER_ID": "worker.worker_id",
+    "ZISK_WORKER_COMPUTE_CAPACITY": "worker.compute_capacity.compute_units",
+    "ZISK_WORKER_COORDINATOR_URL": "coordinator.url",
+    "ZISK_WORKER_METRICS_PORT": "metrics.port",
+}
+
+COORDINATOR_FLAGS: Final = {
+    "server.port": "-a, --api-port",
+    "coordinator.port": "--cluster-port",
+    "metrics.port": "--metrics-port",
+    "server.host": "--host",
+    "logging.level": "--log-level",
+}
+
+WORKER_FLAGS: Final = {
+    "coordinator.url": "-c, --coordinator-url",
+    "worker.worker_id": "--worker-id",
+    "worker.compute_capacity.compute_units": "--compute-capacity",
+    "worker.threads": "-n, --threads",
+    "metrics.port": "--metrics-port",
+    "logging.level": "--log-level",
+}
+
+WITHOUT_EFFECT: Final = {
+    "server.proofs_dir": "proofs are in store.folder",
+    "server.no_save_proofs": "proofs are always kept in store.folder",
+    "coordinator.job_monitor_interval_seconds": "limits are kept to the moment, not by a sweep",
+    "coordinator.stale_disconnected_threshold_seconds": "a lost worker is forgotten at once",
+    "worker.environment": "it was only ever printed",
+    "connection.heartbeat_timeout_seconds": "the coordinator dictates the period and the number of beats",
+}
+"""Keys that the operator's manual has and that there is no use for here: accepted, and said to be ignored."""
+
+_UNITS: Final = (
+    ("_seconds", "seconds"),
+    ("_ms", "milliseconds"),
+    ("_bytes", "bytes"),
+    ("compute_units", "compute units"),
+)
+
+
+class Key(NamedTuple):
+    """One key: `table` and `name`, what it is without being set, what it means, and its unit where it has one."""
+
+    table: str
+    name: str
+    default: Any  # Any: str, int, float or bool
+    meaning: str
+    unit: str
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.table}.{self.name}"
+
+
+def keys(kind: type[Section], table: str = "") -> Iterator[Key]:
+    """All keys of a configuration, in order; those of a table before those of the tables below it."""
+    below: list[tuple[str, type[Section]]] = []
+    for field in msgspec.structs.fields(kind):
+        path = f"{table}.{field.name}" if table else field.name
+        if isinstance(field.type, type) and issubclass(field.type, Section):
+            below.append((path, field.type))
+            continue
+        meaning = "".join(meta.description or "" for meta in field.type.__metadata__ if isinstance(meta, Meta))
+        unit = next((unit for ending, unit in _UNITS if field.name.endswith(ending)), "")
+        yield Key(table, field.name, field.default, meaning, unit)
+    for path, section in below:
+        yield from keys(section, path)
