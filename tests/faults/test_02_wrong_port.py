@@ -1,7 +1,7 @@
 """Row 2: the client's port and the workers' port taken for one another, and HTTP at either.
 
 What this pins down: who knocks at the wrong port with a key that is allowed at the other one is told so by name, on both sides; an HTTP
-request at a ZeroMQ port is counted as not our protocol; a client at the HTTP port hears that this is no coordinator; nobody is let in, and
+request at a ZeroMQ port is counted as not our protocol; a client at the HTTP port hears that no coordinator is there; nobody is let in, and
 the right ports serve on.
 Victim: a worker that is given the client's port, a client that is given the workers'.
 """
@@ -46,7 +46,7 @@ def test_the_wrong_port_is_named_as_such(start: Start, tmp_path: Path) -> None:
                 while browser.recv(1000):
                     pass
         until(lambda at=at: refusals(cluster, at).get("not-our-protocol"), "HTTP is counted")
-    with pytest.raises(Unreachable, match="no coordinator"):
+    with pytest.raises(Unreachable, match="cannot reach a coordinator"):
         local.BlockingClient(cluster.metrics_url.removeprefix("http://"), cluster.server_key, cluster.keys, seconds=3)
 
     with cluster.connect() as client:

@@ -1,4 +1,4 @@
-"""ZeroMQ sockets for trio, and links on top of them. The only file that imports zmq, with auth.py.
+"""ZeroMQ sockets for trio, and links on top of them. All that imports zmq is in this folder.
 
 Rules of this file:
 * ZMQ_FD is edge-triggered and stands for both directions; any call on the socket may swallow its edge. So every call passes through
@@ -20,6 +20,7 @@ import trio
 import zmq
 
 from zisk_actors.transport.base import Limits, LinkClosed, Peer, Refusals
+from zisk_actors.transport.handshakes import EVENTS, Handshakes
 
 T = TypeVar("T")
 
@@ -27,12 +28,6 @@ SEND_SECONDS: Final = 10.0
 """How long a full queue to a peer is waited for before the link is given up."""
 
 _DIRECTIONS: Final = (zmq.POLLIN, zmq.POLLOUT)
-
-_FAILED_HANDSHAKES: Final = {
-    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "not-our-protocol",  # HTTP, TLS, noise, ZeroMQ without CURVE
-    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "handshake-unfinished",  # it hung up, or was silent for too long
-}
-"""Why somebody has not become a peer; keys that are not allowed are counted by who refuses them."""
 
 
 class Socket:
@@ -260,7 +255,7 @@ class RouterListener(Refusals):
     async def run(self) -> None:
         if self._socket.closed:
             return
-        async with monitored(self._socket, sum(_FAILED_HANDSHAKES)) as monitor, trio.open_nursery() as nursery:
+        async with monitored(self._socket, EVENTS) as monitor, trio.open_nursery() as nursery:
             self._monitored = True
             nursery.start_soon(self._count_handshakes, monitor)
             while True:
@@ -272,10 +267,9 @@ class RouterListener(Refusals):
             nursery.cancel_scope.cancel()
 
     async def _count_handshakes(self, monitor: Socket) -> None:
+        handshakes = Handshakes(self.refuse)
         while True:
-            event, _ = event_of(await monitor.recv())
-            if event in _FAILED_HANDSHAKES:
-                self.refuse(_FAILED_HANDSHAKES[event])
+            handshakes.take(*event_of(await monitor.recv()), trio.current_time())
 
     async def accept(self) -> RouterLink:
         try:
