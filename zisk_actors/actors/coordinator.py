@@ -45,6 +45,8 @@ from zisk_actors.wire.values import Phase
 
 REFUSED_SECONDS = 10.0
 MAX_REFUSED = 1000
+LAST_WORDS_SECONDS = 0.2
+"""For those who wait for a job that was the last to end to hear of it."""
 SETTLE_SECONDS = 2.0
 """After a restart with unfinished jobs, how long the workers have to come back before the jobs are given out."""
 
@@ -199,8 +201,11 @@ async def _drain(coordinator: Coordinator, seconds: float) -> None:
     """Let running jobs end, for so long."""
     words = log.get()
     words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.decide.queue), limit_seconds=seconds)
+    told = bool(coordinator.supervised)
     with trio.move_on_after(seconds) as patience:
         await coordinator.drain()
+        if told:
+            await trio.sleep(min(seconds, LAST_WORDS_SECONDS))
     if patience.cancelled_caught:
         words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
 

@@ -80,6 +80,8 @@ class Device:
         self._turn = trio.Lock()
         self._running: _Running | None = None
         self.starts = 0
+        self.on_restart: Callable[[str], None] | None = None
+        self._ended = "died"
 
     async def __aenter__(self) -> Device:
         return self
@@ -111,7 +113,11 @@ class Device:
                     reply = await self._converse(running, call, on_progress)
                 done = True
             except trio.TooSlowError:
+                self._ended = "timeout"
                 raise _lost(FailureKind.TIMEOUT, "call-timeout", f"{type(call).__name__} took longer than {seconds:g} s") from None
+            except trio.Cancelled:
+                self._ended = "cancelled"
+                raise
             finally:
                 if not done:
                     with trio.CancelScope(shield=True):
@@ -164,6 +170,9 @@ class Device:
         process.stdout.close()
         self._running = running = _Running(process, trio.lowlevel.FdStream(into), trio.lowlevel.FdStream(out))
         self.starts += 1
+        if self.starts > 1 and self.on_restart is not None:
+            self.on_restart(self._ended)
+        self._ended = "died"
         ready = False
         try:
             with trio.fail_after(START_SECONDS):

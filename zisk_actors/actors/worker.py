@@ -14,21 +14,18 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
-
-from zisk_actors import log
 from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.tasks import prepare
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable, ZiskError
 from zisk_actors.ids import Incarnation, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed
-from zisk_actors.wire.blobs import unpack_manifest
 from zisk_actors.wire.codec import Unpacker, pack
-from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, ExecuteCall, ProveCall, SetupCall
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.messages import (
     PHASE_OF,
@@ -57,6 +54,11 @@ from zisk_actors.wire.messages import (
     Welcome,
 )
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+
+from zisk_actors import log
+
+if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
+    from zisk_actors.web.worker import ShareOutcome, WorkerMetrics, WorkerView
 
 HELLO_SECONDS: Final = 10.0
 FETCH_SECONDS: Final = 300.0
@@ -103,7 +105,7 @@ class _Job:
 class WorkerActor:
     """The state of one worker process; `run` is its life."""
 
-    def __init__(self, facts: WorkerFacts, dial: Dial, device: Caller, store: BlobStore) -> None:
+    def __init__(self, facts: WorkerFacts, dial: Dial, device: Caller, store: BlobStore, metrics: WorkerMetrics | None = None) -> None:
         self._facts = facts
         self._dial = dial
         self._device = device
@@ -117,6 +119,26 @@ class WorkerActor:
         self._send: Send | None = None
         self._exchange: Exchange | None = None
         self._online = trio.Event()
+        self._metrics = metrics
+        self._heard_at: float | None = None
+        self._phase: Phase | None = None
+
+    def view(self) -> WorkerView:
+        """How things stand now."""
+        from zisk_actors.web.worker import WorkerView
+
+        facts = self._facts
+        return WorkerView(
+            version=facts.version,
+            worker=facts.worker,
+            backend=facts.backend,
+            connected=self._send is not None,
+            units=facts.units,
+            phase=self._phase,
+            shares_held=len({lease for lease, _ in (*self._jobs, *self._outbox)}),
+            results_kept=len(self._outbox),
+            heartbeat_age_seconds=None if self._heard_at is None else trio.current_time() - self._heard_at,
+        )
 
     async def run(self) -> None:
         """Work until cancelled. Raises `WorkerRefused` when the coordinator says that there is no use."""
@@ -133,11 +155,15 @@ class WorkerActor:
             try:
                 link = await self._dial()
             except (Unreachable, NotAuthorised) as error:
+                if self._metrics is not None:
+                    self._metrics.connected(success=False)
                 wait = pause * random.uniform(0.5, 1.0)
                 self._log.warning("Connection failed", error=error.message, hint=error.hint, retry_seconds=round(wait, 2))
                 await trio.sleep(wait)
                 pause = min(2 * pause, self._facts.reconnect_max_seconds)
                 continue
+            if self._metrics is not None:
+                self._metrics.connected(success=True)
             try:
                 served = await self._session(link)
             finally:
@@ -172,7 +198,8 @@ class WorkerActor:
                     silence.deadline = trio.current_time() + limit
                     while True:
                         message, bulk, _ = self._unpacker.unpack(await link.receive())
-                        silence.deadline = trio.current_time() + limit
+                        self._heard_at = trio.current_time()
+                        silence.deadline = self._heard_at + limit
                         await self._take(message, bulk, send, exchange)
                 self._log.warning("Stream closed, will reconnect", error=f"no sign of the coordinator for {limit:g} s")
                 nursery.cancel_scope.cancel()
@@ -310,6 +337,7 @@ class WorkerActor:
             words = self._log.bind(job=task.lease.job, share=task.lease.share, attempt=task.lease.attempt, phase=phase.value)
             outcome: Answer | Failed | None = None
             began = trio.current_time()
+            self._phase = phase
             try:
                 with job.scope:
                     words.info("task started")
@@ -323,6 +351,10 @@ class WorkerActor:
                 outcome = Failed(
                     task.lease, phase, Failure(kind=FailureKind.WORKER, code=error.code, message=error.message, hint=error.hint)
                 )
+            self._phase = None
+            if self._metrics is not None:
+                how: ShareOutcome = "cancelled" if outcome is None else "done" if isinstance(outcome, Answer) else "failed"
+                self._metrics.share_finished(phase, how, trio.current_time() - began)
             del self._jobs[key]
             job.ended.set()
             if outcome is not None:
@@ -331,7 +363,7 @@ class WorkerActor:
 
     async def _perform(self, task: Task, phase: Phase) -> BlobRef:
         """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""
-        call = await self._prepare(task)
+        call = await prepare(task, self._path, self._store)
         said_at = -1.0
         said = ""
         channel_put, channel_get = trio.open_memory_channel[Progress](1)
@@ -360,26 +392,6 @@ class WorkerActor:
         if failure is not None:
             raise failure
         return await trio.to_thread.run_sync(self._store.put, content)
-
-    async def _prepare(self, task: Task) -> Call:
-        """The call that a task is, when its inputs are here."""
-        match task:
-            case SetupTask():
-                return SetupCall(await self._path(task.program), task.params)
-            case ExecuteTask():
-                return ExecuteCall(await self._path(task.program), await self._path(task.stdin))
-            case ContributeTask():
-                elf, stdin = await self._path(task.program), await self._path(task.stdin)
-                return ContributeCall(elf, stdin, task.params, task.lease.share, task.weights)
-            case ProveTask():
-                elf, stdin = await self._path(task.program), await self._path(task.stdin)
-                bundle = await self._path(task.contributions)
-                return ProveCall(elf, stdin, task.params, task.lease.share, task.weights, bundle)
-            case AggregateTask():
-                elf, bundle = await self._path(task.program), await self._path(task.contributions)
-                await self._path(task.partials)
-                partials = tuple([await self._path(blob) for blob in unpack_manifest(self._store.get(task.partials)).blobs])
-                return AggregateCall(elf, task.params, bundle, partials)
 
     async def _path(self, blob: BlobRef) -> str:
         """The path of a blob, fetched where we lack it; waits through breaks of the link. Raises what the transfer raises."""

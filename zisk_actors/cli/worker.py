@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import trio
 
 from zisk_actors import __version__, config, ids, log
 from zisk_actors.cli import daemon
 from zisk_actors.errors import UsageError, ZiskError
+
+if TYPE_CHECKING:
+    from zisk_actors.actors.device import Device
+    from zisk_actors.actors.worker import WorkerActor
+    from zisk_actors.settings import WorkerHttpPort
+    from zisk_actors.web.worker import WorkerMetrics
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -102,10 +111,29 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
             store = BlobStore(Path(core.cache_folder or temporary) / "blobs", durable=False)
             async with Device(device, facts.worker) as child:
                 dial = partial(network.dial, url, server_key, keys, seconds=10.0)
-                await WorkerActor(facts, dial, child, store).run()
+                if settings.metrics.enabled:
+                    await _work_and_tell(settings.metrics, child, partial(WorkerActor, facts, dial, child, store))
+                else:
+                    await WorkerActor(facts, dial, child, store).run()
 
     await until_told(work, parent=parent)
     words.info("stopped gracefully")
+
+
+async def _work_and_tell(port: WorkerHttpPort, child: Device, make: Callable[[WorkerMetrics], WorkerActor]) -> None:
+    """Be a worker with an HTTP port. Raises `PortInUse` and `CannotListen`, and what the worker raises."""
+    from zisk_actors.actors.worker_pages import serve_worker_pages
+    from zisk_actors.web.server import listen_http
+    from zisk_actors.web.worker import WorkerMetrics
+
+    listeners = await listen_http(port.host, port.port, "metrics.port, --metrics-port")
+    metrics = WorkerMetrics()
+    child.on_restart = metrics.child_restarted
+    worker = make(metrics)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_worker_pages, worker, metrics, listeners)
+        await worker.run()
+        nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
