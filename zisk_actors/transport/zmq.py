@@ -215,6 +215,8 @@ class RouterLink:
 
     async def aclose(self) -> None:
         self._listener.forget(self._route, self)
+        for _ in range(self._get.statistics().current_buffer_used):
+            self._listener.refuse("link-closed")
         self._get.close()
         await trio.lowlevel.checkpoint()
 
