@@ -127,7 +127,9 @@ def _workers(coordinator: Coordinator) -> tuple[WorkerSeen, ...]:
     now = trio.current_time()
     seen: list[WorkerSeen] = []
     for name, record in decide.registry.records.items():
-        state: WorkerState = "suspect" if record.health is WorkerHealth.SUSPECT else "computing" if name in busy else "idle"
+        state: WorkerState = "computing" if name in busy else "idle"
+        if record.health in (WorkerHealth.SUSPECT, WorkerHealth.QUARANTINED):
+            state = "suspect" if record.health is WorkerHealth.SUSPECT else "quarantined"
         free = record.units if state == "idle" else 0
         age = max(0.0, now - record.heard_at)
         seen.append(WorkerSeen(worker=name, state=state, units=record.units, free_units=free, heartbeat_age_seconds=age))

@@ -223,11 +223,18 @@ class Coordinator:
             self.crews.answered(lease, phase, known.answer)
         return True
 
+    def has_answer(self, lease: Lease, phase: Phase, answer: BlobRef) -> bool:
+        """Whether this very answer of this very worker is in the journal."""
+        entry = self.book.entries.get(lease.job)
+        known = entry.record.answers.get((phase, lease.share)) if entry is not None else None
+        return known is not None and (known.worker, known.incarnation, known.answer) == (lease.worker, lease.incarnation, answer)
+
     def pool(self) -> str:
         """How many workers there are, with their units, in the words of the operator's manual."""
         records = self.decide.registry.records.values()
         able = [record for record in records if record.health is not Health.QUARANTINED]
-        free = sum(record.units for record in able if not self.decide.jobs_of(record.worker))
+        busy = self.decide.busy()
+        free = sum(record.units for record in able if record.worker not in busy)
         return f"total: {len(records)} CC: {sum(record.units for record in records)}CU ACC: {free}CU"
 
     # ------------------------------------------------------------------------------------------------------------------ effects
@@ -236,13 +243,15 @@ class Coordinator:
         match effect:
             case core.Admit():
                 for lease in effect.leases:
-                    self._say_assigned(lease)
+                    self._say_assigned(lease, adopted=lease in effect.adopted)
                 self._start(self.book.entries[effect.job], effect)
             case core.Granted():
                 self._say_assigned(effect.lease)
                 self.crews.granted(effect.lease)
             case core.Revoked():
                 self.crews.revoked(effect.lease, effect.reason)
+                self.stop_work(effect.lease, effect.reason)
+            case core.Disowned():
                 self.stop_work(effect.lease, effect.reason)
             case core.Quarantined():
                 self.log.error(
@@ -290,10 +299,10 @@ class Coordinator:
         self.supervised.add(admit.job)
         self.spawn(supervise, f"job {admit.job}")
 
-    def _say_assigned(self, lease: Lease) -> None:
+    def _say_assigned(self, lease: Lease, *, adopted: bool = False) -> None:
         self.measures.assigned(lease)
         self.log.info(
-            "assigned share to worker",
+            "assigned share to worker, which holds it from before our restart" if adopted else "assigned share to worker",
             job=lease.job,
             share=lease.share,
             worker=lease.worker,
@@ -308,4 +317,5 @@ def _enqueue(record: JobRecord) -> core.Enqueue:
     if record.stage in PHASES:
         phase = PHASES[record.stage]
         needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
-    return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs)
+    former = tuple((done.share, done.worker, done.incarnation) for (of, _), done in record.answers.items() if of is Phase.CONTRIBUTE)
+    return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs, former)

@@ -29,7 +29,7 @@ from zisk_actors.wire.messages import (
     Answer,
     AnswerTaken,
     CancelDone,
-    CancelJob,
+    CancelLease,
     Chunk,
     Failed,
     FetchChunk,
@@ -43,7 +43,7 @@ from zisk_actors.wire.messages import (
     Welcome,
     WorkerSays,
 )
-from zisk_actors.wire.values import Failure, FailureKind, WorkerStatus
+from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerStatus
 
 HELLO_SECONDS: Final = 10.0
 UNWRITABLE_SECONDS: Final = 1.0
@@ -57,6 +57,7 @@ class Session:
         self.link = link
         self._coordinator = coordinator
         self._over = trio.Event()
+        self._collecting: set[tuple[Lease, Phase]] = set()
         self.exchange = Exchange(self.send_with, coordinator.store)
         self._log = log.get(worker=hello.worker)
 
@@ -127,6 +128,12 @@ class Session:
                 entry = self._coordinator.book.entries.get(message.lease.job)
                 if entry is not None and self._owns(message) and self._coordinator.crews.is_out(message.lease, message.phase):
                     self._coordinator.book.share_is(entry, message.lease, message.phase, message.step, message.fraction)
+            case Answer() | Failed() if self._coordinator.decide.claimed(message.lease):
+                pass  # asked for again when its job goes on; the worker keeps it until then
+            case Answer() if (message.lease, message.phase) in self._collecting:
+                pass  # said twice; the first is on its way
+            case Answer() if self._coordinator.has_answer(message.lease, message.phase, message.result):
+                await self.send(AnswerTaken(message.lease, message.phase))
             case Answer():
                 if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
                     nursery.start_soon(self._collect, message)
@@ -147,6 +154,14 @@ class Session:
 
     async def _collect(self, answer: Answer) -> None:
         """Fetch a result, and only then say that we have it."""
+        key = (answer.lease, answer.phase)
+        self._collecting.add(key)
+        try:
+            await self._take_in(answer)
+        finally:
+            self._collecting.discard(key)
+
+    async def _take_in(self, answer: Answer) -> None:
         try:
             await self.exchange.fetch(answer.result)
         except LinkClosed:
@@ -252,7 +267,7 @@ async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: 
         coordinator.metrics.refused("worker", refusal.code)
         coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
     else:
-        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units)):
+        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units, hello.held)):
             if isinstance(effect, Turned):
                 refusal = effect.refusal
     if refusal is not None:
@@ -269,9 +284,9 @@ async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: 
     if before is not None:
         before.end()
     await session.send(Welcome(heartbeat[0], heartbeat[1]))
-    held = set(hello.held)
-    for job in {lease.job for lease in held if not coordinator.decide.holds(lease)}:
-        await session.send(CancelJob(job, "the lease is not in force any more"))
+    for lease in hello.held:
+        if not coordinator.decide.holds(lease) and not coordinator.decide.claimed(lease):
+            await session.send(CancelLease(lease, "the lease is not in force any more"))
     for task in coordinator.crews.tasks_of(hello.worker):
         await session.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
     return session

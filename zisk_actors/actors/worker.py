@@ -2,7 +2,7 @@
 
 Rules of this file:
 * Tasks and answers outlive a link: a worker whose link breaks computes on, and offers its answers again when it is back.
-* A coordinator in a new epoch knows nothing of the old leases; what is held under them is dropped.
+* A coordinator in a new epoch is told what is held, and says what of that it does not want; all else is kept.
 * Cancelling a job kills the device's child if it works for that job, and says when nothing of the job is left.
 * A permanent refusal ends the worker with its reason; everything else is tried again, with longer and longer pauses.
 """
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
+
+from zisk_actors import log
 from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.tasks import prepare
 from zisk_actors.actors.transfer import Exchange, Send
@@ -54,8 +56,6 @@ from zisk_actors.wire.messages import (
     Welcome,
 )
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
-
-from zisk_actors import log
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
     from zisk_actors.web.worker import ShareOutcome, WorkerMetrics, WorkerView
@@ -239,9 +239,7 @@ class WorkerActor:
                         raise WorkerRefused(message.reason, hint="give each worker an id of its own" if "duplicate" in message.code else "")
                     return None
                 if isinstance(message, Welcome):
-                    if epoch != self._epoch:
-                        self._drop_all()
-                        self._epoch = epoch
+                    self._epoch = epoch
                     self._log.info(
                         "Registration accepted: registered with the coordinator",
                         compute_units=facts.units,
@@ -271,7 +269,7 @@ class WorkerActor:
             case FetchChunk() | Chunk() | NoChunk():
                 await exchange.take(message, bulk)
             case SetupTask() | ExecuteTask() | ContributeTask() | ProveTask() | AggregateTask():
-                self._accept(message)
+                await self._accept(message, send)
             case AnswerTaken():
                 self._outbox.pop((message.lease, message.phase), None)
                 if not self._outbox and not self._jobs:
@@ -288,10 +286,13 @@ class WorkerActor:
 
     # ---------------------------------------------------------------------------------------------------------------- the work
 
-    def _accept(self, task: Task) -> None:
-        """Queue a task; one that is here already, or done, is not done twice."""
+    async def _accept(self, task: Task, send: Send) -> None:
+        """Queue a task; one that is here already is not done twice, and of one that is done the answer is said again."""
         key = (task.lease, PHASE_OF[type(task)])
-        if key in self._jobs or key in self._outbox:
+        if key in self._jobs:
+            return
+        if key in self._outbox:
+            await send(self._outbox[key], b"")
             return
         job = _Job(task)
         try:
@@ -312,10 +313,6 @@ class WorkerActor:
         for each in cancelled:
             if each.started:
                 await each.ended.wait()  # until the device's child is dead
-
-    def _drop_all(self) -> None:
-        self._stop(lambda lease: True)
-        self._outbox.clear()
 
     def _stop(self, chosen: Callable[[Lease], bool]) -> list[_Job]:
         """Cancel tasks. One that still waits is forgotten at once; one that runs, when it has ended."""

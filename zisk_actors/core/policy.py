@@ -25,10 +25,11 @@ def choose_crew(kind: Kind, free: Sequence[WorkerRecord], max_workers: int) -> l
     return ordered[: 1 if kind is Kind.EXECUTE else max_workers]
 
 
-def spread(shares: Mapping[int, int], free: Sequence[WorkerRecord]) -> dict[int, WorkerId]:
-    """Holders for shares of given weights, when there may be fewer workers than shares: the heaviest share goes to who is least loaded."""
-    load = {record.worker: 0.0 for record in free}
+def spread(shares: Mapping[int, int], free: Sequence[WorkerRecord], given: Sequence[tuple[WorkerId, int]] = ()) -> dict[int, WorkerId]:
+    """Holders for shares of given weights, when there may be fewer workers than shares: the heaviest share goes to who is least loaded.
+    `given` are the weights that some of them have already."""
     units = {record.worker: record.units for record in free}
+    load = {record.worker: sum(weight for worker, weight in given if worker == record.worker) / record.units for record in free}
     held: dict[int, WorkerId] = {}
     for share, weight in sorted(shares.items(), key=lambda item: (-item[1], item[0])):
         worker = min(load, key=lambda name: (load[name] + weight / units[name], name))

@@ -4,12 +4,15 @@ Rules of this file:
 * A lease exists here and nowhere else. It is in the table before its effect goes out, so no answer can overtake it.
 * Whoever answers under a lease that is not in the table is late: counted, and otherwise without effect.
 * A worker holds leases of one job at a time; it is free when it holds none.
+* After a restart the leases of before are not in force. A worker that still holds one claims its share; the job that is resumed gives it
+  the same lease again, before anything else is given out.
 * The scheduler never waits; a share that nobody can take now is wanted, and granted by a later event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from zisk_actors.core.policy import choose_crew, choose_successor, queue_order, spread
 from zisk_actors.core.registry import Refusal, Registry
@@ -17,12 +20,16 @@ from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
+MAX_ATTEMPT: Final = 10_000
+"""No share is tried more often; a claim to more is not believed."""
+
 # ------------------------------------------------------------------------------------------------------------------------ events
 
 
 @dataclass(frozen=True)
 class Enqueue:
-    """A job waits. `weights` are those of a job that was cut before a restart, and `needs` the shares it needs holders for now."""
+    """A job waits. `weights` are those of a job that was cut before a restart, `needs` the shares it needs holders for now, and `former`
+    who answered for a share in the phase before and may remember what it computed."""
 
     job: JobId
     kind: Kind
@@ -30,15 +37,17 @@ class Enqueue:
     submitted_at: float
     weights: tuple[int, ...] = ()
     needs: tuple[int, ...] = ()
+    former: tuple[tuple[int, WorkerId, Incarnation], ...] = ()
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker said hello."""
+    """A worker said hello. `held` are the leases that it says it holds."""
 
     worker: WorkerId
     incarnation: Incarnation
     units: int
+    held: tuple[Lease, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,11 +122,13 @@ Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Blamed | Finished | 
 
 @dataclass(frozen=True)
 class Admit:
-    """Start the job with these leases; `weights` is how it is cut."""
+    """Start the job with these leases; `weights` is how it is cut, and `adopted` the leases among them that were there before a
+    restart."""
 
     job: JobId
     weights: tuple[int, ...]
     leases: tuple[Lease, ...]
+    adopted: tuple[Lease, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +179,15 @@ class Quarantined:
     reason: str
 
 
-Effect = Admit | Granted | Revoked | Registered | Turned | Lost | Quarantined
+@dataclass(frozen=True)
+class Disowned:
+    """Nobody wants any more what a worker holds from before a restart."""
+
+    lease: Lease
+    reason: str
+
+
+Effect = Admit | Granted | Revoked | Registered | Turned | Lost | Quarantined | Disowned
 
 
 @dataclass
@@ -192,6 +211,7 @@ class Scheduler:
     queue: list[Enqueue] = field(default_factory=list)
     crews: dict[JobId, Crew] = field(default_factory=dict)
     wanted: dict[tuple[JobId, int], Wanted] = field(default_factory=dict)
+    claims: dict[tuple[JobId, int], Lease] = field(default_factory=dict)
     late: int = 0
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -204,7 +224,10 @@ class Scheduler:
             case Joined():
                 effects += self._join(event, now)
             case Heard():
+                before = self.registry.find(event.worker, event.incarnation)
                 self.registry.heard(event.worker, event.incarnation, now)
+                if before is None or before.health is Health.READY:
+                    return []  # nobody is free now who was not before; this is said with every message of every worker
             case Left():
                 lost = self.registry.gone(event.worker, event.incarnation, now)
                 effects += self._lose([] if lost is None else [lost], event.reason)
@@ -228,6 +251,10 @@ class Scheduler:
         crew = self.crews.get(lease.job)
         return crew is not None and crew.leases.get(lease.share) == lease
 
+    def claimed(self, lease: Lease) -> bool:
+        """Whether a lease of before a restart may be in force again soon."""
+        return self.claims.get((lease.job, lease.share)) == lease
+
     def lease(self, job: JobId, share: int) -> Lease | None:
         """The lease of a share that is in force, if there is one."""
         crew = self.crews.get(job)
@@ -235,6 +262,10 @@ class Scheduler:
 
     def jobs_of(self, worker: WorkerId) -> list[JobId]:
         return [job for job, crew in self.crews.items() if any(lease.worker == worker for lease in crew.leases.values())]
+
+    def busy(self) -> set[WorkerId]:
+        """The workers that hold a lease."""
+        return {lease.worker for crew in self.crews.values() for lease in crew.leases.values()}
 
     def waiting(self, job: JobId) -> tuple[int, str] | None:
         """The position of a queued job, from 0, and what it waits for; None where it is not in the queue."""
@@ -257,12 +288,38 @@ class Scheduler:
         answer = self.registry.hello(event.worker, event.incarnation, event.units, now)
         if isinstance(answer, Refusal):
             return [Turned(event.worker, event.incarnation, answer)]
-        return [Registered(answer, fresh)]
+        return [Registered(answer, fresh), *self._claim(event)]
+
+    def _claim(self, event: Joined) -> list[Effect]:
+        """Note what a worker holds of jobs that wait to be resumed. Of two that hold a share, the later lease counts; of one that holds
+        shares of two jobs, the first job."""
+        record = self.registry.records[event.worker]
+        needs = {each.job: each.needs for each in self.queue if each.needs}
+        mine = [
+            lease
+            for lease in event.held
+            if (lease.worker, lease.incarnation) == (event.worker, event.incarnation)
+            and lease.share in needs.get(lease.job, ())
+            and lease.attempt <= MAX_ATTEMPT
+        ]
+        effects: list[Effect] = []
+        for lease in mine if record.health is not Health.QUARANTINED else []:
+            rival = self.claims.get((lease.job, lease.share))
+            if lease.job != mine[0].job or (rival is not None and rival.attempt >= lease.attempt):
+                continue
+            self.claims[lease.job, lease.share] = lease
+            if rival is not None:
+                effects.append(Disowned(rival, "another worker holds the share under a later lease"))
+        return effects
+
+    def _unclaim(self, worker: WorkerId) -> None:
+        self.claims = {key: lease for key, lease in self.claims.items() if lease.worker != worker}
 
     def _lose(self, lost: list[WorkerRecord], reason: str) -> list[Effect]:
         effects: list[Effect] = []
         for record in lost:
             effects.append(Lost(record, reason))
+            self._unclaim(record.worker)
             for crew in self.crews.values():
                 for lease in [lease for lease in crew.leases.values() if lease.worker == record.worker]:
                     self._drop(lease, exclude=True)
@@ -276,6 +333,7 @@ class Scheduler:
         record = self.registry.condemn(event.worker, event.incarnation, event.reason, now)
         if record is None:
             return []
+        self._unclaim(event.worker)
         effects: list[Effect] = [Quarantined(record, event.reason)]
         for crew in self.crews.values():
             for lease in [lease for lease in crew.leases.values() if lease.worker == event.worker]:
@@ -295,9 +353,10 @@ class Scheduler:
         self.crews.pop(job, None)
         self.queue = [each for each in self.queue if each.job != job]
         self.wanted = {key: want for key, want in self.wanted.items() if key[0] != job}
+        self.claims = {key: lease for key, lease in self.claims.items() if key[0] != job}
 
     def _free(self) -> list[WorkerRecord]:
-        busy = {lease.worker for crew in self.crews.values() for lease in crew.leases.values()}
+        busy = self.busy()
         return [record for record in self.registry.ready() if record.worker not in busy]
 
     def _grant(self) -> list[Effect]:
@@ -318,25 +377,50 @@ class Scheduler:
         return effects
 
     def _admit(self, now: float) -> list[Effect]:
-        """Start waiting jobs, in order, while there are free workers. A job that cannot start holds back those behind it."""
+        """Start waiting jobs, in order, while there are free workers: first those of which workers still hold shares. A job that cannot
+        start holds back those behind it."""
         effects: list[Effect] = []
         while self.queue and now >= self.opens_at:
-            free = self._free()
-            head = self.queue[0]
-            if not free or sum(record.units for record in free) < self.min_compute_units:
+            claimed = {job for job, _ in self.claims}
+            head = next((each for each in self.queue if each.job in claimed), self.queue[0])
+            reserved = {lease.worker for lease in self.claims.values() if lease.job != head.job}
+            free = [record for record in self._free() if record.worker not in reserved]
+            if not free or (head.job not in claimed and sum(record.units for record in free) < self.min_compute_units):
                 break
-            self.queue.pop(0)
+            self.queue.remove(head)
             self.crews[head.job] = Crew()
             if head.needs:
-                weights = head.weights
-                held = spread({share: weights[share] if share < len(weights) else 1 for share in head.needs}, free)
-            else:
-                crew = choose_crew(head.kind, free, self.max_workers_per_job)
-                weights = tuple(record.units for record in crew)
-                held = {share: record.worker for share, record in enumerate(crew)}
+                effects += self._resume(head, free)
+                continue
+            crew = choose_crew(head.kind, free, self.max_workers_per_job)
+            weights = tuple(record.units for record in crew)
+            held = {share: record.worker for share, record in enumerate(crew)}
             leases = tuple(self._lease(head.job, share, worker) for share, worker in sorted(held.items()))
             effects.append(Admit(head.job, weights, leases))
         return effects
+
+    def _resume(self, head: Enqueue, free: list[WorkerRecord]) -> list[Effect]:
+        """Give the shares that a job still needs: to who holds them, else to who had them before, else to who has least to do."""
+        crew = self.crews[head.job]
+        names = {record.worker: record.incarnation for record in free}
+        adopted: list[Lease] = []
+        effects: list[Effect] = []
+        for key, lease in [(key, lease) for key, lease in self.claims.items() if key[0] == head.job]:
+            del self.claims[key]
+            crew.attempts[lease.share] = lease.attempt
+            if names.get(lease.worker) == lease.incarnation:
+                crew.leases[lease.share] = lease
+                adopted.append(lease)
+            else:
+                effects.append(Disowned(lease, "its worker is not ready"))
+        left = [share for share in head.needs if share not in crew.leases]
+        held = {share: worker for share, worker, start in head.former if share in left and names.get(worker) == start}
+        weight = {share: head.weights[share] if share < len(head.weights) else 1 for share in head.needs}
+        given = [(lease.worker, weight[lease.share]) for lease in adopted] + [(worker, weight[share]) for share, worker in held.items()]
+        held |= spread({share: weight[share] for share in left if share not in held}, free, given)
+        leases = [*adopted, *(self._lease(head.job, share, worker) for share, worker in sorted(held.items()))]
+        ordered = tuple(sorted(leases, key=lambda lease: lease.share))
+        return [*effects, Admit(head.job, head.weights, ordered, tuple(adopted))]
 
     def _lease(self, job: JobId, share: int, worker: WorkerId) -> Lease:
         crew = self.crews[job]

@@ -14,8 +14,9 @@ from typing import Final, Literal, get_args
 from zisk_actors.web.series import Gauge, Label, Readings, one
 from zisk_actors.wire.values import Phase, State
 
-WorkerState = Literal["idle", "computing", "suspect", "draining"]
-"""What a connected worker is to the scheduler: a suspect is late with its heartbeats, a draining one gets no new work."""
+WorkerState = Literal["idle", "computing", "suspect", "draining", "quarantined"]
+"""What a connected worker is to the scheduler: a suspect is late with its heartbeats, a draining one gets no new work, and a quarantined
+one gave something wrong and gets none until it is restarted."""
 
 
 @dataclass(frozen=True, kw_only=True)

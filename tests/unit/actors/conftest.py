@@ -19,7 +19,7 @@ import trio
 
 from tests.cluster.fake_prover import FakeProver
 from zisk_actors.actors.compute import broke, perform
-from zisk_actors.actors.coordinator import accept, make_coordinator
+from zisk_actors.actors.coordinator import SETTLE_SECONDS, accept, make_coordinator
 from zisk_actors.actors.device import CallFailed, Progress
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
@@ -126,6 +126,8 @@ class World:
         for history in journal.read().values():
             coordinator.book.adopt(replay(history))
         await coordinator.programs.load()
+        if any(not entry.record.state.final for entry in coordinator.book.entries.values()):
+            coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
         beat = (self.core.heartbeat_interval_seconds, self.core.heartbeat_max_missed)
         grace = self.core.reconnect_grace_period_ms / 1000
         worker_side = partial(serve_worker, coordinator=coordinator, version=VERSION, heartbeat=beat, grace_seconds=grace)

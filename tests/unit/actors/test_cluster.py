@@ -183,6 +183,48 @@ async def test_jobs_go_on_where_they_were_after_a_restart(open_world: OpenWorld,
         assert worker.device.log.count("ContributeCall") == 1, "the contributions were in the journal"
 
 
+@pytest.mark.parametrize("down_seconds", [0.0, 20.0])
+async def test_shares_that_run_when_the_coordinator_dies_are_not_begun_again(
+    down_seconds: float, open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    async with open_world() as world, world.client() as client:
+        first, second = world.worker("a"), world.worker("b")
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=10", params="test")
+        for moment in (5, 10):  # in the contributions, and in the proofs
+            await trio.sleep(moment)
+            await world.stop()
+            await trio.sleep(down_seconds)
+            await world.start()
+        async with world.client() as again:
+            assert (await again.wait(job)).state is State.COMPLETED
+        for worker in (first, second):
+            assert worker.device.log.count("ContributeCall") == 1
+            assert worker.device.log.count("ProveCall") == 1
+            assert worker.device.killed == 0
+        assert world.coordinator.decide.late == 0
+
+
+async def test_only_shares_that_were_not_answered_are_done_again_after_everything_died(
+    open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    async with open_world() as world, world.client() as client:
+        workers = [world.worker("a"), world.worker("b", units=20)]
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=1", params="test")
+        await trio.sleep(5)
+        assert [share for _, share in world.coordinator.book.entries[job].record.answers] == [0]
+        await world.stop()
+        for worker in workers:
+            worker.kill()
+        await world.start()
+        last = world.worker("c")
+        await trio.sleep(10)
+        assert last.device.log == ["ContributeCall"]
+        assert world.coordinator.decide.lease(job, 0) is None
+        assert (await world.coordinator.cancel(world.coordinator.book.entries[job], "enough")) is True
+
+
 async def test_a_worker_of_another_version_is_refused_for_good(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world:
         worker = world.worker("a", version="2")

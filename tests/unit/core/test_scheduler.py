@@ -231,6 +231,56 @@ def test_who_is_blamed_loses_its_leases_and_gets_none_until_it_is_another_start(
     assert [lease.worker for lease in third.leases] == [A]
 
 
+def held_by(worker: WorkerId, job: JobId, share: int, attempt: int = 1) -> Lease:
+    return Lease(worker, start_of(worker), job, share, attempt)
+
+
+def test_after_a_restart_who_holds_a_share_keeps_it_under_the_same_lease(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(enqueue(ONE, weights=(10, 20, 10), needs=(0, 1, 2)), 0)
+    join(scheduler, C)
+    for worker, lease in ((A, held_by(A, ONE, 1, 3)), (B, held_by(B, ONE, 0))):
+        scheduler.handle(core.Joined(worker, start_of(worker), 10, (lease, held_by(worker, TWO, 0))), 0)
+        assert scheduler.claimed(lease)
+        assert not scheduler.claimed(held_by(worker, TWO, 0))
+    (admit,) = admits(scheduler.handle(core.Tick(), 2.0))
+    assert admit.leases == (held_by(B, ONE, 0), held_by(A, ONE, 1, 3), held_by(C, ONE, 2))
+    assert set(admit.adopted) == set(admit.leases[:2])
+    assert scheduler.claims == {}
+    scheduler.handle(core.Left(A, start_of(A), "gone"), 3)
+    (lease,) = granted(scheduler.handle(core.Wanted(ONE, 1), 3))
+    assert lease.attempt == 4
+
+
+def test_of_two_claims_the_later_lease_counts_and_the_other_is_disowned(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
+    scheduler.handle(core.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
+    effects = scheduler.handle(core.Joined(B, start_of(B), 10, (held_by(B, ONE, 0, 2),)), 0)
+    assert core.Disowned(held_by(A, ONE, 0, 1), "another worker holds the share under a later lease") in effects
+    scheduler.handle(core.Left(B, start_of(B), "gone"), 1)
+    (admit,) = admits(scheduler.handle(core.Tick(), 2.0))
+    assert (admit.leases[0].worker, admit.adopted) == (A, ())
+
+
+def test_a_worker_that_holds_a_share_of_one_resumed_job_is_not_given_to_another(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(enqueue(ONE, at=0.0, weights=(10, 10), needs=(0, 1)), 0)
+    scheduler.handle(enqueue(TWO, at=1.0, weights=(10, 10), needs=(1,)), 0)
+    scheduler.handle(core.Joined(A, start_of(A), 10, (held_by(A, TWO, 1),)), 0)
+    join(scheduler, B)
+    first, second = admits(scheduler.handle(core.Tick(), 2.0))
+    assert (first.job, first.adopted) == (TWO, (held_by(A, TWO, 1),))
+    assert (second.job, {lease.worker for lease in second.leases}) == (ONE, {B})
+
+
+def test_who_had_a_share_before_gets_it_again(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B, C)
+    former = ((0, C, start_of(C)), (1, A, start_of(A, 9)), (2, B, start_of(B)))
+    (admit,) = admits(scheduler.handle(core.Enqueue(ONE, Kind.PROVE, 0, 0.0, (1, 1, 1), (0, 1, 2), former), 0))
+    assert [lease.worker for lease in admit.leases][::2] == [C, B]
+
+
 def test_an_ended_job_leaves_nothing(scheduler: core.Scheduler) -> None:
     join(scheduler, A)
     scheduler.handle(enqueue(ONE), 0)

@@ -32,7 +32,7 @@ def test_gauges_equal_the_view(metrics: Metrics):
     assert page.values("coordinator_jobs_known") == {(state.value,): dict(CLUSTER.jobs).get(state, 0) for state in State}
     assert page.values("coordinator_phase_jobs") == {(phase.value,): dict(CLUSTER.phases).get(phase, 0) for phase in Phase}
     assert page.values("coordinator_shares") == {("waiting",): 1, ("running",): 6, ("done",): 2}
-    assert page.values("coordinator_workers") == {("idle",): 1, ("computing",): 1, ("suspect",): 1, ("draining",): 0}
+    assert page.values("coordinator_workers") == {("idle",): 1, ("computing",): 1, ("suspect",): 1, ("draining",): 0, ("quarantined",): 0}
     assert page.values("coordinator_worker_heartbeat_age_seconds") == {("a",): 0.25, ("b",): 1.5, ("c",): 61.0}
 
 
