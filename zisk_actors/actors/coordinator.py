@@ -22,6 +22,7 @@ from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.measures import health_of, view_of
+from zisk_actors.actors.port_owner import owner_of
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.scheduler import Coordinator, Limits
 from zisk_actors.actors.session import serve_worker
@@ -249,13 +250,15 @@ async def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> t
         try:
             bound.append(network.bind(host, port, keys, role))
         except UsageError as error:
-            problems.append(type(error)(f"{error.message} ({setting})", hint=error.hint))
+            owner = owner_of(port) if isinstance(error, PortInUse) else ""
+            problems.append(type(error)(f"{error.message} ({'; '.join(filter(None, (setting, owner)))})", hint=error.hint))
     http: list[trio.SocketListener] = []
     if config.metrics.enabled:
         try:
             http = await listen_http(config.metrics.host, config.metrics.port, "metrics.port, --metrics-port")
         except UsageError as error:
-            problems.append(error)
+            owner = owner_of(config.metrics.port) if isinstance(error, PortInUse) else ""
+            problems.append(type(error)(f"{error.message}{owner and f' ({owner})'}", hint=error.hint))
     if problems:
         for listener in bound:
             await listener.aclose()

@@ -62,7 +62,7 @@ def main(
         files = daemon.config_files("coordinator", config_file, os.environ)
         settings, origins = config.load(config.CoordinatorConfig, files, os.environ, config.COORDINATOR_ENVIRONMENT, flags)
         if check_config:
-            config.show(settings, origins, sys.stdout)
+            daemon.show(settings, origins, os.environ)
             return
         daemon.start_log(settings.logging, origins, os.environ)
         code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))

@@ -17,8 +17,8 @@ from typing import Final
 
 import trio
 
-from zisk_actors import log
-from zisk_actors.config import Origins
+from zisk_actors import config, log
+from zisk_actors.config import CoordinatorConfig, Origins, WorkerConfig
 from zisk_actors.errors import UsageError, ZiskError
 from zisk_actors.settings import Logging
 
@@ -45,6 +45,15 @@ def start_log(settings: Logging, origins: Origins, environment: Mapping[str, str
         raise UsageError(f"cannot write the log {settings.file_path}: {error.strerror or error} (logging.file_path)") from None
     for what, why in origins.ignored.items():
         log.get().warning("setting ignored", setting=what, why=why)
+
+
+def show(settings: CoordinatorConfig | WorkerConfig, origins: Origins, environment: Mapping[str, str]) -> None:
+    """What `--check-config` prints: all settings, and what wins over them."""
+    config.show(settings, origins, sys.stdout)
+    if text := environment.get("RUST_LOG", ""):
+        unknown = log.parse_filter(text).unknown
+        parts = f"; parts that mean nothing here: {', '.join(unknown)}" if unknown else ""
+        print(f"# RUST_LOG is {text!r} and wins over logging.level{parts}")
 
 
 def run(main: Callable[[], Awaitable[None]]) -> int:

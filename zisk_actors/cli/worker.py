@@ -64,7 +64,7 @@ def main(
         settings, origins = config.load(config.WorkerConfig, files, os.environ, config.WORKER_ENVIRONMENT, flags)
         endpoint_of(settings.coordinator.url)
         if check_config:
-            config.show(settings, origins, sys.stdout)
+            daemon.show(settings, origins, os.environ)
             return
         daemon.start_log(settings.logging, origins, os.environ)
         code = daemon.run(partial(_work, settings, die_with_parent, prover))

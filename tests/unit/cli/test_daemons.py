@@ -39,6 +39,19 @@ def test_check_config_shows_every_setting_and_where_it_is_from(run: Run, tmp_pat
     assert run(worker, "--check-config", "--worker-id", "w-7").output.startswith("worker.worker_id = 'w-7'  # command line")
 
 
+def test_check_config_says_what_rust_log_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUST_LOG", "debug,hyper=warn")
+    assert (
+        "# RUST_LOG is 'debug,hyper=warn' and wins over logging.level; parts that mean nothing here: hyper=warn"
+        in run(coordinator, "--check-config").output
+    )
+
+
+def test_check_config_checks_the_address(run: Run) -> None:
+    assert run(worker, "--check-config", "-c", "host:1").exit_code == 0
+    assert run(worker, "--check-config", "-c", "https://host:1").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "code", "words"),
     [
@@ -46,6 +59,9 @@ def test_check_config_shows_every_setting_and_where_it_is_from(run: Run, tmp_pat
         ("", ("--config", "none.toml"), 3, "there is no configuration file none.toml"),
         ("", ("--api-port", "70000"), 2, "command line: server.port"),
         ("", ("--log-level", "loud"), 2, "logging.level"),
+        ("", ("--metrics-port", "7000"), 2, "server.port and metrics.port are both 7000"),
+        ("[coordinator]\nconfig_file = 'none.toml'\n", (), 3, "there is no configuration file none.toml"),
+        ("[logging]\nfile_path = '/proc/none/it.log'\n", (), 2, "cannot write the log /proc/none/it.log"),
         ("[security]\nkey_file = 'none.key'\n", (), 3, "there is no key file none.key"),
     ],
 )
