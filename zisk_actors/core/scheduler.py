@@ -381,12 +381,10 @@ class Scheduler:
         start holds back those behind it."""
         effects: list[Effect] = []
         while self.queue and now >= self.opens_at:
-            claimed = {job for job, _ in self.claims}
-            head = next((each for each in self.queue if each.job in claimed), self.queue[0])
-            reserved = {lease.worker for lease in self.claims.values() if lease.job != head.job}
-            free = [record for record in self._free() if record.worker not in reserved]
-            if not free or (head.job not in claimed and sum(record.units for record in free) < self.min_compute_units):
+            found = self._startable()
+            if found is None:
                 break
+            head, free = found
             self.queue.remove(head)
             self.crews[head.job] = Crew()
             if head.needs:
@@ -398,6 +396,17 @@ class Scheduler:
             leases = tuple(self._lease(head.job, share, worker) for share, worker in sorted(held.items()))
             effects.append(Admit(head.job, weights, leases))
         return effects
+
+    def _startable(self) -> tuple[Enqueue, list[WorkerRecord]] | None:
+        """The next job that can start, with the workers that it may have: not those that hold shares of another job."""
+        claimed = {job for job, _ in self.claims}
+        free = self._free()
+        for each in [*(each for each in self.queue if each.job in claimed), *self.queue[:1]]:
+            reserved = {lease.worker for lease in self.claims.values() if lease.job != each.job}
+            able = [record for record in free if record.worker not in reserved]
+            if able and (each.job in claimed or sum(record.units for record in able) >= self.min_compute_units):
+                return each, able
+        return None
 
     def _resume(self, head: Enqueue, free: list[WorkerRecord]) -> list[Effect]:
         """Give the shares that a job still needs: to who holds them, else to who had them before, else to who has least to do."""

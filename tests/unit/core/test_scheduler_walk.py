@@ -24,6 +24,7 @@ class Walk:
         self.ended: set[JobId] = set()
         self.given: set[Lease] = set()
         self.condemned: set[Incarnation] = set()
+        self.held_before: set[Lease] = set()
 
     def pick(self, items: list[object]) -> object:
         return items[int(self.random.integers(len(items)))]
@@ -65,18 +66,48 @@ class Walk:
         return core.Tick()
 
     def step(self) -> None:
-        effects = self.scheduler.handle(self.event(), self.now)
+        if self.random.random() < 0.01:
+            self.restart()
+        self.carry_out(self.scheduler.handle(self.event(), self.now))
+        self.check()
+
+    def restart(self) -> None:
+        """The coordinator dies and comes back: all that was running waits, and most workers come back with what they hold."""
+        old = self.scheduler
+        held = [lease for crew in old.crews.values() for lease in crew.leases.values()]
+        self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3, opens_at=self.now + 1.0)
+        self.held_before, self.given = set(held), set()
+        for start in self.condemned:
+            self.carry_out(self.scheduler.handle(core.Blamed(WorkerId(start.split(".")[0]), start, JobId("-"), 0, "it lied"), self.now))
+        for job, count in self.running.items():
+            needs = tuple(share for share in range(count + 1) if old.lease(job, share) is not None or (job, share) in old.wanted)
+            event = core.Enqueue(job, Kind.PROVE, 0, self.now, (1,) * count, needs or (count,))
+            self.carry_out(self.scheduler.handle(event, self.now))
+        for each in old.queue:
+            self.carry_out(self.scheduler.handle(each, self.now))
+        self.queued |= set(self.running)
+        self.running = {}
+        for record in old.registry.records.values():
+            if self.random.random() < 0.8:
+                own = tuple(lease for lease in held if lease.worker == record.worker)
+                self.carry_out(self.scheduler.handle(core.Joined(record.worker, record.incarnation, record.units, own), self.now))
+                self.check()
+
+    def carry_out(self, effects: list[core.Effect]) -> None:
         for effect in effects:
             if isinstance(effect, core.Admit):
                 assert effect.job in self.queued, "admitted once, and only what was queued"
                 self.queued.discard(effect.job)
                 self.running[effect.job] = len(effect.weights)
-                for lease in effect.leases:
+                self.given |= set(effect.adopted)
+                for lease in effect.adopted:
+                    assert lease in effect.leases
+                    assert lease in self.held_before, "only what was held before is adopted"
+                for lease in set(effect.leases) - set(effect.adopted):
                     self.give(lease)
             elif isinstance(effect, core.Granted):
                 assert effect.lease.job in self.running
                 self.give(effect.lease)
-        self.check()
 
     def give(self, lease: Lease) -> None:
         assert lease not in self.given, "a lease is never given twice"
@@ -94,8 +125,13 @@ class Walk:
                 assert lease in self.given
                 assert lease.incarnation not in self.condemned, "who is quarantined holds nothing"
         assert {each.job for each in self.scheduler.queue} == self.queued
-        if self.queued:
-            free = [record for record in registry.ready() if record.worker not in held]
+        claimers = {lease.worker for lease in self.scheduler.claims.values()}
+        for (job, share), lease in self.scheduler.claims.items():
+            assert job in self.queued, "claims to jobs that wait only"
+            assert (lease.job, lease.share) == (job, share)
+            assert registry.find(lease.worker, lease.incarnation) is not None, "claims of registered starts only"
+        if self.queued and self.now >= self.scheduler.opens_at + 1.0:
+            free = [record for record in registry.ready() if record.worker not in held and record.worker not in claimers]
             assert not free, "nobody is idle while a job waits"
         for job, _ in self.scheduler.wanted:
             assert job in self.running
