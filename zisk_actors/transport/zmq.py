@@ -27,6 +27,9 @@ T = TypeVar("T")
 SEND_SECONDS: Final = 10.0
 """How long a full queue to a peer is waited for before the link is given up."""
 
+QUEUED_MESSAGES: Final = 64
+"""What ZeroMQ keeps for a peer in each direction. A message may have a megabyte, so this bounds what one that does not read costs us."""
+
 _DIRECTIONS: Final = (zmq.POLLIN, zmq.POLLOUT)
 
 
@@ -114,7 +117,7 @@ class Socket:
 def prepare(socket: Socket, limits: Limits) -> None:
     """Options that every socket of ours has."""
     raw = socket.raw
-    raw.sndhwm = raw.rcvhwm = 1000
+    raw.sndhwm = raw.rcvhwm = QUEUED_MESSAGES
     raw.maxmsgsize = 2 * limits.frame_bytes  # libzmq hangs up on more, and tells nobody; up to this the listener refuses and counts
     raw.handshake_ivl = 5000
     raw.tcp_keepalive = 1
