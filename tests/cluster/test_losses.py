@@ -149,6 +149,9 @@ def test_jobs_survive_the_death_of_the_coordinator(start: Start, tmp_path: Path)
             seen: list[JobStatus] = list(client.watch(job))
             assert seen[-1].state is State.COMPLETED
             assert not any(status.phase is not None and status.phase.value == "contribute" for status in seen), "contributed twice"
+            tasks = [Path(process(cluster, f"worker-{number}").log).read_text() for number in (1, 2)]
+            started = [line for text in tasks for line in text.splitlines() if "task started" in line and job in line]
+            assert len([line for line in started if "phase=prove" in line]) == 2, "no share that ran was begun again"
             assert client.wait(queued, seconds=30).state is State.COMPLETED
             assert client.result(done) == proof
             assert {status.job for status in client.jobs()} == {done, job, queued}
