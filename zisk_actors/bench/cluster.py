@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -267,8 +268,9 @@ class Bench:
         plan = self._plan
         try:
             return await trio.to_thread.run_sync(dask.compare, plan.workers, plan.jobs, LIGHT, 300.0)
-        except (OSError, subprocess.SubprocessError) as error:
-            say(f"Dask's run failed: {error}")
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or b""
+            say(f"Dask's run failed: {error} {said[-600:].decode(errors='replace')}")
             return None
 
     async def _registered(self, running: Sequence[RunningTroop], seconds: float, epoch: int = 0) -> None:
@@ -395,7 +397,7 @@ def print_tables(figures: Figures) -> None:
 )
 @click.option("--journal-jobs", type=click.IntRange(0, 1_000_000), default=10_000, show_default=True, help="Earlier jobs in the journal.")
 @click.option("--dask/--no-dask", "with_dask", default=True, help="Have Dask do the same, where it is installed.")
-@click.option("--folder", metavar="FOLDER", help="Where the coordinator keeps its state; a temporary folder unless said.")
+@click.option("--folder", metavar="FOLDER", help="Keep the coordinator's state and log in a new folder there.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where a target is missed.")
 @json_option
 def main(folder: str | None, strict: bool, as_json: bool, **plan: object) -> None:
@@ -418,8 +420,13 @@ def main(folder: str | None, strict: bool, as_json: bool, **plan: object) -> Non
 def measure(plan: Plan, folder: Path | None = None) -> Figures:
     """One run. Raises `BenchFailed` and what the coordinator's start raises."""
     raise_file_limit()
-    with tempfile.TemporaryDirectory(prefix="zisk-bench-", dir=folder) as scratch:
-        place = Place(Path(scratch) / "place", plan.workers, plan.heartbeat, 4 * plan.workers + plan.jobs)
+    with ExitStack() as stack:
+        if folder is None:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="zisk-bench-"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.mkdtemp(prefix="run-", dir=folder)
+        place = Place(Path(scratch), plan.workers, plan.heartbeat, 4 * plan.workers + plan.jobs)
         return trio.run(Bench(plan, place).run)
 
 

@@ -1,8 +1,8 @@
 """The scheduler of Dask `distributed` under the same number of tasks and workers, for comparison. It is no dependency: where it cannot be
 imported, it is left out.
 
-Run as a process: `scheduler` prints its address, `workers ADDRESS COUNT` runs that many workers, `client ADDRESS WORKERS TASKS IN_FLIGHT`
-prints one line of JSON. All three speak plain TCP on loopback: Dask encrypts nothing here and keeps nothing on disk.
+Run as a process: `scheduler` prints its address, `workers ADDRESS COUNT` runs that many workers, `client ADDRESS WORKERS TASKS IN_FLIGHT
+BEGAN` prints one line of JSON. All three speak plain TCP on loopback: Dask encrypts nothing here and keeps nothing on disk.
 
 Rule of this file: as in our own run, scheduler, workers and client are processes of their own, each worker has one thread, a task does
 nothing, and every task is a different one, so that none is answered from memory.
@@ -26,6 +26,18 @@ from zisk_actors.bench.figures import Meter, Spread, Usage, spread
 REGISTER_SECONDS: Final = 120.0
 TOGETHER: Final = 50
 """Workers that start at a time."""
+QUIET: Final = {
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.tick.interval": "2s",
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
+"""What a Dask worker does beside its tasks is switched off: a thousand of them in one process would do nothing else."""
 
 
 class DaskFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +66,14 @@ def compare(workers: int, tasks: int, in_flight: int, seconds: float) -> DaskFig
             address = scheduler.stdout.readline().decode().strip()
             meter = Meter(scheduler.pid)
             arguments = [address, str(workers)]
+            began = time.monotonic()
             with subprocess.Popen([*command, "workers", *arguments], stderr=subprocess.DEVNULL) as hands:
                 try:
                     done = subprocess.run(
-                        [*command, "client", *arguments, str(tasks), str(in_flight)], capture_output=True, timeout=seconds, check=True
+                        [*command, "client", *arguments, str(tasks), str(in_flight), str(began)],
+                        capture_output=True,
+                        timeout=seconds,
+                        check=True,
                     )
                     usage = meter.read()
                 finally:
@@ -89,8 +105,7 @@ async def run_workers(dask: Any, address: str, count: int) -> None:
         await asyncio.Event().wait()
 
 
-async def run_client(dask: Any, address: str, workers: int, tasks: int, in_flight: int) -> DaskFigures:
-    began = time.monotonic()
+async def run_client(dask: Any, address: str, workers: int, tasks: int, in_flight: int, began: float) -> DaskFigures:
     async with dask.Client(address, asynchronous=True, set_as_default=False) as client:
         await client.wait_for_workers(workers, timeout=REGISTER_SECONDS)
         registered = time.monotonic() - began
@@ -120,15 +135,15 @@ async def run_client(dask: Any, address: str, workers: int, tasks: int, in_fligh
 def main(arguments: list[str]) -> None:
     dask = importlib.import_module("distributed")
     config = importlib.import_module("dask").config
-    config.set({"distributed.admin.system-monitor.disk": False, "distributed.comm.timeouts.connect": "60s"})
+    config.set(QUIET)
     match arguments:
         case ["scheduler"]:
             asyncio.run(run_scheduler(dask))
         case ["workers", address, count]:
             importlib.import_module("zisk_actors.bench.simulated").raise_file_limit()
             asyncio.run(run_workers(dask, address, int(count)))
-        case ["client", address, workers, tasks, in_flight]:
-            figures = asyncio.run(run_client(dask, address, int(workers), int(tasks), int(in_flight)))
+        case ["client", address, workers, tasks, in_flight, began]:
+            figures = asyncio.run(run_client(dask, address, int(workers), int(tasks), int(in_flight), float(began)))
             print(msgspec.json.encode(figures).decode(), flush=True)
 
 
