@@ -17,6 +17,7 @@ import argparse
 import random
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -233,11 +234,12 @@ def resident(pid: int) -> int:
 
 
 class Attack(threading.Thread):
-    """An attack in a thread of its own; `error` is what ended it."""
+    """An attack in a thread of its own; `error` is what ended it. `apart` is a process of its own, which leaves the honest client here its
+    processor."""
 
     def __init__(self, url: str, server_key: str, keys: KeyPair, messages: Iterator[Frames], count: int) -> None:
         super().__init__(daemon=True)
-        self._task = lambda: trio.run(send_all, url, server_key, keys, messages, count)
+        self._task: Callable[[], int] = lambda: trio.run(send_all, url, server_key, keys, messages, count)
         self.sent = 0
         self.error: BaseException | None = None
 
@@ -248,6 +250,15 @@ class Attack(threading.Thread):
             self.error = error
 
 
+def apart(at: str, url: str, server_key: str, keys: KeyPair, seed: int, count: int) -> Attack:
+    """An attack with mutated messages on one port, from another process."""
+    attack = Attack(url, server_key, keys, iter(()), 0)
+    command = [sys.executable, "-m", "tests.faults.hostile", "--attack", at, url, server_key, keys.public, keys.secret]
+    command += ["--seed", str(seed), "--count", str(count)]
+    attack._task = lambda: int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return attack
+
+
 def main() -> None:
     from tests.faults.stage import ELF, process, refusals
     from zisk_actors.client import local
@@ -256,7 +267,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1_000_000, help="mutated messages, half to each port")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--attack", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.attack:
+        at, url, server_key, public, secret = options.attack
+        samples, union = (CLIENT, say.ClientSays) if at == "client" else (WORKER, say.WorkerSays)
+        print(trio.run(send_all, url, server_key, KeyPair(public, secret), mutants(samples, union, options.seed), options.count))
+        return
     print(f"seed {options.seed}")
     with local.embedded(workers=1, prover="tests.cluster.fake_prover:FakeProver") as cluster, closing(cluster.connect()) as client:
         job = client.submit(Kind.EXECUTE, ELF)
@@ -266,8 +283,8 @@ def main() -> None:
         worker = read_keypair(cluster.folder / "keys" / "worker-1.key")
         half = options.count // 2
         attacks = (
-            Attack(cluster.client_url, cluster.server_key, cluster.keys, mutants(CLIENT, say.ClientSays, options.seed), half),
-            Attack(cluster.facts.worker_url, cluster.server_key, worker, mutants(WORKER, say.WorkerSays, options.seed), half),
+            apart("client", cluster.client_url, cluster.server_key, cluster.keys, options.seed, half),
+            apart("worker", cluster.facts.worker_url, cluster.server_key, worker, options.seed, half),
         )
         began = time.perf_counter()
         during: list[float] = []
