@@ -70,6 +70,8 @@ heartbeat_interval_seconds = {heartbeat_seconds}
 heartbeat_max_missed = 3
 max_total_workers = {max(1000, workers)}
 max_queued_jobs = {max_queued}
+[metrics]
+port = 0
 [store]
 folder = "{folder / "state"}"
 [security]
