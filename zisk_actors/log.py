@@ -14,9 +14,10 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
 import structlog
 
@@ -84,22 +85,39 @@ class DailyFile:
             file.write(text)
 
 
-class _Both:
-    """Standard error, and a file. When the file cannot be written any more, the rest is on standard error."""
+class _Steady:
+    """Standard error, for as long as it takes anything: a full disk or a reader that has left ends no daemon."""
 
-    def __init__(self, file: DailyFile) -> None:
-        self._file = file
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def write(self, text: str) -> int:
-        sys.stderr.write(text)
-        try:
-            self._file.write(text)
-        except OSError as error:
-            sys.stderr.write(f"the log file cannot be written: {error.strerror}\n")
+        with suppress(OSError):
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            self._stream.flush()
+
+
+class _Both:
+    """Standard error, and a file. When the file cannot be written any more, the rest is on standard error."""
+
+    def __init__(self, file: DailyFile, stream: _Steady) -> None:
+        self._file = file
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        try:
+            self._file.write(text)
+        except OSError as error:
+            self._stream.write(f"the log file cannot be written: {error.strerror}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 class _ByTarget:
@@ -133,7 +151,8 @@ def configure(level: str = "info", form: str = "pretty", *, rust_log: str = "", 
     chosen = parse_filter(rust_log)
     base = chosen.level if chosen.level is not None else _LEVELS.get(level, logging.INFO)
     number = min(base, *chosen.targets.values()) if chosen.targets else base
-    sink: Any = _Both(DailyFile(Path(file_path))) if file_path else sys.stderr  # Any: all of a stream that a logger uses
+    steady = _Steady(sys.stderr)
+    sink: Any = _Both(DailyFile(Path(file_path)), steady) if file_path else steady  # Any: all of a stream that a logger uses
     if form == "json":
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     elif form == "compact":
@@ -165,4 +184,13 @@ def get(**fields: object) -> Log:
 
 def _compact(logger: object, name: str, fields: MutableMapping[str, Any]) -> str:
     time, level, event = fields.pop("timestamp", ""), fields.pop("level", ""), fields.pop("event", "")
-    return " ".join([str(time), str(level), str(event), *(f"{key}={value}" for key, value in fields.items())])
+    trace = fields.pop("exception", "")
+    line = " ".join([str(time), str(level), str(event), *(f"{key}={value}" for key, value in fields.items())])
+    return _printable(line) + (f"\n{trace}" if trace else "")
+
+
+def _printable(line: str) -> str:
+    """One line, whatever a peer has put into a field of it."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in line)

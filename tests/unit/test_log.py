@@ -96,3 +96,29 @@ def test_a_file_a_day_beside_standard_error(tmp_path: Path, monkeypatch: pytest.
     assert "said" in capsys.readouterr().err
     with pytest.raises(OSError, match="directory"):
         log.configure("info", "json", file_path=str(files[0] / "below" / "it.log"))
+
+
+@pytest.mark.parametrize("form", ["pretty", "compact", "json"])
+def test_no_field_can_forge_a_line(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", form)
+    log.get().warning("worker lost", reason="it left: x\n2026-01-01 info worker registered\r\x1b[2J\u2028")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert not {"\r", "\x1b", "\u2028"} & set(said.replace("\x1b[0m", ""))
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device")])
+def test_a_log_that_cannot_be_written_ends_nothing(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def write(self, text: str) -> int:
+            raise error
+
+        def flush(self) -> None:
+            raise error
+
+        def isatty(self) -> bool:
+            return False
+
+    monkeypatch.setattr("sys.stderr", Full())
+    log.configure("info", "compact")
+    log.get().error("cannot write")
