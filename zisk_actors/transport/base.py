@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,14 +22,10 @@ class Refusals:
 
     def __init__(self) -> None:
         self.refused: dict[str, int] = {}
-        self.told: Callable[[str], None] | None = None
-        """Told of each reason, other than those that the readers of links gave."""
 
-    def refuse(self, reason: str, *, tell: bool = True) -> int:
+    def refuse(self, reason: str) -> int:
         """Count one more; how many there are of that reason."""
         count = self.refused[reason] = self.refused.get(reason, 0) + 1
-        if tell and self.told is not None:
-            self.told(reason)
         return count
 
 
@@ -88,9 +84,6 @@ class Listener(Protocol):
 
     refused: dict[str, int]
     """What was not let in or not taken, by reason."""
-
-    told: Callable[[str], None] | None
-    """Told of each reason that this listener itself finds."""
 
     @property
     def endpoint(self) -> str:

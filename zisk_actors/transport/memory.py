@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -78,7 +78,6 @@ class MemoryListener:
     def __init__(self, endpoint: str, limits: Limits | None = None) -> None:
         self._refusals = Refusals()
         self.refused = self._refusals.refused
-        self.told: Callable[[str], None] | None = None
         self._endpoint = endpoint
         self._limits = limits or Limits()
         self._new, self._accepted = trio.open_memory_channel[MemoryLink](self._limits.backlog)

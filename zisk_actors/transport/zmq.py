@@ -214,7 +214,7 @@ class RouterLink:
             raise LinkClosed(f"the link of {self._peer.address} is closed") from None
 
     def refuse(self, reason: str) -> int:
-        return self._listener.refuse(reason, tell=False)
+        return self._listener.refuse(reason)
 
     async def aclose(self) -> None:
         self._listener.forget(self._route, self)
