@@ -262,9 +262,7 @@ class SimulatedWorker:
                     self._results.pop(answer.result.sha256, None)
             case CancelJob():
                 await self._send(link, CancelDone(message.job))
-            case Chunk():
-                pass
-            case _:
+            case _ if type(message) in PHASE_OF:
                 key = (message.lease, PHASE_OF[type(message)])
                 if key not in self._outbox and key not in self._working:
                     self._working.add(key)
