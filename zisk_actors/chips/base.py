@@ -28,15 +28,13 @@ from zisk_actors.air.air import Air, Column, Columns, Constraint, Row
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.buses import EXEC, PROGRAM, RANGE16, TOKEN
+from zisk_actors.machine.events import SLOT_A, SLOT_B, SLOT_C
+from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.stark import chipset
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")
-
-REGISTER_BASE = 2**40  # token address of register r is REGISTER_BASE + r
-READ_ONLY_BASE = 2**35  # token address of a read-only word is READ_ONLY_BASE + byte address / 8
-SLOT_A, SLOT_B, SLOT_MEMORY, SLOT_C = 0, 1, 2, 3
 
 MASK16, MASK32 = np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
+from zisk_actors.machine.events import time_of
+from zisk_actors.machine.layout import OUTPUT, token_of_word
 from zisk_actors.stark.chipset import BoundaryTerm
 from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.statement import Statement
 
-FIRST_TS = 4  # time of step 0
-OUTPUT_WORD = 0xA001_0000 // 8  # token address of the first 64-bit output word
+FIRST_TS = time_of(0)
+OUTPUT_WORD = token_of_word(OUTPUT)  # of the first 64-bit output word
 
 
 def boundary(statement: Statement, vk: VerifyingKey) -> Sequence[BoundaryTerm]:

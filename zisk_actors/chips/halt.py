@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.chips import buses
-from zisk_actors.chips.base import REGISTER_BASE, SLOT_A, SLOT_B, Chip, Real, Step, access, is_bit, put, put_limbs
+from zisk_actors.chips.base import Chip, Real, Step, access, is_bit, put, put_limbs
 from zisk_actors.chips.buses import EXEC, PROGRAM
 from zisk_actors.chips.operands import fill_real, fill_step
 from zisk_actors.machine import isa, layout
+from zisk_actors.machine.events import SLOT_A, SLOT_B
+from zisk_actors.machine.layout import REGISTER_BASE
 
 T = TypeVar("T")
 

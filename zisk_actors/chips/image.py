@@ -21,10 +21,11 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, receive, send
-from zisk_actors.chips.base import MASK32, READ_ONLY_BASE, Chip, T
+from zisk_actors.chips.base import MASK32, Chip, T
 from zisk_actors.chips.buses import IMAGE as IMAGE_BUS
 from zisk_actors.chips.buses import TOKEN
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS, lookup
+from zisk_actors.machine.layout import READ_ONLY_BASE
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64
 

@@ -25,20 +25,7 @@ import numpy as np
 
 from zisk_actors.air.air import Air, Column, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
-from zisk_actors.chips.base import (
-    MASK16,
-    MASK32,
-    READ_ONLY_BASE,
-    Chip,
-    Real,
-    Step,
-    WriteC,
-    is_bit,
-    put,
-    range16,
-    step,
-    write_c,
-)
+from zisk_actors.chips.base import MASK16, MASK32, Chip, Real, Step, WriteC, is_bit, put, range16, step, write_c
 from zisk_actors.chips.buses import AND8
 from zisk_actors.chips.operands import (
     ONES32,
@@ -61,6 +48,7 @@ from zisk_actors.chips.operands import (
     total,
 )
 from zisk_actors.machine import isa, layout
+from zisk_actors.machine.layout import READ_ONLY_BASE
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")

@@ -28,22 +28,11 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    REGISTER_BASE,
-    SLOT_A,
-    SLOT_B,
-    Chip,
-    Step,
-    WriteC,
-    access,
-    put,
-    put_limbs,
-    range16,
-    step,
-    write_c,
-)
+from zisk_actors.chips.base import Chip, Step, WriteC, access, put, put_limbs, range16, step, write_c
 from zisk_actors.chips.buses import AND8
 from zisk_actors.chips.operands import ONES32, fill_c, fill_flags, fill_step, one_hot, op_of, total
+from zisk_actors.machine.events import SLOT_A, SLOT_B
+from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.stark.field import U64
 
 T = TypeVar("T")

@@ -38,9 +38,10 @@ from typing import Any, TypeVar
 from zisk_actors.air.air import Column, Columns, Constraint, Row
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import SLOT_MEMORY, access, is_bit, put, put_limbs, read_a
+from zisk_actors.chips.base import access, is_bit, put, put_limbs, read_a
 from zisk_actors.chips.buses import AND8, MSB16, RANGE16
 from zisk_actors.machine import isa
+from zisk_actors.machine.events import SLOT_MEMORY
 from zisk_actors.stark.field import P
 
 T = TypeVar("T")

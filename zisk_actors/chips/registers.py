@@ -16,9 +16,9 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.air import Row as _Row
 from zisk_actors.air.bus import Interaction, receive, send
-from zisk_actors.chips.base import MASK32, REGISTER_BASE, Chip, T
+from zisk_actors.chips.base import MASK32, Chip, T
 from zisk_actors.chips.buses import TOKEN
-from zisk_actors.machine.layout import INITIAL_REGISTERS
+from zisk_actors.machine.layout import INITIAL_REGISTERS, REGISTER_BASE
 from zisk_actors.machine.layout import REGISTERS as REGISTERS_AND_SINK
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64

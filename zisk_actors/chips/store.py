@@ -23,23 +23,7 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    MASK16,
-    MASK32,
-    REGISTER_BASE,
-    SLOT_B,
-    Chip,
-    ReadB,
-    Real,
-    Step,
-    access,
-    is_bit,
-    put,
-    put_limbs,
-    range16,
-    read_b,
-    step,
-)
+from zisk_actors.chips.base import MASK16, MASK32, Chip, ReadB, Real, Step, access, is_bit, put, put_limbs, range16, read_b, step
 from zisk_actors.chips.buses import AND8
 from zisk_actors.chips.operands import (
     MemoryWord,
@@ -57,6 +41,8 @@ from zisk_actors.chips.operands import (
     total,
 )
 from zisk_actors.machine import isa
+from zisk_actors.machine.events import SLOT_B
+from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.stark import field
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ import pytest
 from tests.instruction_forgery import attempt, check_instructions, check_thoroughly
 from tests.instruction_model import cases, cell
 from zisk_actors.air.check import Table, said
-from zisk_actors.chips.base import REGISTER_BASE
 from zisk_actors.chips.buses import EXEC, TOKEN
 from zisk_actors.chips.halt import HALT
+from zisk_actors.machine.layout import REGISTER_BASE
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -10,7 +10,6 @@ from tests.trace_job import EVERYTHING, job_of
 from zisk_actors.air.check import Table, said
 from zisk_actors.air.expr import Kind, Part, topological
 from zisk_actors.chips import AIRS, CHIP_SET, CHIPS, NUMBER, image, registers, rom, table16
-from zisk_actors.chips.base import READ_ONLY_BASE, REGISTER_BASE
 from zisk_actors.chips.buses import AND8, BUSES, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
 from zisk_actors.chips.image import IMAGE
 from zisk_actors.chips.refresh import REFRESH
@@ -19,6 +18,7 @@ from zisk_actors.chips.rom import ROM
 from zisk_actors.chips.table16 import TABLE16
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
 from zisk_actors.machine.isa import Op
+from zisk_actors.machine.layout import READ_ONLY_BASE, REGISTER_BASE
 from zisk_actors.stark.field import P
 
 U = np.uint64

@@ -12,12 +12,12 @@ from tests.guest_models import Case, short_cases
 from tests.trace_job import EVERYTHING, WAITING, Job, job_of, run_of
 from zisk_actors.air.check import Term, imbalances, said, said_by_verifier
 from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
-from zisk_actors.chips.base import REGISTER_BASE
 from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
 from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
 from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
+from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.machine.plan import instances
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import P
