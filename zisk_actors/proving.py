@@ -58,11 +58,6 @@ class Verified:
     bits: float
     shares: int
 
-    @property
-    def output_bytes(self) -> bytes:
-        """The 256 bytes of output memory."""
-        return b"".join(word.to_bytes(4, "little") for word in self.output)
-
 
 class Contributed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A share's contribution on the wire, with the public values of the run it saw."""
@@ -81,19 +76,20 @@ class Recent(Generic[V]):
     def get(self, key: object, make: Callable[[], V]) -> V:
         """The value of ``key``, made if it is not there."""
         if key not in self._values:
-            value = make()
-            while len(self._values) >= self._limit:
-                self._values.popitem(last=False)
-            self._values[key] = value
+            self.put(key, make())
         self._values.move_to_end(key)
         return self._values[key]
 
     def put(self, key: object, value: V) -> None:
         """Keep ``value``, forgetting the oldest beyond the limit."""
         self._values.pop(key, None)
+        self.make_room()
+        self._values[key] = value
+
+    def make_room(self) -> None:
+        """Forget what the next new value would push out, before that value takes memory of its own."""
         while len(self._values) >= self._limit:
             self._values.popitem(last=False)
-        self._values[key] = value
 
     def take(self, key: object) -> V | None:
         """The value of ``key``, which is forgotten; None if it is not there."""
@@ -199,6 +195,7 @@ class Prover:
 
     def contribute(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int]) -> bytes:
         """Commit to a share. Raises GuestTrapped when the run has no proof."""
+        self._states.make_room()
         statement, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         self._states.put(_state_key(elf, stdin, parameters, share, weights), state)
         return msgspec.msgpack.encode(Contributed(statement, state.contribution))
