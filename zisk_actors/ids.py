@@ -55,7 +55,3 @@ def blob_id(content: bytes | memoryview) -> BlobId:
 
 def is_blob_id(text: str) -> bool:
     return re.match(BLOB_PATTERN, text) is not None
-
-
-def is_worker_id(text: str) -> bool:
-    return re.match(WORKER_PATTERN, text) is not None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zisk_actors.air.evaluate import Ext
-from zisk_actors.stark import domain, poseidon2
+from zisk_actors.stark import poseidon2
 from zisk_actors.stark.errors import BadStatement
 from zisk_actors.stark.field import P
 
@@ -120,8 +120,3 @@ def global_challenge(parameters_id: int, statement: Statement, contributions: Se
 def outputs_from_words(words: Sequence[int]) -> tuple[int, ...]:
     """Output memory as 64-bit words (32 of them) to the 32-bit outputs of a statement."""
     return tuple(half for word in words for half in (word & 0xFFFFFFFF, word >> 32))
-
-
-def domain_log(instances: Sequence[InstanceShape]) -> int:
-    """log2 of the share's largest LDE: the domain that queries are drawn from."""
-    return max(instance.log_height for instance in instances) + domain.LOG_BLOWUP
