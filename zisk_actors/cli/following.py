@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zisk_actors.cli.connection import ProgramReference, Session
-from zisk_actors.cli.output import Interrupted, duration, output_hex, output_lines, print_json, say, size
+from zisk_actors.cli.output import Interrupted, duration, output_lines, print_json, say, size, verified_fields
 from zisk_actors.cli.progress import Progress
 from zisk_actors.errors import JobCancelled, JobFailed
 
@@ -106,13 +106,7 @@ def print_proof(status: JobStatus, path: str, proof_bytes: int, seconds: float, 
             job=status.job,
             proof=path,
             proof_bytes=proof_bytes,
-            program=verified.program,
-            output=output_hex(verified.output),
-            exit_code=verified.exit_code,
-            steps=verified.steps,
-            shares=verified.shares,
-            params=verified.params,
-            bits=round(verified.bits, 2),
+            **verified_fields(verified),
             seconds=round(seconds, 3),
         )
         return

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -62,6 +62,38 @@ def report(error: ZiskError, *, as_json: bool) -> None:
 def output_hex(words: Sequence[int]) -> str:
     """The public output's bytes in memory order, as hex."""
     return b"".join(int(word).to_bytes(4, "little") for word in words).hex()
+
+
+class Verified(Protocol):
+    """What a verifier says of a proof, wherever it ran: `zisk_actors.proving.Verified`, or the coordinator's report."""
+
+    @property
+    def program(self) -> str: ...
+    @property
+    def output(self) -> tuple[int, ...]: ...
+    @property
+    def exit_code(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def shares(self) -> int: ...
+    @property
+    def params(self) -> str: ...
+    @property
+    def bits(self) -> float: ...
+
+
+def verified_fields(verified: Verified) -> dict[str, object]:
+    """What a proof says, as the JSON of every command that reports one."""
+    return {
+        "program": verified.program,
+        "output": output_hex(verified.output),
+        "exit_code": verified.exit_code,
+        "steps": verified.steps,
+        "shares": verified.shares,
+        "params": verified.params,
+        "bits": round(verified.bits, 2),
+    }
 
 
 def output_lines(words: Sequence[int]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from zisk_actors.cli.output import json_option, output_hex, output_lines, params_option, print_json, read_file
+from zisk_actors.cli.output import json_option, output_lines, params_option, print_json, read_file, verified_fields
 from zisk_actors.errors import UsageError
 
 
@@ -38,13 +38,7 @@ def verify(proof: str, elf: str | None, vk: str | None, level: str, as_json: boo
         print_json(
             "zisk.verify/1",
             valid=True,
-            program=verified.program,
-            output=output_hex(verified.output),
-            exit_code=verified.exit_code,
-            steps=verified.steps,
-            shares=verified.shares,
-            params=verified.params,
-            bits=round(verified.bits, 2),
+            **verified_fields(verified),
             proof_bytes=len(proof_bytes),
         )
         return
