@@ -1,9 +1,9 @@
-"""The worker process: dial the coordinator, say hello, carry out tasks on the device, keep answers until they are taken.
+"""The worker's connection: dial the coordinator, say hello, pass on what it says to the workload, and notice when it is gone.
 
 Rules of this file:
 * Tasks and answers outlive a link: a worker whose link breaks computes on, and offers its answers again when it is back.
 * A coordinator in a new epoch is told what is held, and says what of that it does not want; all else is kept.
-* Cancelling a job kills the device's child if it works for that job, and says when nothing of the job is left.
+* A coordinator that is silent for as many heartbeats as it dictates is dead: the link is closed and dialled again.
 * A permanent refusal ends the worker with its reason; everything else is tried again, with longer and longer pauses.
 """
 
@@ -13,26 +13,24 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import Caller, CallFailed
-from zisk_actors.actors.tasks import prepare
+from zisk_actors.actors.device import Caller
 from zisk_actors.actors.transfer import Exchange, Send
-from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable, ZiskError
+from zisk_actors.actors.workload import Workload
+from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable
 from zisk_actors.ids import Incarnation, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.messages import (
-    PHASE_OF,
     AggregateTask,
-    Answer,
     AnswerTaken,
     CancelDone,
     CancelJob,
@@ -41,29 +39,24 @@ from zisk_actors.wire.messages import (
     ContributeTask,
     CoordinatorSays,
     ExecuteTask,
-    Failed,
     FetchChunk,
     Goodbye,
     Heartbeat,
     Hello,
     NoChunk,
-    Progress,
     ProveTask,
     Refused,
     Reintroduce,
     SetupTask,
-    Task,
     Welcome,
 )
-from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.values import BlobRef
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
-    from zisk_actors.web.worker import ShareOutcome, WorkerMetrics, WorkerView
+    from zisk_actors.web.worker import WorkerMetrics, WorkerView
 
 HELLO_SECONDS: Final = 10.0
 FETCH_SECONDS: Final = 300.0
-MAX_TASKS: Final = 256
-PROGRESS_SECONDS: Final = 0.25
 
 Dial = Callable[[], Awaitable[Link]]
 
@@ -94,14 +87,6 @@ class WorkerFacts:
     cache_bytes: int = 8 * 10**8
 
 
-@dataclass
-class _Job:
-    task: Task
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    started: bool = False
-    ended: trio.Event = field(default_factory=trio.Event)
-
-
 class WorkerActor:
     """The state of one worker process; `run` is its life."""
 
@@ -112,16 +97,13 @@ class WorkerActor:
         self._store = store
         self._log = log.get(worker=facts.worker)
         self._unpacker: Unpacker[Any] = Unpacker(CoordinatorSays)  # Any: the union has no type of its own
-        self._put, self._get = trio.open_memory_channel[_Job](MAX_TASKS)
-        self._jobs: dict[tuple[Lease, Phase], _Job] = {}
-        self._outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
+        self._workload = Workload(device, store, self._path, self._try_send, self._log, metrics)
         self._epoch = 0
         self._send: Send | None = None
         self._exchange: Exchange | None = None
         self._online = trio.Event()
         self._metrics = metrics
         self._heard_at: float | None = None
-        self._phase: Phase | None = None
 
     def view(self) -> WorkerView:
         """How things stand now."""
@@ -134,9 +116,9 @@ class WorkerActor:
             backend=facts.backend,
             connected=self._send is not None,
             units=facts.units,
-            phase=self._phase,
-            shares_held=len({lease for lease, _ in (*self._jobs, *self._outbox)}),
-            results_kept=len(self._outbox),
+            phase=self._workload.phase,
+            shares_held=len(self._workload.held()),
+            results_kept=len(self._workload.outbox),
             heartbeat_age_seconds=None if self._heard_at is None else trio.current_time() - self._heard_at,
         )
 
@@ -144,7 +126,7 @@ class WorkerActor:
         """Work until cancelled. Raises `WorkerRefused` when the coordinator says that there is no use."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._device.warm)
-            nursery.start_soon(self._compute)
+            nursery.start_soon(self._workload.run)
             nursery.start_soon(self._stay_connected)
 
     # --------------------------------------------------------------------------------------------------------- the connection
@@ -189,7 +171,7 @@ class WorkerActor:
             served = True
             self._send, self._exchange = send, exchange
             self._online.set()
-            for answer in list(self._outbox.values()):
+            for answer in list(self._workload.outbox.values()):
                 await send(answer, b"")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._beat, send, welcome.heartbeat_seconds)
@@ -218,7 +200,6 @@ class WorkerActor:
     async def _introduce(self, link: Link, send: Send) -> Welcome | None:
         """Say hello; the welcome, or None where the coordinator does not answer or says to come back later. Raises `WorkerRefused`."""
         facts = self._facts
-        held = [*self._jobs, *self._outbox]
         hello = Hello(
             worker=facts.worker,
             incarnation=facts.incarnation,
@@ -227,7 +208,7 @@ class WorkerActor:
             backend=facts.backend,
             threads=facts.threads,
             pid=os.getpid(),
-            held=tuple(dict.fromkeys(lease for lease, _ in held)),
+            held=self._workload.held(),
         )
         await send(hello, b"")
         with trio.move_on_after(HELLO_SECONDS):
@@ -269,126 +250,22 @@ class WorkerActor:
             case FetchChunk() | Chunk() | NoChunk():
                 await exchange.take(message, bulk)
             case SetupTask() | ExecuteTask() | ContributeTask() | ProveTask() | AggregateTask():
-                await self._accept(message, send)
+                await self._workload.accept(message, send)
             case AnswerTaken():
-                self._outbox.pop((message.lease, message.phase), None)
-                if not self._outbox and not self._jobs:
+                self._workload.outbox.pop((message.lease, message.phase), None)
+                if not self._workload.outbox and not self._workload.jobs:
                     await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
             case CancelJob():
-                await self._cancel(lambda lease: lease.job == message.job, message.reason)
+                await self._workload.cancel(lambda lease: lease.job == message.job, message.reason)
                 await send(CancelDone(message.job), b"")
             case CancelLease():
-                await self._cancel(lambda lease: lease == message.lease, message.reason)
+                await self._workload.cancel(lambda lease: lease == message.lease, message.reason)
             case Reintroduce():
                 raise _Again("the coordinator does not know us any more")
             case Heartbeat() | Welcome() | Refused():
                 pass
 
-    # ---------------------------------------------------------------------------------------------------------------- the work
-
-    async def _accept(self, task: Task, send: Send) -> None:
-        """Queue a task; one that is here already is not done twice, and of one that is done the answer is said again."""
-        key = (task.lease, PHASE_OF[type(task)])
-        if key in self._jobs:
-            return
-        if key in self._outbox:
-            await send(self._outbox[key], b"")
-            return
-        job = _Job(task)
-        try:
-            self._put.send_nowait(job)
-        except trio.WouldBlock:
-            self._outbox[key] = Failed(
-                *key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already")
-            )
-        else:
-            self._jobs[key] = job
-
-    async def _cancel(self, chosen: Callable[[Lease], bool], reason: str) -> None:
-        cancelled = self._stop(chosen)
-        for key in [key for key in self._outbox if chosen(key[0])]:
-            del self._outbox[key]
-        if cancelled:
-            self._log.info("cancelled: stopped work", job=cancelled[0].task.lease.job, tasks=len(cancelled), reason=reason)
-        for each in cancelled:
-            if each.started:
-                await each.ended.wait()  # until the device's child is dead
-
-    def _stop(self, chosen: Callable[[Lease], bool]) -> list[_Job]:
-        """Cancel tasks. One that still waits is forgotten at once; one that runs, when it has ended."""
-        stopped = [(key, job) for key, job in self._jobs.items() if chosen(key[0])]
-        for key, job in stopped:
-            job.scope.cancel()
-            if not job.started:
-                del self._jobs[key]
-        return [job for _, job in stopped]
-
-    async def _compute(self) -> None:
-        """Carry out the queued tasks, one after the other."""
-        async for job in self._get:
-            task, phase = job.task, PHASE_OF[type(job.task)]
-            key = (task.lease, phase)
-            if self._jobs.get(key) is not job:
-                continue
-            job.started = True
-            words = self._log.bind(job=task.lease.job, share=task.lease.share, attempt=task.lease.attempt, phase=phase.value)
-            outcome: Answer | Failed | None = None
-            began = trio.current_time()
-            self._phase = phase
-            try:
-                with job.scope:
-                    words.info("task started")
-                    outcome = Answer(task.lease, phase, await self._perform(task, phase))
-                    words.info("task completed", seconds=round(trio.current_time() - began, 3), bytes=outcome.result.size)
-            except CallFailed as error:
-                words.warning("task failed", error=error.message, code=error.failure.code)
-                outcome = Failed(task.lease, phase, error.failure)
-            except ZiskError as error:
-                words.warning("task failed", error=error.message, code=error.code)
-                outcome = Failed(
-                    task.lease, phase, Failure(kind=FailureKind.WORKER, code=error.code, message=error.message, hint=error.hint)
-                )
-            self._phase = None
-            if self._metrics is not None:
-                how: ShareOutcome = "cancelled" if outcome is None else "done" if isinstance(outcome, Answer) else "failed"
-                self._metrics.share_finished(phase, how, trio.current_time() - began)
-            del self._jobs[key]
-            job.ended.set()
-            if outcome is not None:
-                self._outbox[key] = outcome
-                await self._try_send(outcome)
-
-    async def _perform(self, task: Task, phase: Phase) -> BlobRef:
-        """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""
-        call = await prepare(task, self._path, self._store)
-        said_at = -1.0
-        said = ""
-        channel_put, channel_get = trio.open_memory_channel[Progress](1)
-
-        def on_progress(step: str, fraction: float) -> None:
-            nonlocal said_at, said
-            now = trio.current_time()
-            if step != said or now - said_at >= PROGRESS_SECONDS:
-                said_at, said = now, step
-                with suppress(trio.WouldBlock):
-                    channel_put.send_nowait(Progress(task.lease, phase, step, fraction))
-
-        async def tell() -> None:
-            async for progress in channel_get:
-                await self._try_send(progress)
-
-        failure: CallFailed | None = None
-        content = b""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(tell)
-            try:
-                content = (await self._device.call(call, seconds=task.limit_seconds, on_progress=on_progress)).content
-            except CallFailed as error:  # carried out of the nursery, which would wrap it in a group
-                failure = error
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return await trio.to_thread.run_sync(self._store.put, content)
+    # ------------------------------------------------------------------------------------------------ what the workload needs of it
 
     async def _path(self, blob: BlobRef) -> str:
         """The path of a blob, fetched where we lack it; waits through breaks of the link. Raises what the transfer raises."""
