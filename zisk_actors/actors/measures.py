@@ -123,7 +123,7 @@ def _shares(coordinator: Coordinator) -> tuple[int, int, int]:
 
 def _workers(coordinator: Coordinator) -> tuple[WorkerSeen, ...]:
     decide = coordinator.decide
-    busy = {lease.worker for crew in decide.crews.values() for lease in crew.leases.values()}
+    busy = decide.busy()
     now = trio.current_time()
     seen: list[WorkerSeen] = []
     for name, record in decide.registry.records.items():

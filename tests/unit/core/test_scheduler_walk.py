@@ -125,10 +125,17 @@ class Walk:
                 assert lease in self.given
                 assert lease.incarnation not in self.condemned, "who is quarantined holds nothing"
         assert {each.job for each in self.scheduler.queue} == self.queued
-        claimers = {lease.worker for lease in self.scheduler.claims.values()}
-        for (job, share), lease in self.scheduler.claims.items():
-            assert job in self.queued, "claims to jobs that wait only"
-            assert (lease.job, lease.share) == (job, share)
+        for worker, leases in self.scheduler.leases.busy.items():
+            assert leases, "who holds nothing is not busy"
+            for (job, share), lease in leases.items():
+                assert (lease.worker, lease.job, lease.share) == (worker, job, share)
+                assert self.scheduler.lease(job, share) == lease, "by worker it is the same table"
+        assert set(self.scheduler.leases.busy) == set(held)
+        for position, each in enumerate(self.scheduler.queue):
+            assert self.scheduler.queue.position(each.job) == position
+        claimers = {lease.worker for lease in self.scheduler.claims}
+        for lease in self.scheduler.claims:
+            assert lease.job in self.queued, "claims to jobs that wait only"
             assert registry.find(lease.worker, lease.incarnation) is not None, "claims of registered starts only"
         if self.queued and self.now >= self.scheduler.opens_at + 1.0:
             free = [record for record in registry.ready() if record.worker not in held and record.worker not in claimers]

@@ -1,0 +1,181 @@
+"""What happens to the scheduler, and what it has done about it: its events and effects.
+
+Rules of this file:
+* Values only. What an event leads to stands in `core.scheduler`; who carries an effect out, in `actors.scheduler`.
+* Effects are carried out in order, and before the next event is handled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zisk_actors.core.registry import Refusal
+from zisk_actors.core.worker import WorkerRecord
+from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.wire.values import Kind, Lease
+
+# ------------------------------------------------------------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True)
+class Enqueue:
+    """A job waits. `weights` are those of a job that was cut before a restart, `needs` the shares it needs holders for now, and `former`
+    who answered for a share in the phase before and may remember what it computed."""
+
+    job: JobId
+    kind: Kind
+    priority: int
+    submitted_at: float
+    weights: tuple[int, ...] = ()
+    needs: tuple[int, ...] = ()
+    former: tuple[tuple[int, WorkerId, Incarnation], ...] = ()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A worker said hello. `held` are the leases that it says it holds."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    units: int
+    held: tuple[Lease, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sign of life."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+
+
+@dataclass(frozen=True)
+class Left:
+    """A worker is gone: it said so, or its link is dead."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A running job needs a holder for a share; `prefer` gets it, where possible."""
+
+    job: JobId
+    share: int
+    prefer: WorkerId | None = None
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The holder failed at its share."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Blamed:
+    """What this start of a worker gave for a share is wrong."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    job: JobId
+    share: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The holder is done with its share, and free for another job."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job needs nothing any more."""
+
+    job: JobId
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed; `late_seconds` is by how much the loop itself was late."""
+
+    late_seconds: float = 0.0
+
+
+Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Blamed | Finished | Ended | Tick
+
+# ----------------------------------------------------------------------------------------------------------------------- effects
+
+
+@dataclass(frozen=True)
+class Admit:
+    """Start the job with these leases; `weights` is how it is cut, and `adopted` the leases among them that were there before a
+    restart."""
+
+    job: JobId
+    weights: tuple[int, ...]
+    leases: tuple[Lease, ...]
+    adopted: tuple[Lease, ...] = ()
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A wanted share has a holder."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The holder of a share is lost, or not trusted any more."""
+
+    lease: Lease
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A worker is in; `fresh` is False where it came back after a break of its link."""
+
+    record: WorkerRecord
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A worker is turned away."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    refusal: Refusal
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker is out."""
+
+    record: WorkerRecord
+    reason: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A worker that is connected gets no work any more."""
+
+    record: WorkerRecord
+    reason: str
+
+
+@dataclass(frozen=True)
+class Disowned:
+    """Nobody wants any more what a worker holds from before a restart."""
+
+    lease: Lease
+    reason: str
+
+
+Effect = Admit | Granted | Revoked | Registered | Turned | Lost | Quarantined | Disowned

@@ -1,0 +1,167 @@
+"""Who works on what: the leases of the running jobs, and what workers claim to hold from before a restart of ours.
+
+Rules of this file:
+* A lease exists here and nowhere else. One that is not in the table is not in force, whoever shows it.
+* By job and by worker it is the same table: what belongs to a worker is found without looking at all the jobs.
+* The number of a try grows with every lease of a share; no lease is given out twice.
+* A claim is a lease that is not in force. The job that is resumed makes it one again, or disowns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeVar
+
+from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.wire.values import Lease
+
+K = TypeVar("K")
+L = TypeVar("L")
+
+
+@dataclass
+class Crew:
+    """The leases of one running job, by share; how often each share was tried; who is not to try it again."""
+
+    leases: dict[int, Lease] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=dict)
+    excluded: dict[int, set[WorkerId]] = field(default_factory=dict)
+
+    def load(self) -> dict[WorkerId, int]:
+        """How many shares each of its workers holds."""
+        count: dict[WorkerId, int] = {}
+        for lease in self.leases.values():
+            count[lease.worker] = count.get(lease.worker, 0) + 1
+        return count
+
+
+class Leases:
+    """The leases in force."""
+
+    def __init__(self) -> None:
+        self._crews: dict[JobId, Crew] = {}
+        self._held: dict[WorkerId, dict[tuple[JobId, int], Lease]] = {}
+
+    @property
+    def crews(self) -> Mapping[JobId, Crew]:
+        """The running jobs. To be read only; what changes goes through the verbs below."""
+        return MappingProxyType(self._crews)
+
+    @property
+    def busy(self) -> Mapping[WorkerId, Mapping[tuple[JobId, int], Lease]]:
+        """The workers that hold a lease, each with its leases."""
+        return MappingProxyType(self._held)
+
+    def open(self, job: JobId) -> Crew:
+        """The crew of a job that runs, made where there is none yet."""
+        return self._crews.setdefault(job, Crew())
+
+    def give(self, job: JobId, share: int, worker: WorkerId, incarnation: Incarnation) -> Lease:
+        """A new lease, in force from now on; the next try of its share."""
+        crew = self.open(job)
+        lease = Lease(worker, incarnation, job, share, crew.attempts.get(share, 0) + 1)
+        self.adopt(lease)
+        return lease
+
+    def adopt(self, lease: Lease) -> None:
+        """Put a lease in force as it is; who held the share until now does no more."""
+        crew = self.open(lease.job)
+        before = crew.leases.get(lease.share)
+        if before is not None:
+            self._release(before)
+        crew.attempts[lease.share] = lease.attempt
+        crew.leases[lease.share] = lease
+        self._held.setdefault(lease.worker, {})[lease.job, lease.share] = lease
+
+    def holds(self, lease: Lease) -> bool:
+        return self.find(lease.job, lease.share) == lease
+
+    def find(self, job: JobId, share: int) -> Lease | None:
+        crew = self._crews.get(job)
+        return crew.leases.get(share) if crew is not None else None
+
+    def of_worker(self, worker: WorkerId) -> list[Lease]:
+        """What a worker holds, in the order in which it was given."""
+        return list(self._held.get(worker, {}).values())
+
+    def jobs_of(self, worker: WorkerId) -> list[JobId]:
+        return list(dict.fromkeys(job for job, _ in self._held.get(worker, {})))
+
+    def drop(self, lease: Lease, *, exclude: bool) -> bool:
+        """End a lease; `exclude`: its worker is to have the share again only where nobody else can. False where it was not in force."""
+        if not self.holds(lease):
+            return False
+        crew = self._crews[lease.job]
+        del crew.leases[lease.share]
+        self._release(lease)
+        if exclude:
+            crew.excluded.setdefault(lease.share, set()).add(lease.worker)
+        return True
+
+    def close(self, job: JobId) -> Crew | None:
+        """End all leases of a job, and forget it."""
+        crew = self._crews.pop(job, None)
+        for lease in crew.leases.values() if crew is not None else ():
+            self._release(lease)
+        return crew
+
+    def _release(self, lease: Lease) -> None:
+        _without(self._held, lease.worker, (lease.job, lease.share))
+
+
+class Claims:
+    """What workers hold from before a restart, of shares that jobs which wait to be resumed need."""
+
+    def __init__(self) -> None:
+        self._by_job: dict[JobId, dict[int, Lease]] = {}
+        self._by_worker: dict[WorkerId, dict[tuple[JobId, int], Lease]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_job.values()))
+
+    def __iter__(self) -> Iterator[Lease]:
+        return (lease for shares in self._by_job.values() for lease in shares.values())
+
+    def jobs(self) -> Collection[JobId]:
+        return self._by_job.keys()
+
+    def find(self, job: JobId, share: int) -> Lease | None:
+        return self._by_job.get(job, {}).get(share)
+
+    def elsewhere(self, worker: WorkerId, job: JobId) -> bool:
+        """Whether a worker holds a share of another job than this."""
+        return any(of != job for of, _ in self._by_worker.get(worker, ()))
+
+    def note(self, lease: Lease) -> None:
+        """Take a claim down, in place of one to the same share."""
+        before = self.find(lease.job, lease.share)
+        if before is not None:
+            self._forget(before)
+        self._by_job.setdefault(lease.job, {})[lease.share] = lease
+        self._by_worker.setdefault(lease.worker, {})[lease.job, lease.share] = lease
+
+    def take(self, job: JobId) -> list[Lease]:
+        """All claims to a job's shares, which are claims no more."""
+        taken = list(self._by_job.get(job, {}).values())
+        for lease in taken:
+            self._forget(lease)
+        return taken
+
+    def drop_worker(self, worker: WorkerId) -> None:
+        """A worker is gone, or not believed any more."""
+        for lease in list(self._by_worker.get(worker, {}).values()):
+            self._forget(lease)
+
+    def _forget(self, lease: Lease) -> None:
+        _without(self._by_job, lease.job, lease.share)
+        _without(self._by_worker, lease.worker, (lease.job, lease.share))
+
+
+def _without(table: dict[K, dict[L, Lease]], key: K, inner: L) -> None:
+    """Delete an entry, and its row where that was the last."""
+    row = table[key]
+    del row[inner]
+    if not row:
+        del table[key]
