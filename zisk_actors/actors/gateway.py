@@ -207,8 +207,9 @@ class _Client:
         await self._need(message.program, MAX_PROGRAM_BYTES)
         await self._need(stdin, MAX_BLOB_BYTES)
         await coordinator.programs.add(message.program, message.name)
+        now = coordinator.book.clock()
         event = JobSubmitted(
-            at=coordinator.book.clock(),
+            at=now,
             job=new_job_id(),
             kind=message.kind,
             program=message.program,
@@ -218,6 +219,7 @@ class _Client:
             name=message.name,
             key=message.key,
             priority=message.priority,
+            deadline_at=None if message.deadline_seconds is None else now + message.deadline_seconds,
         )
         entry = await coordinator.submit(event)
         await self._send(Submitted(message.request, entry.record.job, fresh=True))

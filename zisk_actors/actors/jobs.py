@@ -18,9 +18,10 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.recorder import Recorder
-from zisk_actors.core.job import Event, JobRecord, evolve
+from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
 from zisk_actors.core.phases import percent, seconds_left
 from zisk_actors.ids import JobId, ProgramId
+from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
 
 MAX_CHANGES: Final = 64
@@ -32,7 +33,10 @@ ProgramName = Callable[[str], str]
 
 @dataclass
 class JobEntry:
-    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope."""
+    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope.
+
+    `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why not, where that was tried.
+    """
 
     record: JobRecord
     number: int
@@ -40,7 +44,8 @@ class JobEntry:
     changed: trio.Event = field(default_factory=trio.Event)
     shares: dict[int, ShareStatus] = field(default_factory=dict)
     scope: trio.CancelScope | None = None
-    cancel_reason: str = ""
+    ending: JobFailed | Cancelled | None = None
+    unwritten: StoreUnwritable | None = None
     resumed_at: float | None = None
     turn: trio.Lock = field(default_factory=trio.Lock)
 
@@ -114,6 +119,7 @@ class JobBook:
             submitted_at=said.at,
             started_at=record.started_at,
             ended_at=record.ended_at,
+            deadline_at=said.deadline_at,
             weights=record.weights[:MAX_SHARES_SHOWN],
             shares=shares[:MAX_SHARES_SHOWN],
             result=record.result,
@@ -154,3 +160,16 @@ class JobBook:
         """Wait until a job has ended."""
         while not entry.record.state.final:
             await entry.changed.wait()
+
+    async def written_down(self, entry: JobEntry) -> None:
+        """Wait until a job has ended. Raises `StoreUnwritable` where its end is known and cannot be written down."""
+        while not entry.record.state.final:
+            if entry.unwritten is not None:
+                raise entry.unwritten
+            await entry.changed.wait()
+
+    def cannot_write(self, entry: JobEntry, error: StoreUnwritable | None) -> None:
+        """Note that the end of a job cannot be written down, or that it can again, for who waits for it."""
+        entry.unwritten = error
+        entry.changed.set()
+        entry.changed = trio.Event()

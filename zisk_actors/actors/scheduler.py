@@ -18,6 +18,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.crew import Crews, mismatch
+from zisk_actors.actors.deadlines import Deadlines
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures, loss_of
@@ -25,7 +26,7 @@ from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Cancelled, JobRecord, ShareAnswered, Stage, Submitted, begin
+from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.worker import Health
 from zisk_actors.errors import RefusedRetryLater
@@ -92,6 +93,7 @@ class Coordinator:
         self.measures = Measures(metrics)
         self.book.on_change = self.measures.changed
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
+        self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
@@ -105,6 +107,7 @@ class Coordinator:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self.recorder.run)
+            nursery.start_soon(self.deadlines.run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -134,6 +137,7 @@ class Coordinator:
         entry = self.book.adopt(begin(event))
         self.log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)
         self.handle(_enqueue(entry.record))
+        self.deadlines.watch(entry)
         self.book.tell(entry)
         return entry
 
@@ -164,19 +168,36 @@ class Coordinator:
                 self._start(entry, core.Admit(entry.record.job, entry.record.weights, ()))
             else:
                 self.handle(enqueue)
+            self.deadlines.watch(entry)
 
     async def cancel(self, entry: JobEntry, reason: str) -> bool:
-        """End a job as cancelled; False where it had ended. Returns when it has. Raises `StoreUnwritable`."""
+        """End a job as cancelled; False where it ended otherwise. Returns when it has.
+
+        Raises `StoreUnwritable` where its end cannot be written down; the job does nothing more, and ends when it can.
+        """
         if entry.record.state.final:
             return False
-        entry.cancel_reason = reason
+        self._end(entry, Cancelled(self.book.clock(), reason))
+        await self.book.written_down(entry)
+        return entry.record.state is State.CANCELLED
+
+    async def _expire(self, entry: JobEntry, event: JobFailed) -> None:
+        """End a job that is late; returns when that is written down."""
+        if not entry.record.state.final:
+            self.log.error("deadline passed", job=entry.record.job, stage=entry.record.stage.value, error=event.failure.message)
+            self._end(entry, event)
+            await self.book.ended(entry)
+
+    def _end(self, entry: JobEntry, event: Cancelled | JobFailed) -> None:
+        """Have the job's supervisor end it; one that waits in the queue gets a supervisor for that. Who comes first is heard."""
+        if entry.ending is not None:
+            return
+        entry.ending = event
         if entry.scope is not None:
             entry.scope.cancel()
-            await self.book.ended(entry)
-            return entry.record.state is State.CANCELLED
-        await self.release(entry.record.job, reason)
-        await self.book.record(entry, Cancelled(self.book.clock(), reason))
-        return True
+        elif entry.record.job not in self.supervised:
+            self.handle(core.Ended(entry.record.job))
+            self._start(entry, core.Admit(entry.record.job, (), ()))
 
     async def release(self, job: JobId, reason: str) -> None:
         """Take all leases of a job back, and have its workers stop what they do for it."""

@@ -35,6 +35,8 @@ from zisk_actors.wire.compute import VerifyCall
 from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, FailureKind, Kind, Lease, Phase
 
 VERIFY_SECONDS = 600.0
+UNWRITABLE_SECONDS = 1.0
+"""The pause before it is tried again to write down how a job ended."""
 
 
 @dataclass
@@ -57,7 +59,8 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
     failed: JobFailed | None = None
     with trio.CancelScope() as entry.scope:
         try:
-            await _run(coordinator, entry, admit)
+            if entry.ending is None:
+                await _run(coordinator, entry, admit)
         except JobEnds as end:
             failed = JobFailed(coordinator.book.clock(), end.failure, end.report)
         except ZiskError as error:
@@ -68,21 +71,34 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
             coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
             message = f"internal error, trace {trace} in the coordinator's log"
             failed = JobFailed(coordinator.book.clock(), Failure(kind=FailureKind.INTERNAL, code="internal", message=message, exit_code=1))
+    last = failed or entry.ending
+    if last is not None and not entry.record.state.final:
+        await _record_end(coordinator, entry, last)
     with trio.CancelScope(shield=True):
-        if failed is not None and not entry.record.state.final:
-            await _try_record(coordinator, entry, failed)
-        elif entry.cancel_reason and not entry.record.state.final:
-            await _try_record(coordinator, entry, Cancelled(coordinator.book.clock(), entry.cancel_reason))
         entry.scope = None
-        await coordinator.release(entry.record.job, entry.cancel_reason or "the job has ended")
+        await coordinator.release(entry.record.job, _reason_of(last))
 
 
-async def _try_record(coordinator: Coordinator, entry: JobEntry, event: JobFailed | Cancelled) -> None:
-    """Record an end. Where the journal cannot be written the job stays as it was, and is run again at the next start."""
-    try:
-        await coordinator.book.record(entry, event)
-    except StoreUnwritable as error:
-        coordinator.log.error("cannot record the end of a job", job=entry.record.job, error=error.message)
+def _reason_of(end: JobFailed | Cancelled | None) -> str:
+    """Why a job's workers are to stop."""
+    if isinstance(end, Cancelled):
+        return end.reason
+    return "the job has ended" if end is None else f"the job has failed: {end.failure.message}"[:4000]
+
+
+async def _record_end(coordinator: Coordinator, entry: JobEntry, event: JobFailed | Cancelled) -> None:
+    """Write an end down, however long that takes: nobody is told of it before. Where the coordinator stops first, the job is run again
+    at the next start."""
+    while True:
+        try:
+            await coordinator.book.record(entry, event)
+        except StoreUnwritable as error:
+            coordinator.log.error("cannot record the end of a job, trying again", job=entry.record.job, error=error.message)
+            coordinator.book.cannot_write(entry, error)
+            await trio.sleep(UNWRITABLE_SECONDS)
+        else:
+            entry.unwritten = None
+            return
 
 
 async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:

@@ -28,7 +28,9 @@ EMBEDDED_WORKERS = 2
 class Cluster(Protocol):
     """What the commands ask of a cluster. Every call blocks; every refusal is a ZiskError."""
 
-    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "") -> str:
+    def submit(
+        self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "", deadline: float | None = None
+    ) -> str:
         """Send what the cluster lacks and submit a job; its id."""
         ...
 

@@ -78,11 +78,13 @@ def completed(status: JobStatus) -> JobStatus:
     return status
 
 
-def submit(session: Session, kind: str, program: ProgramReference, stdin: bytes, level: str, *, as_json: bool) -> str:
+def submit(
+    session: Session, kind: str, program: ProgramReference, stdin: bytes, level: str, *, as_json: bool, deadline: float | None = None
+) -> str:
     """Submits a job and says its id."""
     from zisk_actors.wire.values import Kind
 
-    session.job = session.cluster.submit(Kind(kind), program.content, stdin=stdin, params=level, name=program.name)
+    session.job = session.cluster.submit(Kind(kind), program.content, stdin=stdin, params=level, name=program.name, deadline=deadline)
     if not as_json:
         say(f"job {session.job}")
     return session.job

@@ -74,6 +74,7 @@ def show(name: str, as_json: bool) -> None:
         ("started", when(status.started_at)),
         ("ended", when(status.ended_at)),
     ]
+    rows += [("deadline", when(status.deadline_at))] if status.deadline_at is not None else []
     rows += [(f"share {s.share}", f"{s.phase.value} {100 * s.fraction:.0f} % {s.step}, worker {s.worker}") for s in status.shares]
     if (proved := status.verified) is not None:
         rows.append(("output", output_lines(proved.output)[0]))

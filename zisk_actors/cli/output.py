@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -216,6 +217,29 @@ def input_options(command: Command) -> Command:
         "--record", "records", metavar="FILE", multiple=True, help="Wrap FILE as one length-prefixed record of the input; repeatable."
     )(command)
     return click.option("-i", "--input", "raw", metavar="FILE", help="The raw input as the guest sees it; - is stdin.")(command)
+
+
+def deadline_option(command: Command) -> Command:
+    """`--deadline`: how long a job may take in all, in seconds for the command."""
+    return click.option(
+        "--deadline",
+        metavar="TIME",
+        callback=_span,
+        help="Fail where it has not ended so long after it was accepted, waiting included: 90s, 10m, 2h, or seconds.",
+    )(command)
+
+
+def _span(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    return None if text is None else seconds_of(text, option.opts[0])
+
+
+def seconds_of(text: str, option: str) -> float:
+    """`90s`, `10m`, `2h` or plain seconds. Raises UsageError that names the option."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text.strip())
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found is not None else 0.0
+    if not 0 < seconds <= 1e9:
+        raise UsageError(f"{option} takes a time above zero such as 90s, 10m or 2h, not {text!r}")
+    return seconds
 
 
 def params_option(command: Command) -> Command:

@@ -27,6 +27,7 @@ from zisk_actors.cli.following import (
 from zisk_actors.cli.output import (
     DEFAULT_LEVEL,
     check_writable,
+    deadline_option,
     guest_input,
     input_options,
     json_option,
@@ -50,10 +51,18 @@ if TYPE_CHECKING:
 @input_options
 @click.option("-o", "--output", "target", metavar="FILE", help="Where to write the proof; PROGRAM.proof unless said.")
 @params_option
+@deadline_option
 @click.option("--detach", is_flag=True, help="Submit, print the job's id, and leave.")
 @json_option
 def prove(
-    program_name: str, raw: str | None, records: tuple[str, ...], target: str | None, level: str, detach: bool, as_json: bool
+    program_name: str,
+    raw: str | None,
+    records: tuple[str, ...],
+    target: str | None,
+    level: str,
+    deadline: float | None,
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Prove a run of a program.
 
@@ -71,7 +80,7 @@ def prove(
         path = target or f"{program.name}.proof"
         if not detach:
             check_writable(path, "proof")
-        job = submit(session, "prove", program, stdin, level, as_json=as_json or detach)
+        job = submit(session, "prove", program, stdin, level, as_json=as_json or detach, deadline=deadline)
         if detach:
             if as_json:
                 print_json("zisk.submitted/1", job=job)

@@ -62,8 +62,10 @@ class BlockingClient:
         name: str = "",
         key: str = "",
         priority: int = 0,
+        deadline: float | None = None,
     ) -> JobId:
-        return self._call(lambda client: client.submit(kind, program, stdin=stdin, params=params, name=name, key=key, priority=priority))
+        options = {"stdin": stdin, "params": params, "name": name, "key": key, "priority": priority, "deadline": deadline}
+        return self._call(lambda client: client.submit(kind, program, **options))  # type: ignore[arg-type]
 
     def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
         return self._call(lambda client: client.setup(program, params=params, name=name))

@@ -91,10 +91,12 @@ class Client:
         name: str = "",
         key: str = "",
         priority: int = 0,
+        deadline: float | None = None,
     ) -> JobId:
         """Submit a job and return its id, which survives any crash of the cluster.
 
         `program` is an ELF, or a program that the cluster has (`programs()`). With `key` the same job is never made twice.
+        A job that has not ended `deadline` seconds after it was accepted fails with the code `deadline`.
         """
         offers = [self._blobs.put(stdin)]
         if isinstance(program, bytes):
@@ -110,6 +112,7 @@ class Client:
                 name=name,
                 key=key or uuid.uuid4().hex,
                 priority=priority,
+                deadline_seconds=deadline,
             )
             return JobId((await self._ask(request, Submitted)).job)
         finally:

@@ -72,7 +72,7 @@ _STATES: Final = {
 
 
 class Submitted(Tagged, frozen=True, kw_only=True):
-    """A client's job was accepted. The first event of every job, and only the first."""
+    """A client's job was accepted. The first event of every job, and only the first. A job that has not ended by `deadline_at` fails."""
 
     at: Seconds
     job: Job
@@ -84,6 +84,7 @@ class Submitted(Tagged, frozen=True, kw_only=True):
     name: Word = ""
     key: Word = ""
     priority: int = 0
+    deadline_at: Seconds | None = None
 
 
 class Admitted(Tagged, frozen=True):

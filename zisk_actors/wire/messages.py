@@ -232,7 +232,10 @@ class Leave(Tagged, frozen=True):
 
 
 class Submit(Tagged, frozen=True, kw_only=True):
-    """Take this job. `key` makes it safe to say twice: the second submit with a key answers with the first one's job."""
+    """Take this job. `key` makes it safe to say twice: the second submit with a key answers with the first one's job.
+
+    A job that has not ended `deadline_seconds` after it was accepted fails, wherever it is.
+    """
 
     request: Count
     kind: Kind
@@ -242,6 +245,7 @@ class Submit(Tagged, frozen=True, kw_only=True):
     name: Word = ""
     key: Word = ""
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    deadline_seconds: Annotated[float, Meta(gt=0, le=1e9)] | None = None
 
 
 class ShowJob(Tagged, frozen=True):

@@ -78,7 +78,7 @@ class FailureKind(Enum):
     GUEST = "guest"  # the program trapped, or is not one that we can run
     WORKER = "worker"  # workers were lost, or failed at a share more often than the budget allows
     PROOF = "proof"  # something that was proved does not verify
-    TIMEOUT = "timeout"  # a phase took longer than its limit
+    TIMEOUT = "timeout"  # a phase took longer than its limit, or the job longer than its client's deadline
     MEMORY = "memory"  # a share needs more memory than its worker has
     INTERNAL = "internal"  # a bug of ours
 
@@ -188,6 +188,7 @@ class JobStatus(Value, frozen=True, kw_only=True):
     submitted_at: Seconds
     started_at: Seconds | None = None
     ended_at: Seconds | None = None
+    deadline_at: Seconds | None = None
     weights: tuple[Count, ...] = ()
     shares: tuple[ShareStatus, ...] = ()
     result: BlobRef | None = None

@@ -59,8 +59,11 @@ class FakeCluster:
         self.blobs[blob_id(content)] = content
         return ref(content)
 
-    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "") -> str:
-        self.submitted.append({"kind": kind, "program": program, "stdin": stdin, "params": params, "name": name})
+    def submit(
+        self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "", deadline: float | None = None
+    ) -> str:
+        said = {"kind": kind, "program": program, "stdin": stdin, "params": params, "name": name}
+        self.submitted.append(said if deadline is None else said | {"deadline": deadline})
         return JOB
 
     def watch(self, job: str) -> Iterator[JobStatus]:

@@ -89,3 +89,14 @@ def test_unwritable_targets_are_refused_early(tmp_path: Path):
     for target in (tmp_path, tmp_path / "no" / "proof"):
         with pytest.raises(UsageError, match="cannot write the proof"):
             output.check_writable(str(target), "proof")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200)])
+def test_a_deadline_is_a_number_with_a_unit(text: str, seconds: float):
+    assert output.seconds_of(text, "--deadline") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "soon", "-3s", "1d", "1e9", "9999999h"])
+def test_a_deadline_that_is_none_is_refused(text: str):
+    with pytest.raises(UsageError, match="--deadline takes a time above zero"):
+        output.seconds_of(text, "--deadline")
