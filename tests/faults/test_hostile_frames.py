@@ -18,7 +18,8 @@ import pytest
 from tests.cluster.conftest import Start
 from tests.faults.hostile import CLIENT, WORKER, Attack, Frames, mutants, nested, p99, resident, waits
 from tests.faults.stage import ELF, lines, process, refusals, until
-from zisk_actors.transport.auth import AllowList, new_keypair
+from zisk_actors.transport.allowlist import AllowList
+from zisk_actors.transport.auth import new_keypair
 from zisk_actors.wire.codec import pack
 from zisk_actors.wire.messages import ClientSays, Ping, WorkerSays
 from zisk_actors.wire.values import Kind, State

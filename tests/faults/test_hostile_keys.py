@@ -16,7 +16,8 @@ from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, lines, process, refusals
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.errors import NotAuthorised
-from zisk_actors.transport.auth import AllowList, new_keypair, read_keypair
+from zisk_actors.transport.allowlist import AllowList
+from zisk_actors.transport.auth import new_keypair, read_keypair
 from zisk_actors.transport.curve import WrongPort
 from zisk_actors.wire.values import Kind, State
 

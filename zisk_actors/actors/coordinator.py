@@ -34,7 +34,8 @@ from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
-from zisk_actors.transport.auth import AllowList, KeyPair
+from zisk_actors.transport.allowlist import AllowList
+from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed, Listener
 from zisk_actors.transport.curve import Network
 from zisk_actors.web.cluster import Metrics
@@ -162,7 +163,7 @@ async def _serve(
         words.warning(f"handshake refused: {reason}", role=role, peer=address, key=key, refused_since_last=count)
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(network.serve_zap, allowed.name_of, refused)
+        await nursery.start(network.serve_zap, allowed.role_at, refused)
         clients, workers, http = await _bind(config, network, keys)
         ports |= {"client": clients, "worker": workers}
         nursery.start_soon(_say_refusals, ports)
@@ -170,7 +171,7 @@ async def _serve(
         worker_side = partial(
             serve_worker, coordinator=coordinator, version=version, heartbeat=heartbeat, grace_seconds=core.reconnect_grace_period_ms / 1000
         )
-        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator))
+        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=partial(allowed.role_at, "client")))
         nursery.start_soon(accept, workers, worker_side)
         nursery.start_soon(coordinator.device.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)

@@ -4,22 +4,24 @@ Rules of this file:
 * A request is checked before it has any effect; a refusal has a code, the manual's name and number, and says what to do.
 * At most `MAX_REQUESTS` of one client are open; more are refused, not queued.
 * A submitted job is on disk before its id is told; the same key from the same client is the same job.
+* What a key may ask for, and which jobs there are for it, says `rights.py`.
 * A client that is silent for `SILENCE_SECONDS` is forgotten; its jobs are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import trio
 
 from zisk_actors.actors.jobs import JobEntry
+from zisk_actors.actors.rights import Rights, RoleOf
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job import Submitted as JobSubmitted
-from zisk_actors.errors import NotFoundError, RefusedRetryLater, UsageError, ZiskError
+from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
 from zisk_actors.ids import JobId, new_job_id
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
@@ -52,7 +54,7 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
-from zisk_actors.wire.values import BlobRef, JobStatus
+from zisk_actors.wire.values import BlobRef, JobStatus, WorkerStatus
 
 MAX_REQUESTS: Final = 64
 MAX_PROGRAM_BYTES: Final = 256 * 1024**2
@@ -83,13 +85,14 @@ _NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
     JobNotFound: (1001, "JOB_NOT_FOUND"),
     ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
     UsageError: (1004, "INVALID_REQUEST"),
+    NotAuthorised: (1006, "NOT_AUTHORISED"),
     RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
 }
 
 
-async def serve_client(link: Link, coordinator: Coordinator) -> None:
+async def serve_client(link: Link, coordinator: Coordinator, *, role_of: RoleOf) -> None:
     """Serve a client until it is gone."""
-    client = _Client(link, coordinator)
+    client = _Client(link, coordinator, Rights(link.peer.key, role_of))
     try:
         async with trio.open_nursery() as nursery:
             await client.run(nursery)
@@ -103,8 +106,9 @@ async def serve_client(link: Link, coordinator: Coordinator) -> None:
 class _Client:
     """One client's link and its open requests."""
 
-    def __init__(self, link: Link, coordinator: Coordinator) -> None:
+    def __init__(self, link: Link, coordinator: Coordinator, rights: Rights) -> None:
         self._link = link
+        self._rights = rights
         self._coordinator = coordinator
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
         self._open: dict[int, trio.CancelScope] = {}
@@ -166,6 +170,7 @@ class _Client:
 
     async def _perform(self, message: Any) -> None:
         number = message.request
+        self._rights.check(message)
         match message:
             case Submit():
                 await self._submit(message)
@@ -185,8 +190,7 @@ class _Client:
             case ListJobs():
                 await self._list_jobs(message)
             case ListWorkers():
-                sessions = self._coordinator.sessions
-                await self._send_parts(WorkerList, number, [sessions[name].status() for name in sorted(sessions)])
+                await self._send_parts(WorkerList, number, self._workers())
             case AddProgram():
                 self._coordinator.check_open()
                 await self._need(message.program, MAX_PROGRAM_BYTES)
@@ -248,14 +252,14 @@ class _Client:
             await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
-        entries = sorted(self._coordinator.book.entries.values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
+        entries = sorted(self._seen().values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
         chosen = [entry for entry in entries if message.state in ("", entry.record.state.value)][: message.limit]
         short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
         await self._send_parts(JobList, message.request, short)
 
     def _find(self, job: str) -> JobEntry:
-        """A job by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        jobs = self._coordinator.book.entries
+        """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
+        jobs = self._seen()
         entry = jobs.get(JobId(job))
         if entry is not None:
             return entry
@@ -265,6 +269,19 @@ class _Client:
         if not found:
             raise JobNotFound(f"there is no job {job[:60]}", hint="`zisk job list` shows the jobs of this cluster")
         return jobs[found[0]]
+
+    def _seen(self) -> Mapping[JobId, JobEntry]:
+        """The jobs that there are for this client."""
+        entries = self._coordinator.book.entries
+        if self._rights.sees_all:
+            return entries
+        return {job: entry for job, entry in entries.items() if self._rights.owns(entry.record)}
+
+    def _workers(self) -> list[WorkerStatus]:
+        sessions = self._coordinator.sessions
+        seen = self._seen()
+        all_of = [sessions[name].status() for name in sorted(sessions)]
+        return [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in all_of]
 
     def _status(self, job: str) -> JobStatus:
         return self._coordinator.book.status(self._find(job))

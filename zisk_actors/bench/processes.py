@@ -60,7 +60,7 @@ class Place:
         self.workers = {f"worker-{number:04d}": new_keypair() for number in range(1, workers + 1)}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_keypair(folder / "coordinator.key", self._server)
-        lines = [f"client {self.client.public} bench", *(f"worker {keys.public} {name}" for name, keys in self.workers.items())]
+        lines = [f"operator {self.client.public} bench", *(f"worker {keys.public} {name}" for name, keys in self.workers.items())]
         (folder / "allowed").write_text("\n".join(lines) + "\n", encoding="ascii")
         settings = f"""[server]
 port = 0

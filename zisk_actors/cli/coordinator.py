@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from zisk_actors.cli import daemon
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
+    from zisk_actors.transport.allowlist import AllowList
     from zisk_actors.transport.auth import KeyPair
 
 
@@ -80,7 +82,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     from zisk_actors.actors.coordinator import Ready, run_coordinator, write_ready_file
     from zisk_actors.actors.device import DeviceSettings
     from zisk_actors.actors.told import until_told
-    from zisk_actors.transport.auth import AllowList
+    from zisk_actors.transport.allowlist import AllowList
 
     folder = Path(settings.store.folder) if settings.store.folder else daemon.home(os.environ) / "coordinator"
     try:
@@ -90,6 +92,8 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     key_file = Path(settings.security.key_file or folder / "coordinator.key")
     keys = _keys(key_file, make=not settings.security.key_file)
     allowed = AllowList(Path(settings.security.allow_file or folder / "allowed"))
+    allowed.load()
+    _check_hosts(settings, allowed)
 
     def ready(where: Ready) -> None:
         if ready_file:
@@ -109,6 +113,26 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
         leave=leave,
     )
     await until_told(serve, parent=parent, leave=leave)
+
+
+def _check_hosts(settings: config.CoordinatorConfig, allowed: AllowList) -> None:
+    """Beyond this machine we listen only for somebody. Raises `UsageError` where a port would be open and nobody allowed at it."""
+    server, core = settings.server, settings.coordinator
+    for port, host, key in (("client", server.host, "server.host"), ("worker", core.host or server.host, "coordinator.host")):
+        if not _is_loopback(host) and not allowed.count(port):
+            raise UsageError(
+                f"{key} is {host}, which is beyond this machine, and {allowed.path} allows no key at the {port} port",
+                hint=f"allow a key there first, or listen on 127.0.0.1; a line of it is ROLE KEY NAME, here with the role {port}",
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _keys(path: Path, *, make: bool) -> KeyPair:

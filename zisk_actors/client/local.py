@@ -212,7 +212,7 @@ class _Starter:
     def _start(self, workers: int, api_port: int, cluster_port: int, threads: int) -> LocalCluster:
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         keys = {name: self._keys(name) for name in ("coordinator", "client", *names)}
-        allowed = [f"client {keys['client'].public} local-client", *(f"worker {keys[name].public} {name}" for name in names)]
+        allowed = [f"operator {keys['client'].public} local-user", *(f"worker {keys[name].public} {name}" for name in names)]
         self._write("keys/allowed", "\n".join(allowed) + "\n")
         ready = self._folder / "coordinator" / "ready.json"
         ready.unlink(missing_ok=True)

@@ -1,17 +1,15 @@
-"""Who may connect: CURVE keys in files, the allow-list, and the ZAP task that asks it.
+"""Who may connect: CURVE keys in files, and the ZAP task that asks the allow-list about them.
 
 Rules of this file:
 * A secret key lives in a file of mode 0600; a file that others can read is refused, not repaired.
-* A key is allowed for a role, and each port serves one role: the ZAP domain of a socket is the role that it serves.
+* The ZAP domain of a socket is the name of its port in `allowlist.PORTS`.
 * Who is not on the list gets nothing, not even an answer. No handler means nobody gets in (ZAP_ENFORCE_DOMAIN).
 * Secrets never appear in messages, logs or `repr`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,26 +21,18 @@ import trio
 import zmq
 from zmq.utils import z85
 
-from zisk_actors.errors import NotFoundError, UsageError
+from zisk_actors.errors import NotFoundError
+from zisk_actors.transport.allowlist import PORTS, KeyFileError, check_public_key, is_key
 from zisk_actors.transport.zmq import Socket
 
-ROLES: Final = ("client", "worker")
 OTHER_PORT: Final = 500
 """The status (RFC 27 knows 200, 300, 400 and 500) by which a key learns that it is allowed, and at the other port."""
 
 Allowed = Callable[[str, str], str | None]
-"""The name of a key in a role, or None."""
+"""The role in which a key may connect to a port, or None."""
 
 Refused = Callable[[str, str, str, str], None]
-"""Told of each refusal: role, address, key, reason."""
-
-_Z85: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
-
-
-class KeyFileError(UsageError):
-    """A key file that is not one, or that others can read."""
-
-    code = "key-file"
+"""Told of each refusal: port, address, key, reason."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +46,6 @@ class KeyPair:
 def new_keypair() -> KeyPair:
     public, secret = zmq.curve_keypair()
     return KeyPair(public.decode("ascii"), secret.decode("ascii"))
-
-
-def check_public_key(text: str, where: str) -> str:
-    """The key, if it is one. Raises `KeyFileError` that names `where` it came from."""
-    if _Z85.fullmatch(text) is None:
-        raise KeyFileError(f"{where}: a public key is 40 characters of Z85, not {text[:60]!r}")
-    return text
 
 
 def write_keypair(path: Path, keys: KeyPair) -> None:
@@ -94,47 +77,9 @@ def read_keypair(path: Path) -> KeyPair:
     except (tomli.TOMLDecodeError, KeyError):
         raise KeyFileError(f"{path} is not a key file: it needs the lines public = and secret =") from None
     check_public_key(public, str(path))
-    if _Z85.fullmatch(secret) is None or zmq.curve_public(secret.encode("ascii")).decode("ascii") != public:
+    if not is_key(secret) or zmq.curve_public(secret.encode("ascii")).decode("ascii") != public:
         raise KeyFileError(f"{path}: the two halves of the key do not belong together")
     return KeyPair(public, secret)
-
-
-class AllowList:
-    """The keys that may connect, from a file with a line `role key name` for each; read again when it changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read_at: tuple[int, int] | None = None
-        self._names: dict[tuple[str, str], str] = {}
-
-    def name_of(self, role: str, key: str) -> str | None:
-        """The name that the list has for a key in a role, or None where it may not connect."""
-        with contextlib.suppress(OSError):  # the list as it was read last stays in force
-            status = self._path.stat()
-            if (status.st_mtime_ns, status.st_size) != self._read_at:
-                self._names = parse_allow_list(self._path.read_text(encoding="utf-8", errors="replace"), str(self._path))
-                self._read_at = (status.st_mtime_ns, status.st_size)
-        return self._names.get((role, key))
-
-    def add(self, role: str, key: str, name: str) -> None:
-        """Allow one more key; takes effect at once."""
-        check_public_key(key, "allow-list")
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "a", encoding="ascii") as file:
-            file.write(f"{role} {key} {name}\n")
-
-
-def parse_allow_list(content: str, where: str) -> dict[tuple[str, str], str]:
-    """Lines `role key name`, '#' begins a comment line. Raises `KeyFileError` that names the line."""
-    names: dict[tuple[str, str], str] = {}
-    for number, line in enumerate(content.splitlines(), 1):
-        words = line.split()
-        if not words or line.startswith("#"):
-            continue
-        if len(words) != 3 or words[0] not in ROLES:
-            raise KeyFileError(f"{where}:{number}: a line of the allow-list is ROLE KEY NAME, ROLE one of {', '.join(ROLES)}")
-        names[words[0], check_public_key(words[1], f"{where}:{number}")] = words[2]
-    return names
 
 
 async def serve_zap(
@@ -157,17 +102,13 @@ async def serve_zap(
 
 def _answer(frames: list[bytes], allowed: Allowed, refused: Refused) -> list[bytes]:
     version, sequence, domain, address = (frames + [b""] * 4)[:4]
-    role = domain.decode("ascii", "replace")
+    port = domain.decode("ascii", "replace")
     if version != b"1.0" or len(frames) != 7 or frames[5] != b"CURVE" or len(frames[6]) != 32:
-        refused(role, address.decode("ascii", "replace"), "", "not-curve")
+        refused(port, address.decode("ascii", "replace"), "", "not-curve")
         return [b"1.0", sequence, b"400", b"CURVE only", b"", b""]
     key = z85.encode(frames[6]).decode("ascii")
-    try:
-        name = allowed(role, key)
-        elsewhere = name is None and any(allowed(other, key) is not None for other in ROLES)
-    except KeyFileError:
-        name, elsewhere = None, False
-    if name is None:
-        refused(role, address.decode("ascii", "replace"), key, "wrong-port" if elsewhere else "key-not-allowed")
-        return [b"1.0", sequence, str(OTHER_PORT).encode() if elsewhere else b"400", b"key not allowed", b"", b""]
-    return [b"1.0", sequence, b"200", b"OK", key.encode("ascii"), b""]
+    if allowed(port, key) is not None:
+        return [b"1.0", sequence, b"200", b"OK", key.encode("ascii"), b""]
+    elsewhere = any(allowed(other, key) is not None for other in PORTS if other != port)
+    refused(port, address.decode("ascii", "replace"), key, "wrong-port" if elsewhere else "key-not-allowed")
+    return [b"1.0", sequence, str(OTHER_PORT).encode() if elsewhere else b"400", b"key not allowed", b"", b""]

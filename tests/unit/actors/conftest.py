@@ -104,6 +104,7 @@ class World:
         self.clients = MemoryListener("memory://client")
         self.port = MemoryListener("memory://worker")
         self.device = FakeDevice()
+        self.roles: dict[str, str] = {}
         self.coordinator: Coordinator
         self._scope = trio.CancelScope()
         self._down = trio.Event()
@@ -134,7 +135,7 @@ class World:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(coordinator.run)
-                nursery.start_soon(accept, self.clients, partial(serve_client, coordinator=coordinator))
+                nursery.start_soon(accept, self.clients, partial(serve_client, coordinator=coordinator, role_of=self.role_of))
                 nursery.start_soon(accept, self.port, worker_side)
                 nursery.start_soon(monitor, coordinator, beat[0])
                 coordinator.resume()
@@ -168,9 +169,14 @@ class World:
         self.nursery.start_soon(run)
         return it
 
+    def role_of(self, key: str) -> str:
+        """What the allow-list would say of a key at the client port."""
+        return self.roles.get(key, "operator")
+
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        link = await self.clients.dial("key of a client")
+    async def client(self, key: str = "key of a client", role: str = "operator") -> AsyncIterator[Client]:
+        self.roles[key] = role
+        link = await self.clients.dial(key)
         async with attach(link) as client:
             yield client
 

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from zisk_actors.errors import NotAuthorised, NotFoundError, PortInUse, Unreachable
-from zisk_actors.transport.auth import AllowList, KeyFileError, new_keypair, parse_allow_list, read_keypair, write_keypair
+from zisk_actors.transport.allowlist import KeyFileError
+from zisk_actors.transport.auth import new_keypair, read_keypair, write_keypair
 from zisk_actors.transport.curve import BadUrl, HandshakeFailed, Network, WrongPort, endpoint_of
 
 
@@ -42,35 +43,6 @@ def test_halves_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     assert other.secret not in str(caught.value)
     with pytest.raises(NotFoundError):
         read_keypair(tmp_path / "none.key")
-
-
-def test_the_allow_list_names_its_bad_line() -> None:
-    key = new_keypair().public
-    assert parse_allow_list(f"# comment\n\nclient {key} anna\n", "f") == {("client", key): "anna"}
-    with pytest.raises(KeyFileError, match="f:1"):
-        parse_allow_list(f"king {key} anna\n", "f")
-    with pytest.raises(KeyFileError, match="f:2"):
-        parse_allow_list("\nclient tooshort anna\n", "f")
-
-
-def test_an_allow_list_that_is_no_text_lets_nobody_in_and_stops_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "allowed"
-    keys = new_keypair()
-    allowed = AllowList(path)
-    path.write_bytes(f"client {keys.public} M\u00fcller\n".encode())
-    assert allowed.name_of("client", keys.public) == "M\u00fcller"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(KeyFileError):
-        allowed.name_of("client", keys.public)
-
-
-def test_a_key_added_to_the_list_is_allowed_at_once(tmp_path: Path) -> None:
-    allowed = AllowList(tmp_path / "allowed")
-    key = new_keypair().public
-    assert allowed.name_of("client", key) is None
-    allowed.add("client", key, "anna")
-    assert allowed.name_of("client", key) == "anna"
-    assert allowed.name_of("worker", key) is None
 
 
 @pytest.mark.parametrize(

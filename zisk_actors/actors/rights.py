@@ -1,0 +1,74 @@
+"""Who may ask for what at the client port.
+
+Rules of this file:
+* `NEEDS` names the role for every message that a client can say; what is not in it is refused to everybody.
+* A client sees and cancels the jobs that its own key submitted; an operator, which is a client as well, those of all.
+* To who may not see a job there is no such job: no answer tells that another client has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from zisk_actors.core.job import JobRecord
+from zisk_actors.errors import NotAuthorised
+from zisk_actors.wire import messages as say
+
+RoleOf = Callable[[str], str | None]
+"""The role that a key has at the client port now, None where it has none any more."""
+
+CLIENT: Final = "client"
+OPERATOR: Final = "operator"
+
+NEEDS: Final[dict[type, str]] = {
+    say.Ping: CLIENT,
+    say.Leave: CLIENT,
+    say.Submit: CLIENT,
+    say.ShowJob: CLIENT,
+    say.WaitJob: CLIENT,
+    say.WatchJob: CLIENT,
+    say.Unwatch: CLIENT,
+    say.CancelRequest: CLIENT,
+    say.ListJobs: CLIENT,
+    say.ListWorkers: CLIENT,
+    say.AddProgram: CLIENT,
+    say.ListPrograms: CLIENT,
+    say.FetchChunk: CLIENT,
+    say.Chunk: CLIENT,
+    say.NoChunk: CLIENT,
+}
+
+
+class RoleNeeded(NotAuthorised):
+    """The key is on the allow-list, in a role that may not ask for this."""
+
+    code = "role-needed"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one key may do. The role is looked up each time: it can change while the key is connected."""
+
+    key: str
+    role_of: RoleOf
+
+    def check(self, message: object) -> None:
+        """Raises `RoleNeeded` where the key may not ask for that."""
+        needed = NEEDS.get(type(message))
+        role = self.role_of(self.key)
+        if needed is None or (role != needed and role != OPERATOR):
+            raise RoleNeeded(
+                f"{type(message).__name__} needs the role {needed or 'of nobody'}, and this key has the role {role or 'of nobody'}",
+                hint=f"in the coordinator's allow-list, put {needed or OPERATOR} before the key {self.key}",
+            )
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the jobs of every client are theirs to see and to cancel."""
+        return self.role_of(self.key) == OPERATOR
+
+    def owns(self, job: JobRecord) -> bool:
+        """Whether they submitted a job."""
+        return job.submitted.client == self.key
