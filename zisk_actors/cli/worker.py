@@ -80,7 +80,8 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     from zisk_actors.actors.told import until_told
     from zisk_actors.actors.worker import WorkerActor, WorkerFacts
     from zisk_actors.store.blobs import BlobStore
-    from zisk_actors.transport.auth import check_public_key, read_keypair
+    from zisk_actors.transport.allowlist import check_public_key
+    from zisk_actors.transport.auth import read_keypair
     from zisk_actors.transport.curve import Network, endpoint_of
 
     if not settings.security.key_file or not settings.security.server_key:
