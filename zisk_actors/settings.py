@@ -219,6 +219,7 @@ WITHOUT_EFFECT: Final = {
     "coordinator.job_monitor_interval_seconds": "limits are kept to the moment, not by a sweep",
     "coordinator.stale_disconnected_threshold_seconds": "a lost worker is forgotten at once",
     "worker.environment": "it was only ever printed",
+    "worker.inputs_folder": "inputs come from the client, through the coordinator; no worker opens a file or an address that a job names",
     "connection.heartbeat_timeout_seconds": "the coordinator dictates the period and the number of beats",
 }
 """Keys that the operator's manual has and that there is no use for here: accepted, and said to be ignored."""

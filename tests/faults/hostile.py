@@ -46,7 +46,7 @@ BLOB: Final = reference(b"a blob that nobody has")
 
 CLIENT: Final[tuple[msgspec.Struct, ...]] = (
     say.Ping(1),
-    say.Submit(request=2, kind=Kind.PROVE, program=BLOB, stdin=BLOB, params="test", name="name", key="key"),
+    say.Submit(request=2, kind=Kind.PROVE.value, program=BLOB, stdin=BLOB, params="test", name="name", key="key"),
     say.ShowJob(3, JOB),
     say.WaitJob(4, JOB, 0.5),
     say.WatchJob(5, JOB, 7),

@@ -19,6 +19,7 @@ import trio
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.rights import Rights, RoleOf
 from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.submitting import KindNotSupported, check_same, kind_of
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job import Submitted as JobSubmitted
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
@@ -54,7 +55,7 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
-from zisk_actors.wire.values import BlobRef, JobStatus, WorkerStatus
+from zisk_actors.wire.values import BlobRef, JobStatus, Kind, WorkerStatus
 
 MAX_REQUESTS: Final = 64
 MAX_PROGRAM_BYTES: Final = 256 * 1024**2
@@ -84,6 +85,7 @@ class TooManyRequests(RefusedRetryLater):
 _NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
     JobNotFound: (1001, "JOB_NOT_FOUND"),
     ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
+    KindNotSupported: (1005, "INVALID_PROOF_CONVERSION"),
     UsageError: (1004, "INVALID_REQUEST"),
     NotAuthorised: (1006, "NOT_AUTHORISED"),
     RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
@@ -202,31 +204,44 @@ class _Client:
     async def _submit(self, message: Submit) -> None:
         coordinator = self._coordinator
         client = self._link.peer.key
-        known = coordinator.book.submits.get((client, message.key)) if message.key else None
-        if known is not None:
-            await self._send(Submitted(message.request, known, fresh=False))
-            return
+        kind = kind_of(message.kind)
         stdin = message.stdin or reference(b"")
+        if await self._known_already(message, kind, stdin):
+            return
         coordinator.check_open()
         await self._need(message.program, MAX_PROGRAM_BYTES)
         await self._need(stdin, MAX_BLOB_BYTES)
         await coordinator.programs.add(message.program, message.name)
-        now = coordinator.book.clock()
-        event = JobSubmitted(
-            at=now,
-            job=new_job_id(),
-            kind=message.kind,
-            program=message.program,
-            stdin=stdin,
-            params=message.params,
-            client=client,
-            name=message.name,
-            key=message.key,
-            priority=message.priority,
-            deadline_at=None if message.deadline_seconds is None else now + message.deadline_seconds,
-        )
-        entry = await coordinator.submit(event)
+        job = new_job_id()
+        async with coordinator.submits.of((client, message.key or job)):
+            if await self._known_already(message, kind, stdin):
+                return  # said again over another connection, while its blobs were on their way
+            now = coordinator.book.clock()
+            event = JobSubmitted(
+                at=now,
+                job=job,
+                kind=kind,
+                program=message.program,
+                stdin=stdin,
+                params=message.params,
+                client=client,
+                name=message.name,
+                key=message.key,
+                priority=message.priority,
+                deadline_at=None if message.deadline_seconds is None else now + message.deadline_seconds,
+            )
+            entry = await coordinator.submit(event)
         await self._send(Submitted(message.request, entry.record.job, fresh=True))
+
+    async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef) -> bool:
+        """Answer a submit whose key this client has used before. Raises `KeyConflict`."""
+        book = self._coordinator.book
+        known = book.submits.get((self._link.peer.key, message.key)) if message.key else None
+        if known is None:
+            return False
+        check_same(book.entries[known].record, kind, message, stdin)
+        await self._send(Submitted(message.request, known, fresh=False))
+        return True
 
     async def _need(self, blob: BlobRef, limit: int) -> None:
         """Have a blob on our shelf, from this client if need be. Raises `ProgramNotFound` and `UsageError`."""

@@ -24,6 +24,7 @@ from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures, loss_of
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.submitting import Turns
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
@@ -94,6 +95,7 @@ class Coordinator:
         self.book.on_change = self.measures.changed
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
+        self.submits = Turns()
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()

@@ -54,7 +54,7 @@ class BlockingClient:
 
     def submit(
         self,
-        kind: Kind,
+        kind: Kind | str,
         program: bytes | BlobRef,
         *,
         stdin: bytes = b"",

@@ -83,7 +83,7 @@ class Client:
 
     async def submit(
         self,
-        kind: Kind,
+        kind: Kind | str,
         program: bytes | BlobRef,
         *,
         stdin: bytes = b"",
@@ -105,7 +105,7 @@ class Client:
         try:
             request = Submit(
                 request=self._next(),
-                kind=kind,
+                kind=kind.value if isinstance(kind, Kind) else kind,
                 program=program,
                 stdin=offers[0],
                 params=params,

@@ -22,7 +22,6 @@ from zisk_actors.wire.values import (
     Fraction,
     Job,
     JobStatus,
-    Kind,
     Lease,
     Params,
     Phase,
@@ -235,10 +234,11 @@ class Submit(Tagged, frozen=True, kw_only=True):
     """Take this job. `key` makes it safe to say twice: the second submit with a key answers with the first one's job.
 
     A job that has not ended `deadline_seconds` after it was accepted fails, wherever it is.
+    `kind` is a word here, so that one that the coordinator does not have is a refusal and not a broken message.
     """
 
     request: Count
-    kind: Kind
+    kind: Word
     program: BlobRef
     stdin: BlobRef | None = None
     params: Params
