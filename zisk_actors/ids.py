@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from random import Random, SystemRandom
 from typing import Final, NewType
 
 JobId = NewType("JobId", str)
@@ -37,16 +38,29 @@ BLOB_PATTERN: Final = r"^[0-9a-f]{64}\Z"
 PARAMS_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,31}\Z"
 
 
-def new_job_id() -> JobId:
-    return JobId(str(uuid.uuid4()))
+CHANCE: Final[Random] = SystemRandom()
+"""Where randomness comes from, unless it comes from a seed: ids must not repeat over processes and machines."""
 
 
-def new_worker_id() -> WorkerId:
-    return WorkerId(uuid.uuid4().hex)
+def new_job_id(chance: Random = CHANCE) -> JobId:
+    return JobId(str(_uuid4(chance)))
 
 
-def new_incarnation() -> Incarnation:
-    return Incarnation(uuid.uuid4().hex)
+def new_worker_id(chance: Random = CHANCE) -> WorkerId:
+    return WorkerId(_uuid4(chance).hex)
+
+
+def new_incarnation(chance: Random = CHANCE) -> Incarnation:
+    return Incarnation(_uuid4(chance).hex)
+
+
+def new_key(chance: Random = CHANCE) -> str:
+    """A key for requests that must not be carried out twice."""
+    return _uuid4(chance).hex
+
+
+def _uuid4(chance: Random) -> uuid.UUID:
+    return uuid.UUID(int=chance.getrandbits(128), version=4)
 
 
 def blob_id(content: bytes | memoryview) -> BlobId:

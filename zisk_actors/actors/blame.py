@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import trio
-
 from zisk_actors.actors.crew import MISMATCH, mismatch
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import AggregateRejected, ContributionRejected, JobRecord, PartialRejected
 from zisk_actors.core.scheduler import Blamed, Finished
 from zisk_actors.wire.blobs import unpack_manifest
@@ -103,7 +102,7 @@ async def _look(coordinator: Coordinator, record: JobRecord, phase: Phase) -> Fa
         raise AssertionError("a job in these phases has contributions")
     partials: tuple[BlobRef, ...] = ()
     if phase is Phase.AGGREGATE and record.partials is not None:
-        partials = unpack_manifest(await trio.to_thread.run_sync(store.get, record.partials)).blobs
+        partials = unpack_manifest(await in_thread(store.get, record.partials)).blobs
     paths = tuple(str(store.path(blob.sha256)) for blob in partials)
     elf, bundle = (str(store.path(blob.sha256)) for blob in (record.submitted.program, record.contributions))
     call = AggregateCall(elf, record.submitted.params, bundle, paths)

@@ -10,9 +10,11 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import msgspec
 import trio
@@ -24,14 +26,17 @@ from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.measures import health_of, view_of
 from zisk_actors.actors.port_owner import owner_of
 from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.rights import RoleOf
 from zisk_actors.actors.scheduler import Coordinator, Limits
 from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.job import replay
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
+from zisk_actors.ids import CHANCE
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
 from zisk_actors.transport.allowlist import AllowList
@@ -80,19 +85,12 @@ async def run_coordinator(
     Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable` and `PortInUse`.
     """
     words = log.get()
-    journal = await trio.to_thread.run_sync(Journal, folder / "journal")
+    journal = await in_thread(Journal, folder / "journal")
     try:
         store = BlobStore(folder / "blobs")
-        events = await trio.to_thread.run_sync(journal.read)
         async with Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
-            for history in events.values():
-                coordinator.book.adopt(replay(history))
-            await coordinator.programs.load()
-            unfinished = sum(not entry.record.state.final for entry in coordinator.book.entries.values())
-            if unfinished:
-                coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
-            words.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
+            await recall(coordinator, journal)
             with Network() as network:
                 await _serve(config, network, coordinator, keys, allowed, version, ready, leave)
     finally:
@@ -100,7 +98,27 @@ async def run_coordinator(
     words.info("stopped gracefully")
 
 
-def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobStore, verifier: Caller) -> Coordinator:
+async def recall(coordinator: Coordinator, journal: Journal) -> None:
+    """Know again what the journal has; jobs that have not ended go on with `attend`."""
+    events = await in_thread(journal.read)
+    for history in events.values():
+        coordinator.book.adopt(replay(history))
+    await coordinator.programs.load()
+    unfinished = sum(not entry.record.state.final for entry in coordinator.book.entries.values())
+    if unfinished:
+        coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
+    coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
+
+
+def make_coordinator(
+    config: CoordinatorConfig,
+    journal: Journal,
+    store: BlobStore,
+    verifier: Caller,
+    *,
+    clock: Callable[[], float] = time.time,
+    chance: Random = CHANCE,
+) -> Coordinator:
     """The coordinator's state, from its settings."""
     metrics = Metrics()
     core = config.coordinator
@@ -127,7 +145,37 @@ def make_coordinator(config: CoordinatorConfig, journal: Journal, store: BlobSto
         limits=limits,
         supervise=supervise,
         metrics=metrics,
+        clock=clock,
+        chance=chance,
     )
+
+
+async def attend(
+    coordinator: Coordinator,
+    config: CoordinatorConfig,
+    clients: Listener,
+    workers: Listener,
+    role_of: RoleOf,
+    version: str,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the actors behind the two ports until cancelled; they have started when the jobs that have not ended are taken up again."""
+    core = config.coordinator
+    worker_side = partial(
+        serve_worker,
+        coordinator=coordinator,
+        version=version,
+        heartbeat=(core.heartbeat_interval_seconds, core.heartbeat_max_missed),
+        grace_seconds=core.reconnect_grace_period_ms / 1000,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(coordinator.run)
+        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
+        nursery.start_soon(accept, workers, worker_side)
+        nursery.start_soon(coordinator.device.warm)
+        nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
+        coordinator.resume()
+        task_status.started()
 
 
 async def _serve(
@@ -141,9 +189,6 @@ async def _serve(
     leave: trio.Event,
 ) -> None:
     words = log.get()
-    core = config.coordinator
-    heartbeat = (core.heartbeat_interval_seconds, core.heartbeat_max_missed)
-
     turned_away: dict[str, tuple[float, int]] = {}
 
     ports: dict[str, Listener] = {}
@@ -167,20 +212,12 @@ async def _serve(
         clients, workers, http = await _bind(config, network, keys)
         ports |= {"client": clients, "worker": workers}
         nursery.start_soon(_say_refusals, ports)
-        await nursery.start(coordinator.run)
-        worker_side = partial(
-            serve_worker, coordinator=coordinator, version=version, heartbeat=heartbeat, grace_seconds=core.reconnect_grace_period_ms / 1000
-        )
-        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=partial(allowed.role_at, "client")))
-        nursery.start_soon(accept, workers, worker_side)
-        nursery.start_soon(coordinator.device.warm)
-        nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
+        await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
         url = ""
         if http:
             pages = _pages(coordinator, ports, version, config.verifier.backend)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
-        coordinator.resume()
         service = config.service
         words.info(
             "zisk-coordinator listening on",
@@ -190,7 +227,12 @@ async def _serve(
             service=service.name,
             environment=service.environment,
         )
-        words.info("cluster coordinator listening on", endpoint=workers.endpoint, role="worker", heartbeat_seconds=heartbeat[0])
+        words.info(
+            "cluster coordinator listening on",
+            endpoint=workers.endpoint,
+            role="worker",
+            heartbeat_seconds=config.coordinator.heartbeat_interval_seconds,
+        )
         if url:
             words.info("metrics server listening", url=url)
         ready(Ready(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))

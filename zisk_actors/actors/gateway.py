@@ -20,6 +20,7 @@ from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.rights import Rights, RoleOf
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.submitting import KindNotSupported, check_same, kind_of
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job import Submitted as JobSubmitted
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
@@ -212,7 +213,7 @@ class _Client:
         await self._need(message.program, MAX_PROGRAM_BYTES)
         await self._need(stdin, MAX_BLOB_BYTES)
         await coordinator.programs.add(message.program, message.name)
-        job = new_job_id()
+        job = new_job_id(coordinator.chance)
         async with coordinator.submits.of((client, message.key or job)):
             if await self._known_already(message, kind, stdin):
                 return  # said again over another connection, while its blobs were on their way
@@ -250,7 +251,7 @@ class _Client:
         if self._coordinator.store.has(blob):
             return
         if blob.size == 0:
-            await trio.to_thread.run_sync(self._coordinator.store.put, b"")
+            await in_thread(self._coordinator.store.put, b"")
             return
         try:
             with trio.fail_after(UPLOAD_SECONDS):

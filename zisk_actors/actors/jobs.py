@@ -8,7 +8,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ class JobEntry:
 class JobBook:
     """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called."""
 
-    def __init__(self, recorder: Recorder, *, waiting: Waiting, program_name: ProgramName, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, recorder: Recorder, *, waiting: Waiting, program_name: ProgramName, clock: Callable[[], float]) -> None:
         self.recorder = recorder
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}

@@ -6,7 +6,6 @@ for it, because what is verified is only as good as the key it is verified again
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +13,7 @@ import trio
 
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.compute import SetupCall
 from zisk_actors.wire.values import BlobRef, ProgramStatus
@@ -24,7 +24,7 @@ KEY_SECONDS: Final = 600.0
 class Programs:
     """The programs by id, as the journal has them."""
 
-    def __init__(self, recorder: Recorder, store: BlobStore, device: Caller, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, recorder: Recorder, store: BlobStore, device: Caller, clock: Callable[[], float]) -> None:
         self.known: dict[str, ProgramStatus] = {}
         self._recorder = recorder
         self._store = store
@@ -57,7 +57,7 @@ class Programs:
             if status is not None and params in status.keys and self._store.has(status.keys[params]):
                 return status.keys[params]
             done = await self._device.call(SetupCall(str(self._store.path(program.sha256)), params), seconds=KEY_SECONDS)
-            key = await trio.to_thread.run_sync(self._store.put, done.content)
+            key = await in_thread(self._store.put, done.content)
             await self.add(program, "")
             await self._recorder.call(lambda journal: journal.add_key(program.sha256, params, key))
             await self.load()

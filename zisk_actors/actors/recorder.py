@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import trio
 
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import Event
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
@@ -64,7 +65,7 @@ class Recorder:
     async def call(self, function: Callable[[Journal], T]) -> T:
         """Do something else with the journal, in its turn."""
         async with self._turn:
-            return await trio.to_thread.run_sync(function, self._journal)
+            return await in_thread(function, self._journal)
 
     async def run(self) -> None:
         """Write until cancelled; what was given by then is written still, what comes later is refused."""

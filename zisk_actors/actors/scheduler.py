@@ -9,9 +9,11 @@ Rules of this file:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,7 +33,7 @@ from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered,
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.worker import Health
 from zisk_actors.errors import RefusedRetryLater
-from zisk_actors.ids import JobId, WorkerId
+from zisk_actors.ids import CHANCE, JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
@@ -69,7 +71,10 @@ Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
 
 
 class Coordinator:
-    """The state of the coordinator process. `supervise` runs one job; it is given by who puts the process together."""
+    """The state of the coordinator process. `supervise` runs one job; it is given by who puts the process together.
+
+    `clock` is the wall clock, `chance` where ids and jitter come from: with both given, and virtual time, a run is repeated exactly.
+    """
 
     def __init__(
         self,
@@ -81,15 +86,19 @@ class Coordinator:
         limits: Limits,
         supervise: Supervise,
         metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+        chance: Random = CHANCE,
     ) -> None:
         self.decide = decide
+        self.clock = clock
+        self.chance = chance
         self.recorder = recorder
         self.store = store
         self.device = device
         self.limits = limits
         self.sessions: dict[WorkerId, Session] = {}
-        self.programs = Programs(recorder, store, device)
-        self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name)
+        self.programs = Programs(recorder, store, device, clock)
+        self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name, clock=clock)
         self.metrics = metrics
         self.measures = Measures(metrics)
         self.book.on_change = self.measures.changed

@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 import traceback
-import uuid
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,11 +22,12 @@ from zisk_actors.actors.crew import ShareLost
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Stage, Verified
 from zisk_actors.core.phases import PHASES, Gathered, Phases
 from zisk_actors.core.scheduler import Admit, Finished, GaveUp
 from zisk_actors.errors import ZiskError
-from zisk_actors.ids import WorkerId
+from zisk_actors.ids import WorkerId, new_key
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
 from zisk_actors.wire.codec import decode_record
@@ -66,7 +66,7 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
         except ZiskError as error:
             failed = JobFailed(coordinator.book.clock(), _failure_of(error))
         except Exception as error:  # the boundary of one job: a bug of ours fails it, and not the others
-            trace = uuid.uuid4().hex[:12]
+            trace = new_key(coordinator.chance)[:12]
             words = "".join(traceback.format_exception(error))
             coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
             message = f"internal error, trace {trace} in the coordinator's log"
@@ -247,7 +247,7 @@ async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRe
         value = Bundle(tuple(store.get(answer) for answer in answers)) if phase.gather == "bundle" else Manifest(answers)
         return store.put(pack_list(value))
 
-    return await trio.to_thread.run_sync(fold)
+    return await in_thread(fold)
 
 
 # ---------------------------------------------------------------------------------------------------------------------- the ends
@@ -271,7 +271,7 @@ async def _check_keys(coordinator: Coordinator, record: JobRecord, gathered: Gat
 
 async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
     """A run that trapped fails the job, with the report for who wants to see its console. Raises `JobEnds`."""
-    run: ExecutionReport = decode_record(await trio.to_thread.run_sync(coordinator.store.get, report), ExecutionReport)
+    run: ExecutionReport = decode_record(await in_thread(coordinator.store.get, report), ExecutionReport)
     if run.trap is not None:
         trap = run.trap
         where = f"{trap.pc:#x}" + (f" ({trap.symbol})" if trap.symbol else "")

@@ -15,6 +15,7 @@ from typing import Final, Protocol, Self
 import msgspec
 import trio
 
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.errors import NotFoundError, Unreachable
 from zisk_actors.ids import BlobId
 from zisk_actors.transport.base import LinkClosed
@@ -128,4 +129,4 @@ class Exchange:
                     raise BlobNotOffered(f"the other side does not have blob {blob.sha256}: {message.reason}")
                 for piece in assembly.take(message.offset, bulk):
                     incoming.write(piece)
-            await trio.to_thread.run_sync(incoming.publish, blob)
+            await in_thread(incoming.publish, blob)

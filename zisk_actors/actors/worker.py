@@ -10,10 +10,10 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,10 +21,11 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.device import Caller
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.actors.workload import Workload
 from zisk_actors.errors import NotAuthorised, RefusedRetryLater, Unreachable
-from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.ids import CHANCE, Incarnation, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.codec import Unpacker, pack
@@ -85,13 +86,23 @@ class WorkerFacts:
     reconnect_seconds: float = 1.0
     reconnect_max_seconds: float = 30.0
     cache_bytes: int = 8 * 10**8
+    pid: int = field(default_factory=os.getpid)
 
 
 class WorkerActor:
-    """The state of one worker process; `run` is its life."""
+    """The state of one worker process; `run` is its life. `chance` is where the jitter of its pauses comes from."""
 
-    def __init__(self, facts: WorkerFacts, dial: Dial, device: Caller, store: BlobStore, metrics: WorkerMetrics | None = None) -> None:
+    def __init__(
+        self,
+        facts: WorkerFacts,
+        dial: Dial,
+        device: Caller,
+        store: BlobStore,
+        metrics: WorkerMetrics | None = None,
+        chance: Random = CHANCE,
+    ) -> None:
         self._facts = facts
+        self._chance = chance
         self._dial = dial
         self._device = device
         self._store = store
@@ -139,7 +150,7 @@ class WorkerActor:
             except (Unreachable, NotAuthorised) as error:
                 if self._metrics is not None:
                     self._metrics.connected(success=False)
-                wait = pause * random.uniform(0.5, 1.0)
+                wait = pause * self._chance.uniform(0.5, 1.0)
                 self._log.warning("Connection failed", error=error.message, hint=error.hint, retry_seconds=round(wait, 2))
                 await trio.sleep(wait)
                 pause = min(2 * pause, self._facts.reconnect_max_seconds)
@@ -153,7 +164,7 @@ class WorkerActor:
                     await link.aclose()
             if served:
                 pause = self._facts.reconnect_seconds
-            await trio.sleep(pause * random.uniform(0.2, 0.5))
+            await trio.sleep(pause * self._chance.uniform(0.2, 0.5))
             pause = min(2 * pause, self._facts.reconnect_max_seconds)
 
     async def _session(self, link: Link) -> bool:
@@ -207,7 +218,7 @@ class WorkerActor:
             version=facts.version,
             backend=facts.backend,
             threads=facts.threads,
-            pid=os.getpid(),
+            pid=facts.pid,
             held=self._workload.held(),
         )
         await send(hello, b"")
@@ -254,7 +265,7 @@ class WorkerActor:
             case AnswerTaken():
                 self._workload.outbox.pop((message.lease, message.phase), None)
                 if not self._workload.outbox and not self._workload.jobs:
-                    await trio.to_thread.run_sync(self._store.trim, self._facts.cache_bytes)
+                    await in_thread(self._store.trim, self._facts.cache_bytes)
             case CancelJob():
                 await self._workload.cancel(lambda lease: lease.job == message.job, message.reason)
                 await send(CancelDone(message.job), b"")

@@ -19,6 +19,7 @@ import trio
 
 from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.tasks import prepare
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Send
 from zisk_actors.errors import ZiskError
 from zisk_actors.store.blobs import BlobStore
@@ -170,4 +171,4 @@ class Workload:
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return await trio.to_thread.run_sync(self._store.put, content)
+        return await in_thread(self._store.put, content)

@@ -10,9 +10,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,7 +21,7 @@ import trio
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.errors import JobCancelled, NotFoundError, Unreachable, WaitTimeout, ZiskError
-from zisk_actors.ids import JobId
+from zisk_actors.ids import CHANCE, JobId, new_key
 from zisk_actors.store.memory import MemoryBlobs
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed
@@ -65,10 +65,12 @@ R = TypeVar("R")
 
 
 class Client:
-    """A connected client; `connect` makes one. All methods raise `Unreachable` and `ClusterRefused` beside what they name."""
+    """A connected client; `connect` makes one. All methods raise `Unreachable` and `ClusterRefused` beside what they name. Its keys are
+    made from `chance`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, chance: Random = CHANCE) -> None:
         self._link = link
+        self._chance = chance
         self._unpacker: Unpacker[Any] = Unpacker(GatewaySays)  # Any: the union has no type of its own
         self._blobs = MemoryBlobs()
         self._exchange = Exchange(self._send, self._blobs)
@@ -110,7 +112,7 @@ class Client:
                 stdin=offers[0],
                 params=params,
                 name=name,
-                key=key or uuid.uuid4().hex,
+                key=key or new_key(self._chance),
                 priority=priority,
                 deadline_seconds=deadline,
             )
@@ -359,9 +361,9 @@ async def connect(url: str, server_key: str, keys: KeyPair, *, seconds: float = 
 
 
 @asynccontextmanager
-async def attach(link: Link) -> AsyncIterator[Client]:
+async def attach(link: Link, chance: Random = CHANCE) -> AsyncIterator[Client]:
     """A client on a link that is there already."""
-    client = Client(link)
+    client = Client(link, chance)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.run)

@@ -54,7 +54,7 @@ class Journal:
             os.close(self._lock)
             raise StoreLocked(f"another coordinator uses {folder}", hint="stop it first, or give this one another state folder") from None
         try:
-            self._base = sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
+            self._base = self.connect(folder)
             try:
                 self._base.executescript("pragma journal_mode=wal; pragma synchronous=full; " + _TABLES)
                 self.epoch = self._open_epoch(folder)
@@ -74,6 +74,10 @@ class Journal:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def connect(self, folder: Path) -> sqlite3.Connection:
+        """The data base in a folder."""
+        return sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
 
     def append(self, rows: Sequence[tuple[JobId, Event]]) -> None:
         """Write events, all or none. Raises `StoreUnwritable`."""

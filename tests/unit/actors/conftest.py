@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,12 @@ import trio
 
 from tests.cluster.fake_prover import FakeProver
 from zisk_actors.actors.compute import broke, perform
-from zisk_actors.actors.coordinator import SETTLE_SECONDS, accept, make_coordinator
+from zisk_actors.actors.coordinator import attend, make_coordinator, recall
 from zisk_actors.actors.device import CallFailed, Progress
-from zisk_actors.actors.gateway import serve_client
-from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.scheduler import Coordinator
-from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.worker import WorkerActor, WorkerFacts, WorkerRefused
 from zisk_actors.client.client import Client, attach
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
-from zisk_actors.core.job import replay
 from zisk_actors.errors import Unreachable
 from zisk_actors.ids import WorkerId, new_incarnation
 from zisk_actors.store.blobs import BlobStore
@@ -124,22 +119,9 @@ class World:
         journal = Journal(self.folder / "journal")
         config = CoordinatorConfig(coordinator=self.core)
         coordinator = self.coordinator = make_coordinator(config, journal, BlobStore(self.folder / "blobs"), self.device)
-        for history in journal.read().values():
-            coordinator.book.adopt(replay(history))
-        await coordinator.programs.load()
-        if any(not entry.record.state.final for entry in coordinator.book.entries.values()):
-            coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
-        beat = (self.core.heartbeat_interval_seconds, self.core.heartbeat_max_missed)
-        grace = self.core.reconnect_grace_period_ms / 1000
-        worker_side = partial(serve_worker, coordinator=coordinator, version=VERSION, heartbeat=beat, grace_seconds=grace)
+        await recall(coordinator, journal)
         with self._scope:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(coordinator.run)
-                nursery.start_soon(accept, self.clients, partial(serve_client, coordinator=coordinator, role_of=self.role_of))
-                nursery.start_soon(accept, self.port, worker_side)
-                nursery.start_soon(monitor, coordinator, beat[0])
-                coordinator.resume()
-                task_status.started()
+            await attend(coordinator, config, self.clients, self.port, self.role_of, VERSION, task_status)
         journal.close()
         self._down.set()
 
