@@ -154,6 +154,51 @@ def test_documents_name_files_that_exist(document: Path):
     assert missing == []
 
 
+def shown_by() -> list[tuple[int, str]]:
+    """The commands in the last column of the tables of docs/guarantees.md, each with its line number."""
+    found = []
+    for number, line in enumerate((ROOT / "docs" / "guarantees.md").read_text().splitlines(), 1):
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if line.startswith("| ") and len(cells) >= 3 and cells[-1] != "shown by":
+            found += [(number, command) for command in re.findall(r"`([^`]+)`", cells[-1])] or [(number, "")]
+    return found
+
+
+def missing_from(command: str) -> str | None:
+    """What a command of the table names that does not exist: a test, a module or a script; None where all does."""
+    program, *words = shlex.split(command) or [""]
+    if program == "pytest":
+        for word in words:
+            path, _, test = word.partition("::")
+            if not (ROOT / path).exists():
+                return path
+            if test and not re.search(rf"^(?:async )?def {re.escape(test)}\(", (ROOT / path).read_text(), re.MULTILINE):
+                return word
+        return None if words else command
+    if program == "python" and words[:1] == ["-m"]:
+        place = ROOT.joinpath(*words[1].split("."))
+        return None if place.is_dir() or place.with_suffix(".py").exists() else words[1]
+    if program == "zisk":
+        return complaint(words)
+    return None if program and program.startswith("scripts/") and (ROOT / program).exists() else command or "no command"
+
+
+def test_guarantees_name_what_shows_them():
+    assert len(shown_by()) > 20
+    wrong = [f"line {number}: {missing}" for number, command in shown_by() if (missing := missing_from(command)) is not None]
+    assert wrong == []
+
+
+def test_the_checker_of_guarantees_notices():
+    assert missing_from("pytest tests/unit/test_repository.py::test_guarantees_name_what_shows_them") is None
+    assert missing_from("pytest tests/unit/test_repository.py::test_nothing") == "tests/unit/test_repository.py::test_nothing"
+    assert missing_from("pytest tests/nowhere.py") == "tests/nowhere.py"
+    assert missing_from("python -m tests.nowhere") == "tests.nowhere"
+    assert missing_from("scripts/nothing") == "scripts/nothing"
+    assert missing_from("zisk frobnicate") == "no command 'frobnicate' in `cli`"
+    assert missing_from("") == "no command"
+
+
 def test_the_checker_of_commands_notices():
     assert complaint(["verify", "proof.bin", "--elf", "a.elf"]) is None
     assert complaint(["job", "list|show"]) is None
