@@ -15,7 +15,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import msgspec
 import tomli
@@ -92,6 +92,7 @@ def load(
         key = str(error).rpartition("$.")[2].rstrip("`")
         origin = origins.get(key, "the configuration")
         raise ConfigError(f"{origin}: {key}: {str(error).split(' - at')[0]}") from None
+    _check_words(config, origins)
     _check(config)
     return config, origins
 
@@ -114,6 +115,33 @@ def _read_core(tree: dict[str, Any], origins: Origins) -> None:
         if other != "coordinator":
             raise ConfigError(f"{path}:{_line(content, other)}: there is no setting {other}", hint="known here: coordinator")
     _merge(tree, _known(CoordinatorConfig, core, "", path, content, origins), "", str(path), origins)
+
+
+WORDS: Final = {"backend.mode": ("coordinator", "mock"), "worker.backend": ("cpu", "reference", "mock")}
+"""Keys whose values are one of a few words."""
+
+
+def _check_words(config: CoordinatorConfig | WorkerConfig, origins: Origins) -> None:
+    for key, value in _flat("", config):
+        words = WORDS.get(key, ())
+        if words and value not in words:
+            close = difflib.get_close_matches(str(value), words, 1, 0.4)
+            hint = f"did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{_place(key, origins)}: {key} is {' or '.join(words)}, not {value!r}", hint=hint)
+
+
+def _place(key: str, origins: Origins) -> str:
+    """Where a value came from, with its line where that is a file."""
+    origin = origins.get(key, "the configuration")
+    try:
+        content = Path(origin).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return origin
+    table, _, name = key.rpartition(".")
+    lines = content.splitlines()
+    begin = next((number for number, text in enumerate(lines) if text.replace(" ", "").startswith(f"[{table}]")), 0)
+    line = next((number for number in range(begin, len(lines)) if re.match(rf"\s*{name}\s*=", lines[number])), begin)
+    return f"{origin}:{line + 1}"
 
 
 def _check(config: CoordinatorConfig | WorkerConfig) -> None:

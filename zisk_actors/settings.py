@@ -85,8 +85,20 @@ class CoordinatorCore(Section, frozen=True):
     heartbeat_max_missed: Annotated[int, Meta(ge=2, le=100), says("so many missed beats, and a worker is lost")] = 3
     reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
+    restart_settle_seconds: Annotated[
+        float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long workers have to come back with their shares")
+    ] = 2
     max_attempts_per_share: Annotated[Positive, says("how often one share is tried before its job fails")] = 3
     worker_wait_seconds: Annotated[Natural, says("how long a running job waits for a worker to take a share over")] = 60
+
+
+class Backend(Section, frozen=True):
+    """Whether this cluster proves. A mock one is for developing clients and for trying a cluster out: what it makes is no proof, and
+    every verifier refuses it."""
+
+    mode: Annotated[str, says("coordinator: workers prove; mock: nobody does, jobs end at once with what is no proof")] = "coordinator"
+    mock_workers: Annotated[int, Meta(ge=0, le=100), says("with mode mock: so many workers inside the coordinator")] = 1
+    mock_verb_seconds: Annotated[float, Meta(ge=0, le=3600), says("with mode mock: how long a share takes in each phase")] = 0.05
 
 
 class Store(Section, frozen=True):
@@ -117,6 +129,7 @@ class CoordinatorConfig(Section, frozen=True):
     metrics: HttpPort = HttpPort()
     logging: Logging = Logging()
     coordinator: CoordinatorCore = CoordinatorCore()
+    backend: Backend = Backend()
     store: Store = Store()
     security: CoordinatorSecurity = CoordinatorSecurity()
     verifier: VerifierSettings = VerifierSettings()
@@ -136,7 +149,8 @@ class WorkerCore(Section, frozen=True):
 
     worker_id: Annotated[str, Meta(pattern=rf"^\Z|{ids.WORKER_PATTERN}"), says("unlike any other worker's; empty: made at the start")] = ""
     compute_capacity: ComputeCapacity = ComputeCapacity()
-    backend: Annotated[str, says("what it computes with: cpu or reference")] = "cpu"
+    backend: Annotated[str, says("what it computes with: cpu or reference, or mock for a coordinator whose backend.mode is mock")] = "cpu"
+    mock_verb_seconds: Annotated[float, Meta(ge=0, le=3600), says("with backend mock: how long a share takes in each phase")] = 0.05
     threads: Annotated[Natural, says("threads of the prover; 0 is as many as there are processors")] = 0
     cache_folder: Annotated[str, says("for blobs that can be fetched again; empty: a temporary folder")] = ""
     cache_bytes: Annotated[int, Meta(ge=0), says("how much is kept of them while there is nothing to do")] = 4 * 1024**3

@@ -19,11 +19,13 @@ from random import Random
 import msgspec
 import trio
 
-from zisk_actors import log
+from zisk_actors import log, mock
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.measures import health_of, view_of
+from zisk_actors.actors.mock_device import MockDevice
+from zisk_actors.actors.mock_workers import run_mock_workers
 from zisk_actors.actors.port_owner import owner_of
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.rights import RoleOf
@@ -54,8 +56,6 @@ REFUSED_SECONDS = 10.0
 MAX_REFUSED = 1000
 LAST_WORDS_SECONDS = 0.2
 """For those who wait for a job that was the last to end to hear of it."""
-SETTLE_SECONDS = 2.0
-"""After a restart with unfinished jobs, how long the workers have to come back before the jobs are given out."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -88,11 +88,12 @@ async def run_coordinator(
     journal = await in_thread(Journal, folder / "journal")
     try:
         store = BlobStore(folder / "blobs")
-        async with Device(device, "verifier") as verifier:
+        mocked = config.backend.mode == mock.BACKEND
+        async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
             await recall(coordinator, journal)
             with Network() as network:
-                await _serve(config, network, coordinator, keys, allowed, version, ready, leave)
+                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder)
     finally:
         journal.close()
     words.info("stopped gracefully")
@@ -106,7 +107,7 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     await coordinator.programs.load()
     unfinished = sum(not entry.record.state.final for entry in coordinator.book.entries.values())
     if unfinished:
-        coordinator.decide.opens_at = trio.current_time() + SETTLE_SECONDS
+        coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
     coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
 
 
@@ -136,6 +137,7 @@ def make_coordinator(
         core.max_queued_jobs,
         core.max_attempts_per_share,
         float(core.worker_wait_seconds),
+        float(core.restart_settle_seconds),
     )
     return Coordinator(
         decide=decide,
@@ -150,6 +152,19 @@ def make_coordinator(
     )
 
 
+def _worker_side(coordinator: Coordinator, config: CoordinatorConfig, version: str) -> Callable[[Link], Awaitable[None]]:
+    """What serves a worker's link."""
+    core = config.coordinator
+    return partial(
+        serve_worker,
+        coordinator=coordinator,
+        version=version,
+        heartbeat=(core.heartbeat_interval_seconds, core.heartbeat_max_missed),
+        grace_seconds=core.reconnect_grace_period_ms / 1000,
+        mocked=config.backend.mode == mock.BACKEND,
+    )
+
+
 async def attend(
     coordinator: Coordinator,
     config: CoordinatorConfig,
@@ -161,17 +176,10 @@ async def attend(
 ) -> None:
     """Run the actors behind the two ports until cancelled; they have started when the jobs that have not ended are taken up again."""
     core = config.coordinator
-    worker_side = partial(
-        serve_worker,
-        coordinator=coordinator,
-        version=version,
-        heartbeat=(core.heartbeat_interval_seconds, core.heartbeat_max_missed),
-        grace_seconds=core.reconnect_grace_period_ms / 1000,
-    )
     async with trio.open_nursery() as nursery:
         await nursery.start(coordinator.run)
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
-        nursery.start_soon(accept, workers, worker_side)
+        nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
         nursery.start_soon(coordinator.device.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
         coordinator.resume()
@@ -187,8 +195,10 @@ async def _serve(
     version: str,
     ready: Callable[[Ready], None],
     leave: trio.Event,
+    folder: Path,
 ) -> None:
     words = log.get()
+    mocked = config.backend.mode == mock.BACKEND
     turned_away: dict[str, tuple[float, int]] = {}
 
     ports: dict[str, Listener] = {}
@@ -213,9 +223,11 @@ async def _serve(
         ports |= {"client": clients, "worker": workers}
         nursery.start_soon(_say_refusals, ports)
         await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
+        if mocked:
+            nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
         url = ""
         if http:
-            pages = _pages(coordinator, ports, version, config.verifier.backend)
+            pages = _pages(coordinator, ports, version, mock.BACKEND if mocked else config.verifier.backend)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
         service = config.service
@@ -266,7 +278,7 @@ def _pages(coordinator: Coordinator, ports: dict[str, Listener], version: str, b
                 coordinator.metrics.refused("worker" if role == "worker" else "client", reason, times=count - before)
         return view_of(coordinator, version, backend)
 
-    pages = health_pages(lambda: health_of(coordinator, version, trio.current_time() - began))
+    pages = health_pages(lambda: health_of(coordinator, version, trio.current_time() - began, backend))
     return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}
 
 

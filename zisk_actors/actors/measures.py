@@ -73,7 +73,7 @@ def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView
     return ClusterView(
         version=version,
         backend=backend,
-        ready=health_of(coordinator, version, 0.0).ready,
+        ready=health_of(coordinator, version, 0.0, backend).ready,
         epoch=coordinator.epoch,
         programs=len(coordinator.programs.known),
         jobs=tuple(Counter(record.state for record in records).items()),
@@ -87,7 +87,7 @@ def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView
     )
 
 
-def health_of(coordinator: Coordinator, version: str, uptime_seconds: float) -> Health:
+def health_of(coordinator: Coordinator, version: str, uptime_seconds: float, backend: str) -> Health:
     """Whether new work is taken, and if not, why."""
     problems: list[str] = []
     if coordinator.recorder.broken:
@@ -101,6 +101,7 @@ def health_of(coordinator: Coordinator, version: str, uptime_seconds: float) -> 
         problems=tuple(problems),
         loop_lag_seconds=coordinator.loop_lag,
         workers=len(coordinator.decide.registry.records),
+        backend=backend,
     )
 
 

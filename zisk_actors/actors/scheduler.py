@@ -59,12 +59,14 @@ class Draining(RefusedRetryLater):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of jobs; a phase without an entry, or with 0, has none. `attempts` is how often one share is tried."""
+    """Limits of jobs; a phase without an entry, or with 0, has none. `attempts` is how often one share is tried, `settle_seconds` how long
+    workers have after a start with unfinished jobs to come back before shares are given to others."""
 
     seconds: dict[Phase, float] = field(default_factory=dict)
     queued: int = 1000
     attempts: int = 3
     worker_wait_seconds: float = 60.0
+    settle_seconds: float = 2.0
 
 
 Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]

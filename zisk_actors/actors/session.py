@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from zisk_actors import log
+from zisk_actors import log, mock
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.registry import Refusal
@@ -47,6 +47,11 @@ from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerSt
 
 HELLO_SECONDS: Final = 10.0
 UNWRITABLE_SECONDS: Final = 1.0
+_OTHER_BACKEND: Final = {
+    False: Refusal("mock-worker", "it is a mock worker, and this coordinator wants proofs (worker.backend, backend.mode)", permanent=True),
+    True: Refusal("not-a-mock-worker", "it proves, and this coordinator is a mock (worker.backend, backend.mode)", permanent=True),
+}
+"""By whether the coordinator is a mock: what a worker of the other kind is told."""
 
 
 class Session:
@@ -210,16 +215,18 @@ class Session:
         )
 
 
-async def serve_worker(link: Link, coordinator: Coordinator, *, version: str, heartbeat: tuple[float, int], grace_seconds: float) -> None:
+async def serve_worker(
+    link: Link, coordinator: Coordinator, *, version: str, heartbeat: tuple[float, int], grace_seconds: float, mocked: bool = False
+) -> None:
     """One link of the worker port, from its first message to its end. `heartbeat` is the period in seconds and the beats that may be
-    missed."""
+    missed; `mocked` lets in mock workers, and nobody else."""
     unpacker: Unpacker[Any] = Unpacker(WorkerSays)  # Any: the union has no type of its own
     session: Session | None = None
     try:
         hello = await _first_hello(link, unpacker)
         if hello is None:
             return
-        session = await _welcome(link, hello, coordinator, version, heartbeat)
+        session = await _welcome(link, hello, coordinator, version, heartbeat, mocked)
         if session is None:
             return
         reason = await session.run(unpacker, heartbeat[0])
@@ -254,13 +261,17 @@ async def _first_hello(link: Link, unpacker: Unpacker[Any]) -> Hello | None:
     return None
 
 
-async def _welcome(link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int]) -> Session | None:
+async def _welcome(
+    link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int], mocked: bool
+) -> Session | None:
     """Register a worker, or turn it away."""
     before = coordinator.sessions.get(hello.worker)
     refusal: Refusal | None = None
     if hello.version != version:
         reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
         refusal = Refusal("version-mismatch", reason, permanent=True)
+    elif (hello.backend == mock.BACKEND) is not mocked:
+        refusal = _OTHER_BACKEND[mocked]
     elif before is not None and before.link.peer.key != link.peer.key:
         refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
     if refusal is not None:

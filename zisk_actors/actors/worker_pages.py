@@ -29,6 +29,7 @@ async def serve_worker_pages(worker: WorkerActor, metrics: WorkerMetrics, listen
             uptime_seconds=trio.current_time() - began,
             problems=() if view.connected else ("not registered with a coordinator",),
             loop_lag_seconds=lag,
+            backend=view.backend,
         )
 
     pages = {**health_pages(health), "/metrics": metrics_page(metrics, worker.view)}

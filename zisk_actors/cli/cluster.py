@@ -26,9 +26,10 @@ WATCH_SECONDS = 0.2
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of each worker; the cores are shared out unless said.")
 @click.option("--api-port", type=click.IntRange(1, 65535), help="Port for clients on loopback; a free one unless said.")
 @click.option("--cluster-port", type=click.IntRange(1, 65535), help="Port for workers on loopback; a free one unless said.")
+@click.option("--mock", is_flag=True, help="A cluster that proves nothing, at once: its proofs are none, and are refused everywhere.")
 @click.option("--detach", is_flag=True, help="Leave the cluster running and return when it is ready.")
 @json_option
-def up(workers: int, threads: int | None, api_port: int | None, cluster_port: int | None, detach: bool, as_json: bool) -> None:
+def up(workers: int, threads: int | None, api_port: int | None, cluster_port: int | None, mock: bool, detach: bool, as_json: bool) -> None:
     """Start a coordinator and workers on this machine.
 
     Makes its own keys. Returns when all workers are registered with --detach; stays until Ctrl-C without.
@@ -36,7 +37,11 @@ def up(workers: int, threads: int | None, api_port: int | None, cluster_port: in
     from zisk_actors.client import local
 
     say(f"starting a coordinator and {workers} worker{'' if workers == 1 else 's'}")
-    cluster = local.start(workers=workers, threads=threads or 0, api_port=api_port or 0, cluster_port=cluster_port or 0, detach=detach)
+    if mock:
+        say("MOCK: this cluster proves nothing, and `zisk verify` refuses what it makes")
+    cluster = local.start(
+        workers=workers, threads=threads or 0, api_port=api_port or 0, cluster_port=cluster_port or 0, mock=mock, detach=detach
+    )
     try:
         show(cluster, as_json=as_json)
         if not detach:

@@ -99,6 +99,8 @@ def fetch_result(session: Session, status: JobStatus) -> bytes:
 
 def print_proof(status: JobStatus, path: str, proof_bytes: int, seconds: float, *, as_json: bool) -> None:
     """What was proved, as the cluster's own verifier found it."""
+    from zisk_actors.mock import PARAMS as MOCK
+
     verified = status.verified
     if verified is None:
         raise JobFailed(f"job {status.job} completed without being verified")
@@ -109,10 +111,14 @@ def print_proof(status: JobStatus, path: str, proof_bytes: int, seconds: float, 
             proof=path,
             proof_bytes=proof_bytes,
             **verified_fields(verified),
+            mock=verified.params == MOCK,
             seconds=round(seconds, 3),
         )
         return
     insecure = ", INSECURE: for tests only" if verified.params == "test" else ""
+    if verified.params == MOCK:
+        say(f"MOCK: nothing was proved; this cluster has a mock backend, and `zisk verify` refuses {path}")
+        insecure = ", MOCK"
     say(f"proved {verified.steps} steps in {verified.shares} shares in {duration(seconds)}: {path}, {size(proof_bytes)}")
     say(f"parameters {verified.params}, {verified.bits:.1f} proven bits{insecure}; exit code {verified.exit_code}; public output:")
     for line in output_lines(verified.output):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from zisk_actors import __version__, config, ids, log
+from zisk_actors import __version__, config, ids, log, mock
 from zisk_actors.cli import daemon
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
     from zisk_actors.actors.device import Device
+    from zisk_actors.actors.mock_device import MockDevice
     from zisk_actors.actors.worker import WorkerActor
     from zisk_actors.settings import WorkerHttpPort
     from zisk_actors.web.worker import WorkerMetrics
@@ -77,6 +78,7 @@ def main(
 async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.device import Device, DeviceSettings
+    from zisk_actors.actors.mock_device import MockDevice
     from zisk_actors.actors.told import until_told
     from zisk_actors.actors.worker import WorkerActor, WorkerFacts
     from zisk_actors.store.blobs import BlobStore
@@ -104,13 +106,14 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
         cache_bytes=core.cache_bytes,
     )
     device = DeviceSettings(core.backend, core.threads, prover or DEFAULT_PROVER)
+    mocked = core.backend == mock.BACKEND
     words = log.get(worker=facts.worker)
     words.info("Connecting to coordinator at", url=url, compute_units=facts.units, threads=facts.threads, version=facts.version)
 
     async def work() -> None:
         with tempfile.TemporaryDirectory(prefix="zisk-worker-") as temporary, Network() as network:
             store = BlobStore(Path(core.cache_folder or temporary) / "blobs", durable=False)
-            async with Device(device, facts.worker) as child:
+            async with MockDevice(core.mock_verb_seconds, facts.worker) if mocked else Device(device, facts.worker) as child:
                 dial = partial(network.dial, url, server_key, keys, seconds=10.0)
                 if settings.metrics.enabled:
                     await _work_and_tell(settings.metrics, child, partial(WorkerActor, facts, dial, child, store))
@@ -121,7 +124,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     words.info("stopped gracefully")
 
 
-async def _work_and_tell(port: WorkerHttpPort, child: Device, make: Callable[[WorkerMetrics], WorkerActor]) -> None:
+async def _work_and_tell(port: WorkerHttpPort, child: Device | MockDevice, make: Callable[[WorkerMetrics], WorkerActor]) -> None:
     """Be a worker with an HTTP port. Raises `PortInUse` and `CannotListen`, and what the worker raises."""
     from zisk_actors.actors.worker_pages import serve_worker_pages
     from zisk_actors.web.server import listen_http

@@ -157,12 +157,13 @@ def start(
     cluster_port: int = 0,
     threads: int = 0,
     prover: str = "",
+    mock: bool = False,
     log_level: str = "info",
 ) -> LocalCluster:
     """Start a coordinator and workers on loopback and wait until all workers are registered.
 
     `threads` of each worker, 0 shares the processors out; port 0 takes a free one; `prover` is `module:factory` in place of the real
-    prover, for tests. Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
+    prover, for tests; `mock` is a cluster that proves nothing. Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
     """
     folder = folder or home() / "local"
     if workers < 1:
@@ -170,7 +171,7 @@ def start(
     if (running := find(folder)) is not None:
         raise AlreadyRunning(f"a local cluster runs already in {running.folder}", hint="`zisk ps` shows it, `zisk down` stops it")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return _Starter(folder, detach=detach, prover=prover, log_level=log_level).start(workers, api_port, cluster_port, threads)
+    return _Starter(folder, detach=detach, prover=prover, mock=mock, log_level=log_level).start(workers, api_port, cluster_port, threads)
 
 
 @contextmanager
@@ -192,10 +193,11 @@ def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level:
 class _Starter:
     """The steps of one start, and the way back from each."""
 
-    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str, temporary: bool = False) -> None:
+    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str, mock: bool = False, temporary: bool = False) -> None:
         self._folder = folder
         self._detach = detach
         self._prover = prover
+        self._mock = mock
         self._log_level = log_level
         self._temporary = temporary
         self._children: list[subprocess.Popen[bytes]] = []
@@ -216,13 +218,14 @@ class _Starter:
         self._write("keys/allowed", "\n".join(allowed) + "\n")
         ready = self._folder / "coordinator" / "ready.json"
         ready.unlink(missing_ok=True)
-        self._write("coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level))
+        self._write("coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock))
         remove = ["--remove-when-orphaned", str(self._folder)] if self._temporary else []
         self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
         urls = self._wait_for_coordinator(ready)
         server_key = keys["coordinator"].public
         for name in names:
-            self._write(f"{name}.toml", _worker_settings(self._folder, name, urls.worker_url, server_key, threads, self._log_level))
+            settings = _worker_settings(self._folder, name, urls.worker_url, server_key, threads, self._log_level, self._mock)
+            self._write(f"{name}.toml", settings)
             self._spawn("worker", name, [])
         facts = ClusterFile(
             version=1,
@@ -311,7 +314,7 @@ class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metrics_url: str = ""
 
 
-def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str) -> str:
+def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str, mock: bool) -> str:
     return f"""# Written by the start of this local cluster; changed at the next start.
 [server]
 host = "127.0.0.1"
@@ -331,6 +334,10 @@ phase2_timeout_seconds = 3600
 phase3_timeout_seconds = 600
 execution_timeout_seconds = 3600
 
+[backend]
+mode = "{"mock" if mock else "coordinator"}"
+mock_workers = 0
+
 [store]
 folder = "{folder / "coordinator"}"
 
@@ -344,10 +351,11 @@ format = "compact"
 """
 
 
-def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, log_level: str) -> str:
+def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, log_level: str, mock: bool) -> str:
     return f"""# Written by the start of this local cluster; changed at the next start.
 [worker]
 worker_id = "{name}"
+backend = "{"mock" if mock else "cpu"}"
 threads = {threads}
 cache_folder = "{folder / name}"
 

@@ -24,6 +24,12 @@ class ProofTooLarge(MalformedProof):
     code = "proof-too-large"
 
 
+class MockProof(MalformedProof):
+    """What a mock backend makes in place of a proof. It is refused whatever else it says."""
+
+    code = "proof-mock"
+
+
 class UnknownFormat(MalformedProof):
     """The header is not that of our format, or of another version of it."""
 

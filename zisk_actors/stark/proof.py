@@ -15,14 +15,13 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from zisk_actors.stark.errors import NonCanonicalWord, NotCanonical, ProofTooLarge, Undecodable, UnknownFormat, WrongShape
+from zisk_actors.stark.errors import MockProof, NonCanonicalWord, NotCanonical, ProofTooLarge, Undecodable, UnknownFormat, WrongShape
 from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.layout import Layout, TreeKind, TreeShape
+from zisk_actors.stark.magic import MOCK_MAGIC, PARTIAL_MAGIC, PROOF_MAGIC
 from zisk_actors.stark.params import FINAL_LOG_DEGREE, Parameters
 from zisk_actors.stark.statement import Contribution, Statement
 
-PROOF_MAGIC = b"zisk-stark\x01"
-PARTIAL_MAGIC = b"zisk-part\x01"
 MAX_PARTIAL_BYTES = 64 * 2**20
 MAX_PROOF_BYTES = 2**31
 
@@ -75,6 +74,8 @@ class Proof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 def _decode(data: bytes, magic: bytes, limit: int, kind: type[S]) -> S:
     if len(data) > limit:
         raise ProofTooLarge(f"{len(data)} bytes are more than the {limit} that a proof may have")
+    if data.startswith(MOCK_MAGIC):
+        raise MockProof("a mock backend made this: it proves nothing", hint="prove it on a cluster whose backend.mode is coordinator")
     if not data.startswith(magic):
         raise UnknownFormat("this is not a proof, or one of another version")
     try:

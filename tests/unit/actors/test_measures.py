@@ -68,14 +68,14 @@ async def test_draining_refuses_new_work_and_waits_for_what_runs(open_world: Ope
     async with open_world() as world, world.client() as client:
         world.worker("w-1")
         await world.workers_are("w-1")
-        assert health_of(world.coordinator, "1", 0.0).ready
+        assert health_of(world.coordinator, "1", 0.0, "cpu").ready
         running = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=40", params="test")
         queued = await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test", key="once")
         await trio.sleep(1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.coordinator.drain)
             await trio.sleep(1)
-            assert health_of(world.coordinator, "1", 0.0).reasons == (Standing.DRAINING.value,)
+            assert health_of(world.coordinator, "1", 0.0, "cpu").reasons == (Standing.DRAINING.value,)
             with pytest.raises(ClusterRefused, match="shutting down"):
                 await client.submit(Kind.PROVE, ELF, params="test")
             assert await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test", key="once") == queued
