@@ -254,7 +254,8 @@ class SimulatedWorker:
                     await self._send(link, NoChunk(message.blob, "not here"))
             case NoChunk():
                 if self._asked_at is not None:
-                    self._tally.round_trips.append(now - self._asked_at)
+                    if self._asked_at >= self._tally.began:
+                        self._tally.round_trips.append(now - self._asked_at)
                     self._asked_at = None
             case AnswerTaken():
                 answer = self._outbox.pop((message.lease, message.phase), None)
