@@ -34,7 +34,6 @@ from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
-from zisk_actors.core.job import replay
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
@@ -101,11 +100,14 @@ async def run_coordinator(
 
 async def recall(coordinator: Coordinator, journal: Journal) -> None:
     """Know again what the journal has; jobs that have not ended go on with `attend`."""
-    events = await in_thread(journal.read)
-    for history in events.values():
-        coordinator.book.adopt(replay(history))
+    known = await in_thread(journal.recall)
+    for past in known.ended:
+        coordinator.book.adopt_past(past)
+    for record in known.live:
+        coordinator.book.adopt(record)
+    coordinator.marks = known.marks
     await coordinator.programs.load()
-    unfinished = sum(not entry.record.state.final for entry in coordinator.book.entries.values())
+    unfinished = sum(not record.state.final for record in known.live)
     if unfinished:
         coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
     coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)

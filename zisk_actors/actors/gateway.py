@@ -268,17 +268,17 @@ class _Client:
             await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
-        entries = sorted(self._seen().values(), key=lambda entry: (-entry.record.submitted.at, entry.record.job))
-        chosen = [entry for entry in entries if message.state in ("", entry.record.state.value)][: message.limit]
+        entries = sorted(self._seen().values(), key=lambda entry: (-entry.submitted_at, entry.job))
+        chosen = [entry for entry in entries if message.state in ("", entry.state.value)][: message.limit]
         short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
         await self._send_parts(JobList, message.request, short)
 
     def _find(self, job: str) -> JobEntry:
         """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        jobs = self._seen()
-        entry = jobs.get(JobId(job))
-        if entry is not None:
+        entry = self._coordinator.book.entries.get(JobId(job))
+        if entry is not None and (self._rights.sees_all or self._rights.owns(entry.client)):
             return entry
+        jobs = self._seen()
         found = [name for name in jobs if name.startswith(job)] if len(job) >= 4 else []
         if len(found) > 1:
             raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
@@ -291,7 +291,7 @@ class _Client:
         entries = self._coordinator.book.entries
         if self._rights.sees_all:
             return entries
-        return {job: entry for job, entry in entries.items() if self._rights.owns(entry.record)}
+        return {job: entry for job, entry in entries.items() if self._rights.owns(entry.client)}
 
     def _workers(self) -> list[WorkerStatus]:
         sessions = self._coordinator.sessions

@@ -19,8 +19,10 @@ from zisk_actors import log
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
 from zisk_actors.core.phases import percent, seconds_left
+from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId, ProgramId
 from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.rows import Ending, Past
 from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
 
 MAX_CHANGES: Final = 64
@@ -30,16 +32,17 @@ Waiting = Callable[[JobId], tuple[int, str] | None]
 ProgramName = Callable[[str], str]
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class JobEntry:
     """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope.
 
+    `known` is the job, or the journal's row of one that had ended before our start, which is read when somebody asks for the `record`.
     `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why not, where that was tried.
     """
 
-    record: JobRecord
+    known: JobRecord | Past
     number: int
-    changes: deque[tuple[int, JobStatus]] = field(default_factory=lambda: deque(maxlen=MAX_CHANGES))
+    changes: deque[tuple[int, JobStatus]] = field(default_factory=deque)
     changed: trio.Event = field(default_factory=trio.Event)
     shares: dict[int, ShareStatus] = field(default_factory=dict)
     scope: trio.CancelScope | None = None
@@ -48,15 +51,59 @@ class JobEntry:
     resumed_at: float | None = None
     turn: trio.Lock = field(default_factory=trio.Lock)
 
+    @property
+    def record(self) -> JobRecord:
+        """All that is known of the job."""
+        if isinstance(self.known, Past):
+            self.known = self.known.record()
+        return self.known
+
+    @record.setter
+    def record(self, after: JobRecord) -> None:
+        self.known = after
+
+    @property
+    def job(self) -> JobId:
+        return self.known.job
+
+    @property
+    def state(self) -> State:
+        return self.known.head.state if isinstance(self.known, Past) else self.known.state
+
+    @property
+    def client(self) -> str:
+        """The key of the client that submitted it."""
+        return self.known.head.client if isinstance(self.known, Past) else self.known.submitted.client
+
+    @property
+    def key(self) -> str:
+        """What the client calls its request; empty where it calls it nothing."""
+        return self.known.head.key if isinstance(self.known, Past) else self.known.submitted.key
+
+    @property
+    def submitted_at(self) -> float:
+        return self.known.head.submitted_at if isinstance(self.known, Past) else self.known.submitted.at
+
+    @property
+    def ended_at(self) -> float | None:
+        return self.known.head.ended_at if isinstance(self.known, Past) else self.known.ended_at
+
+    @property
+    def blamed(self) -> bool:
+        """Whether somebody was found wrong in it."""
+        return self.known.head.blamed if isinstance(self.known, Past) else bool(self.known.blames)
+
 
 class JobBook:
-    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called."""
+    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. `notify`: each end is owed to
+    the webhook."""
 
     def __init__(self, recorder: Recorder, *, waiting: Waiting, program_name: ProgramName, clock: Callable[[], float]) -> None:
         self.recorder = recorder
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}
         self.submits: dict[tuple[str, str], JobId] = {}
+        self.notify = False
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
         self._waiting = waiting
         self._program_name = program_name
@@ -70,13 +117,26 @@ class JobBook:
             self.submits[said.client, said.key] = said.job
         return entry
 
+    def adopt_past(self, past: Past) -> None:
+        """Know a job that had ended before our start."""
+        self.entries[past.job] = JobEntry(past, self.recorder.epoch << 32)
+        if past.head.key:
+            self.submits[past.head.client, past.head.key] = past.job
+
+    def forget(self, job: JobId) -> None:
+        """Know a job no more; its key may be used again."""
+        entry = self.entries.pop(job, None)
+        if entry is not None and (key := entry.key):
+            self.submits.pop((entry.client, key), None)
+
     async def record(self, entry: JobEntry, event: Event) -> None:
         """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
         with trio.CancelScope(shield=True):  # what is on disk must be true in memory too
             async with entry.turn:
                 before = entry.record
                 after = evolve(before, event)
-                await self.recorder.append(before.job, event)
+                ending = Ending(summarise(after), self.notify) if after.state.final else None
+                await self.recorder.append(before.job, event, ending)
                 entry.record = after
         if self.on_change is not None:
             self.on_change(before, after, event.at)
@@ -136,6 +196,8 @@ class JobBook:
             kinds = [(seen.state, seen.phase) for _, seen in (entry.changes[-2], entry.changes[-1])]
             if kinds[0] == kinds[1] == (status.state, status.phase):
                 entry.changes.pop()
+        if len(entry.changes) == MAX_CHANGES:
+            entry.changes.popleft()
         entry.changes.append((entry.number, status))
         entry.changed.set()
         entry.changed = trio.Event()

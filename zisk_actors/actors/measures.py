@@ -65,8 +65,8 @@ class Measures:
 
 def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView:
     """How things stand now."""
-    records = [entry.record for entry in coordinator.book.entries.values()]
-    phases = Counter(phase for record in records if (phase := record.stage.phase) is not None)
+    entries = coordinator.book.entries.values()
+    phases = Counter(phase for entry in entries if entry.state is State.RUNNING and (phase := entry.record.stage.phase) is not None)
     waiting, running, done = _shares(coordinator)
     queue = coordinator.decide.queue
     oldest = min((each.submitted_at for each in queue), default=None)
@@ -76,7 +76,7 @@ def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView
         ready=health_of(coordinator, version, 0.0, backend).ready,
         epoch=coordinator.epoch,
         programs=len(coordinator.programs.known),
-        jobs=tuple(Counter(record.state for record in records).items()),
+        jobs=tuple(Counter(entry.state for entry in entries).items()),
         phases=tuple(phases.items()),
         queue_depth=len(queue),
         queue_oldest_age_seconds=0.0 if oldest is None else max(0.0, coordinator.book.clock() - oldest),
@@ -109,7 +109,7 @@ def _shares(coordinator: Coordinator) -> tuple[int, int, int]:
     """How many shares of running jobs wait for a holder, are held, and have answered in their job's phase."""
     waiting = running = done = 0
     for job, entry in coordinator.book.entries.items():
-        if entry.record.stage not in PHASES:
+        if entry.state is not State.RUNNING or entry.record.stage not in PHASES:
             continue
         for share in PHASES[entry.record.stage].shares(entry.record):
             seen = entry.shares.get(share)

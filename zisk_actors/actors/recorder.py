@@ -19,6 +19,7 @@ from zisk_actors.core.job import Event
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Ending
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 class _Row:
     job: JobId
     event: Event
+    ending: Ending | None
     done: trio.Event = field(default_factory=trio.Event)
     error: StoreUnwritable | None = None
 
@@ -51,11 +53,12 @@ class Recorder:
     def epoch(self) -> int:
         return self._journal.epoch
 
-    async def append(self, job: JobId, event: Event) -> None:
-        """Returns when the event is on disk. Raises `StoreUnwritable`. Cancelling does not take back what was given."""
+    async def append(self, job: JobId, event: Event, ending: Ending | None = None) -> None:
+        """Returns when the event is on disk, with a job's last one its ending too. Raises `StoreUnwritable`. Cancelling does not take back
+        what was given."""
         if self._closed:
             raise StoreUnwritable("the journal is closing: the coordinator stops")
-        row = _Row(job, event)
+        row = _Row(job, event, ending)
         self._rows.append(row)
         self._some.set()
         await row.done.wait()
@@ -84,9 +87,10 @@ class Recorder:
             return
         began = trio.current_time()
         batch = [(row.job, row.event) for row in rows]
+        endings = [row.ending for row in rows if row.ending is not None]
         try:
             with trio.CancelScope(shield=True):
-                await self.call(lambda journal: journal.append(batch))
+                await self.call(lambda journal: journal.append(batch, endings))
             self.broken = False
         except StoreUnwritable as error:
             self.broken = True

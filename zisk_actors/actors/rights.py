@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import NotAuthorised
 from zisk_actors.wire import messages as say
 
@@ -69,6 +68,6 @@ class Rights:
         """Whether the jobs of every client are theirs to see and to cancel."""
         return self.role_of(self.key) == OPERATOR
 
-    def owns(self, job: JobRecord) -> bool:
-        """Whether they submitted a job."""
-        return job.submitted.client == self.key
+    def owns(self, client: str) -> bool:
+        """Whether what that client submitted is theirs."""
+        return client == self.key

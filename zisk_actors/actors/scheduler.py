@@ -35,6 +35,7 @@ from zisk_actors.core.worker import Health
 from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.ids import CHANCE, JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.rows import Mark
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.health import Standing
@@ -107,6 +108,7 @@ class Coordinator:
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
         self.submits = Turns()
+        self.marks: list[Mark] = []
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
@@ -168,13 +170,13 @@ class Coordinator:
 
     def resume(self) -> None:
         """Queue the jobs that were not finished when the process ended, each in the phase that it was in. Who was quarantined still is."""
-        for entry in list(self.book.entries.values()):
-            for blame in entry.record.blames:
+        for mark in self.marks:
+            self.handle(core.Blamed(mark.worker, mark.incarnation, mark.job, mark.share, mark.reason))
+        for entry in self.book.entries.values():
+            for blame in entry.record.blames if entry.blamed else ():
                 tried = blame.attempt
-                self.handle(core.Blamed(tried.worker, blame.incarnation, entry.record.job, tried.share, tried.reason))
-        for entry in list(self.book.entries.values()):
-            if entry.record.state.final:
-                continue
+                self.handle(core.Blamed(tried.worker, blame.incarnation, entry.job, tried.share, tried.reason))
+        for entry in [entry for entry in self.book.entries.values() if not entry.state.final]:
             enqueue = _enqueue(entry.record)
             self.log.info("[Job] resumed", job=entry.record.job, stage=entry.record.stage.value, shares_missing=len(enqueue.needs))
             if entry.record.stage is not Stage.QUEUED and not enqueue.needs:

@@ -24,15 +24,17 @@ from zisk_actors import __version__
 from zisk_actors.bench.simulated import Order, Report, Troop
 from zisk_actors.client.local import ReadyFile
 from zisk_actors.core.job import Admitted, Event, Executed, Submitted, replay
+from zisk_actors.core.summary import summarise
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId, new_job_id
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Ending
 from zisk_actors.transport.auth import KeyPair, new_keypair, write_keypair
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind, State
 
 START_SECONDS: Final = 60.0
-BATCH: Final = 500
+BATCH: Final = 200
 EARLIER_EVENTS: Final = 3
 """Events of each job that `fill_journal` writes."""
 
@@ -95,14 +97,15 @@ format = "compact"
         """Write the history of `jobs` completed executions; for a coordinator that does not run."""
         journal = Journal(self.folder / "state" / "journal")
         try:
-            rows: list[tuple[JobId, Event]] = []
-            for number in range(jobs):
-                rows += _history(new_job_id(), number)
-                if len(rows) >= BATCH:
-                    journal.append(rows)
-                    rows = []
-            if rows:
-                journal.append(rows)
+            began = time.time()
+            for start in range(0, jobs, BATCH):
+                rows: list[tuple[JobId, Event]] = []
+                endings: list[Ending] = []
+                for number in range(start, min(start + BATCH, jobs)):
+                    events = _history(new_job_id(), number, began - jobs + number)
+                    rows += [(events[0].job, event) for event in events]
+                    endings.append(Ending(summarise(replay([*events]))))
+                journal.append(rows, endings)
         finally:
             journal.close()
 
@@ -134,13 +137,12 @@ format = "compact"
         return self.client
 
 
-def _history(job: JobId, number: int) -> list[tuple[JobId, Event]]:
-    at = 1.7e9 + number
+def _history(job: JobId, number: int, at: float) -> tuple[Submitted, Admitted, Executed]:
     blob = reference(number.to_bytes(8, "little"))
     submitted = Submitted(
         at=at, job=job, kind=Kind.EXECUTE, program=blob, stdin=blob, params="128", client="bench", name="earlier", key=f"key-{number}"
     )
-    return [(job, submitted), (job, Admitted(at + 0.1, (10,))), (job, Executed(at + 0.2, blob))]
+    return submitted, Admitted(at + 0.1, (10,)), Executed(at + 0.2, blob)
 
 
 class RunningCoordinator:

@@ -1,11 +1,14 @@
-"""The journal: every event of every job, in order, on disk before anyone is told; and the programs with their keys.
+"""The journal: every event of every job, in order, on disk before anyone is told; the summary of each job that has ended; the programs
+with their keys; and the ends that are owed to the webhook.
 
 Rules of this file:
-* `append` returns when the events are on disk (SQLite, WAL, synchronous=FULL) and not before. Many in one call cost one flush.
-* Rows are never changed. Each carries a checksum over its content; a row that fails it stops the start, by name.
+* `append` returns when the events are on disk (SQLite, WAL, synchronous=FULL) and not before. Many in one call cost one flush. A job's
+  last event, its summary and what is owed for it are one transaction.
+* Rows are never changed. Each carries a checksum over its content; a row that fails it stops the start, by name. A job that is forgotten
+  leaves with all its rows, and the file gives the room back little by little.
 * One process at a time: the lock on the folder dies with its holder, however it dies.
 * Each opening is an epoch, numbered from 1, and kept.
-* These are plain blocking calls from one thread at a time.
+* These are plain blocking calls from one thread at a time. The tables are in `schema.py`, what is in a row in `rows.py`.
 """
 
 from __future__ import annotations
@@ -14,29 +17,30 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from zisk_actors.core.job import Event, Submitted
-from zisk_actors.ids import JobId, ProgramId
+from zisk_actors.core.job import Event, JobRecord
+from zisk_actors.core.summary import JobSummary
+from zisk_actors.ids import Incarnation, JobId, ProgramId, WorkerId
+from zisk_actors.store import schema
 from zisk_actors.store.errors import StoreCorrupt, StoreLocked, StoreUnwritable
+from zisk_actors.store.rows import Ending, Mark, Notice, Past, checksum, decode_head, past_of
 from zisk_actors.wire.codec import decode_record, encode_record
-from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.values import BlobRef, ProgramStatus
 
-FORMAT: Final = 2
-READS: Final = (1, 2)
-"""Format 2 added the events of single shares; a journal of format 1 is read as it is, and is of format 2 from then on."""
+FREED_PAGES: Final = 256
+"""Of the file that are given back after jobs are forgotten: a megabyte at a time."""
+MAX_MARKS: Final = 10_000
 
-_TABLES: Final = """
-create table if not exists facts (name text primary key, value text not null) strict;
-create table if not exists events (seq integer primary key autoincrement, job text not null, body blob not null, crc integer not null)
-strict; create table if not exists programs (program text primary key, name text not null, size integer not null, added_at real not null)
-strict; create table if not exists keys (program text not null, params text not null, sha256 text not null, size integer not null,
-  primary key (program, params)) strict;
-"""
+
+class Recalled(NamedTuple):
+    """What a start has to know: jobs that have not ended, in order of submission; those that have; who is marked from forgotten ones."""
+
+    live: list[JobRecord]
+    ended: list[Past]
+    marks: list[Mark]
 
 
 class Journal:
@@ -56,14 +60,15 @@ class Journal:
         try:
             self._base = self.connect(folder)
             try:
-                self._base.executescript("pragma journal_mode=wal; pragma synchronous=full; " + _TABLES)
-                self.epoch = self._open_epoch(folder)
+                self.epoch = schema.prepare(self._base, folder)
+                self._first = {JobId(job): int(first) for job, first in self._base.execute("select job, first from live")}
+                self._seq = int(self._base.execute("select coalesce(max(seq), 0) from sqlite_sequence where name = 'events'").fetchone()[0])
             except BaseException:
                 self._base.close()
                 raise
         except sqlite3.Error as error:
             os.close(self._lock)
-            raise StoreCorrupt(f"cannot open the journal in {folder}: {error}") from None
+            raise schema.failure(error, folder) from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -79,35 +84,85 @@ class Journal:
         """The data base in a folder."""
         return sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
 
-    def append(self, rows: Sequence[tuple[JobId, Event]]) -> None:
-        """Write events, all or none. Raises `StoreUnwritable`."""
-        bodies = [(job, body, _checksum(job, body)) for job, event in rows for body in [encode_record(event)]]
-        try:
-            self._base.execute("begin immediate")
-            try:
-                self._base.executemany("insert into events (job, body, crc) values (?, ?, ?)", bodies)
-                self._base.execute("commit")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._base.execute("rollback")
-                raise
-        except sqlite3.Error as error:
-            raise StoreUnwritable(f"cannot write the journal: {error}") from None
+    # ------------------------------------------------------------------------------------------------------------------ jobs
+
+    def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
+        """Write events, and with them what is kept of the jobs that end, all or none. Raises `StoreUnwritable`."""
+        bodies = [(job, body) for job, event in rows for body in [encode_record(event)]]
+        numbered = [(self._seq + 1 + index, job, body, checksum(job, body)) for index, (job, body) in enumerate(bodies)]
+        first = {job: seq for seq, job, _, _ in reversed(numbered) if job not in self._first}
+        last = {job: seq for seq, job, _, _ in numbered}
+        ended = []
+        for summary, _ in endings:
+            past = past_of(summary)
+            ended.append(schema.ended_row(past, first.get(past.job) or self._first.get(past.job, 0), last.get(past.job, self._seq)))
+        owed = [(end.summary.submitted.job, end.summary.ended_at, end.summary.ended_at) for end in endings if end.notify]
+        over = {end.summary.submitted.job for end in endings}
+        with self._writing() as base:
+            base.executemany("insert into events (seq, job, body, crc) values (?, ?, ?, ?)", numbered)
+            base.executemany("insert or ignore into live values (?, ?)", [(job, seq) for job, seq in first.items() if job not in over])
+            if endings:
+                base.executemany(schema.INSERT_ENDED, ended)
+                base.executemany("delete from live where job = ?", [(job,) for job in over])
+                base.executemany("insert or ignore into outbox values (?, ?, 0, ?, 'pending', '')", owed)
+        self._seq += len(numbered)
+        self._first |= first
+        for job in over:
+            self._first.pop(job, None)
 
     def read(self) -> dict[JobId, list[Event]]:
         """All events by job, jobs in order of submission. Raises `StoreCorrupt` that names the row."""
-        jobs: dict[JobId, list[Event]] = {}
-        for seq, job, body, crc in self._base.execute("select seq, job, body, crc from events order by seq"):
-            if _checksum(job, body) != crc:
-                raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum")
-            try:
-                event: Event = decode_record(body, Event)
-            except WireError as error:
-                raise StoreCorrupt(f"row {seq} of the journal, of job {job}, cannot be read: {error}") from None
-            if job not in jobs and not isinstance(event, Submitted):
-                raise StoreCorrupt(f"row {seq} of the journal is of job {job}, whose beginning is missing")
-            jobs.setdefault(JobId(job), []).append(event)
-        return jobs
+        with self._reading() as base:
+            return {job: events for job, (_, _, events) in schema.events_by_job(base, schema.ALL_EVENTS).items()}
+
+    def recall(self) -> Recalled:
+        """What a start needs, without the events of jobs that have ended. Raises `StoreCorrupt` that names the row."""
+        with self._reading() as base:
+            live = [schema.fold(job, first, events) for job, (first, events) in schema.live_events(base).items()]
+            marks = [
+                Mark(WorkerId(worker), Incarnation(start), JobId(job), share, reason)
+                for worker, start, job, share, reason in base.execute("select worker, incarnation, job, share, reason from marks")
+            ]
+            return Recalled(live, list(schema.past_jobs(base)), marks)
+
+    def forget(self, jobs: Sequence[JobId]) -> None:
+        """Remove ended jobs with all their rows; who was blamed in them stays marked. One transaction: give it a few at a time. Jobs whose
+        end is still owed to the webhook, and such as have not ended, stay. Raises `StoreUnwritable`."""
+        with self._writing() as base:
+            for job in jobs:
+                row = base.execute("select first, last, head, body from ended where job = ?", (job,)).fetchone()
+                owed = base.execute("select 1 from outbox where job = ? and state = 'pending'", (job,)).fetchone()
+                if row is None or owed is not None:
+                    continue
+                if decode_head(row[2]).blamed:
+                    self._mark(base, job, decode_record(row[3], JobSummary))
+                base.execute("delete from events where seq between ? and ? and job = ?", (row[0], row[1], job))
+                base.execute("delete from ended where job = ?", (job,))
+                base.execute("delete from outbox where job = ?", (job,))
+            base.execute("delete from marks where rowid <= (select max(rowid) from marks) - ?", (MAX_MARKS,))
+        with contextlib.suppress(sqlite3.Error):  # room that is not given back now is used again
+            self._base.executescript(f"pragma incremental_vacuum({FREED_PAGES})")  # `execute` would free one page only
+
+    def _mark(self, base: sqlite3.Connection, job: JobId, summary: JobSummary) -> None:
+        for blame in summary.blames:
+            tried = blame.attempt
+            row = (tried.worker, blame.incarnation, job, tried.share, tried.reason)
+            base.execute("insert or replace into marks values (?, ?, ?, ?, ?)", row)
+
+    # --------------------------------------------------------------------------------------------------------------- webhook
+
+    def owed(self) -> list[Notice]:
+        """The ends that the webhook has not been told of, the oldest first."""
+        with self._reading() as base:
+            rows = base.execute("select job, ended_at, tries, next_at from outbox where state = 'pending' order by ended_at, job")
+            return [Notice(JobId(job), ended_at, tries, next_at) for job, ended_at, tries, next_at in rows]
+
+    def tried(self, notice: Notice, state: str, error: str) -> None:
+        """Note how a delivery went: `pending` is tried again at `next_at`, `delivered` and `given-up` are not. Raises `StoreUnwritable`."""
+        statement = "update outbox set tries = ?, next_at = ?, state = ?, error = ? where job = ?"
+        self._write(statement, (notice.tries, notice.next_at, state, error[:4000], notice.job))
+
+    # -------------------------------------------------------------------------------------------------------------- programs
 
     def add_program(self, program: BlobRef, name: str, at: float) -> None:
         """Keep a program; a second time changes nothing but an empty name."""
@@ -137,15 +192,25 @@ class Journal:
         except sqlite3.Error as error:
             raise StoreUnwritable(f"cannot write the journal: {error}") from None
 
-    def _open_epoch(self, folder: Path) -> int:
-        facts = dict(self._base.execute("select name, value from facts").fetchall())
-        written = int(facts.get("format", FORMAT))
-        if written not in READS:
-            raise StoreCorrupt(f"the journal in {folder} has format {written} and this release reads {READS[0]} to {READS[-1]}")
-        epoch = int(facts.get("epoch", 0)) + 1
-        self._base.executemany("insert or replace into facts values (?, ?)", [("format", str(FORMAT)), ("epoch", str(epoch))])
-        return epoch
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Raises `StoreUnwritable`, and then nothing has changed."""
+        try:
+            self._base.execute("begin immediate")
+            try:
+                yield self._base
+                self._base.execute("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._base.execute("rollback")
+                raise
+        except sqlite3.Error as error:
+            raise StoreUnwritable(f"cannot write the journal: {error}") from None
 
-
-def _checksum(job: str, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(job.encode("ascii")))
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Raises `StoreCorrupt` where the file itself is damaged."""
+        try:
+            yield self._base
+        except sqlite3.Error as error:
+            raise StoreCorrupt(f"cannot read the journal: {error}", hint=schema.DAMAGED) from None

@@ -13,6 +13,7 @@ from zisk_actors.core.job import Cancelled, Event, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Ending
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind
 
@@ -25,11 +26,11 @@ class Counting(Journal):
     writes = 0
     broken = False
 
-    def append(self, rows: Sequence[tuple[JobId, Event]]) -> None:
+    def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
         self.writes += 1
         if self.broken:
             raise StoreUnwritable("the disk is full")
-        super().append(rows)
+        super().append(rows, endings)
 
 
 def submitted() -> Submitted:

@@ -117,7 +117,7 @@ def test_a_journal_of_the_format_before_is_read_and_is_of_ours_from_then_on(jour
     journal.close()
     opened = again(tmp_path)
     assert opened.epoch == 2
-    assert opened._base.execute("select value from facts where name = 'format'").fetchone() == ("2",)
+    assert opened._base.execute("select value from facts where name = 'format'").fetchone() == ("3",)
     opened.close()
 
 
