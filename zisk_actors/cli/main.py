@@ -18,6 +18,7 @@ import click
 
 from zisk_actors import __version__
 from zisk_actors.cli.bench import bench
+from zisk_actors.cli.chaos import chaos
 from zisk_actors.cli.cluster import down, ps, up
 from zisk_actors.cli.jobs import job
 from zisk_actors.cli.output import Interrupted, report
@@ -51,7 +52,7 @@ def cli() -> None:
     """
 
 
-for command in (prove, verify, execute, up, ps, down, program, job, bench):
+for command in (prove, verify, execute, up, ps, down, program, job, bench, chaos):
     cli.add_command(command)
 
 
