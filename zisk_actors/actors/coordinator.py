@@ -34,6 +34,7 @@ from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
+from zisk_actors.core.job import Stage
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
@@ -107,6 +108,8 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
         coordinator.book.adopt(record)
     coordinator.marks = known.marks
     await coordinator.programs.load()
+    waiting = {record.job for record in known.live if record.stage is Stage.WAITING_FOR_INPUT}
+    await in_thread(coordinator.inputs.keep_only, waiting)
     unfinished = sum(not record.state.final for record in known.live)
     if unfinished:
         coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
@@ -140,6 +143,8 @@ def make_coordinator(
         core.max_attempts_per_share,
         float(core.worker_wait_seconds),
         float(core.restart_settle_seconds),
+        core.max_input_bytes,
+        float(core.input_timeout_seconds),
     )
     return Coordinator(
         decide=decide,

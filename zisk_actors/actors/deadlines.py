@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from zisk_actors.actors.jobs import JobEntry
-from zisk_actors.core.job import JobFailed, JobRecord
+from zisk_actors.core.job import JobFailed, JobRecord, Stage
 from zisk_actors.wire.values import Failure, FailureKind
 
 LOOK_SECONDS: Final = 60.0
@@ -28,6 +28,8 @@ def failure(record: JobRecord, deadline_at: float) -> Failure:
     """What a job that is late fails with."""
     limit = max(0.0, deadline_at - record.submitted.at)
     where = "waited in the queue" if record.stage.phase is None else f"was in {record.stage.phase.value}"
+    if record.stage is Stage.WAITING_FOR_INPUT:
+        where = "waited for its input"
     return Failure(
         kind=FailureKind.TIMEOUT,
         code="deadline",

@@ -35,8 +35,10 @@ from zisk_actors.wire.messages import (
     CancelRequest,
     Chunk,
     ClientSays,
+    EndInput,
     ErrorReply,
     FetchChunk,
+    InputTaken,
     JobChanged,
     JobList,
     JobReply,
@@ -48,6 +50,7 @@ from zisk_actors.wire.messages import (
     Ping,
     Pong,
     ProgramList,
+    PushInput,
     ShowJob,
     Submit,
     Submitted,
@@ -111,6 +114,7 @@ class _Client:
 
     def __init__(self, link: Link, coordinator: Coordinator, rights: Rights) -> None:
         self._link = link
+        self._number = coordinator.next_connection()
         self._rights = rights
         self._coordinator = coordinator
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
@@ -126,7 +130,7 @@ class _Client:
                 if isinstance(message, FetchChunk | Chunk | NoChunk):
                     await self.exchange.take(message, bulk)
                 elif isinstance(message, Ping):
-                    await self._send(Pong(message.request))
+                    await self._send(Pong(message.request, self._number))
                 elif isinstance(message, Leave):
                     return
                 elif isinstance(message, Unwatch):
@@ -140,7 +144,7 @@ class _Client:
                     if (scope := self._open.get(message.request)) is not None:
                         scope.cancel()
                     scope = self._open[message.request] = trio.CancelScope()
-                    nursery.start_soon(self._serve, message, scope)
+                    nursery.start_soon(self._serve, message, bulk, scope)
             except (LinkClosed, trio.TooSlowError):
                 return
             except WireError as error:
@@ -151,12 +155,12 @@ class _Client:
                     )
                 return
 
-    async def _serve(self, message: Any, scope: trio.CancelScope) -> None:
+    async def _serve(self, message: Any, bulk: bytes, scope: trio.CancelScope) -> None:
         began = trio.current_time()
         status = "gone"
         try:
             with scope:
-                await self._perform(message)
+                await self._perform(message, bulk)
             status = "cancelled" if scope.cancelled_caught else "ok"
         except LinkClosed:
             await self._link.aclose()
@@ -171,12 +175,17 @@ class _Client:
             if self._open.get(message.request) is scope:
                 del self._open[message.request]
 
-    async def _perform(self, message: Any) -> None:
+    async def _perform(self, message: Any, bulk: bytes) -> None:
         number = message.request
         self._rights.check(message)
         match message:
             case Submit():
                 await self._submit(message)
+            case PushInput():
+                await self._send(InputTaken(number, await self._coordinator.inputs.take(self._find(message.job), message.offset, bulk)))
+            case EndInput():
+                await self._coordinator.inputs.finish(entry := self._find(message.job), message.stdin)
+                await self._send(JobReply(number, self._coordinator.book.status(entry)))
             case ShowJob():
                 await self._send(JobReply(number, self._status(message.job)))
             case WaitJob():
@@ -206,12 +215,14 @@ class _Client:
         coordinator = self._coordinator
         client = self._link.peer.key
         kind = kind_of(message.kind)
-        stdin = message.stdin or reference(b"")
+        stdin = self._stdin_of(message, kind)
         if await self._known_already(message, kind, stdin):
             return
         coordinator.check_open()
         await self._need(message.program, MAX_PROGRAM_BYTES)
-        await self._need(stdin, MAX_BLOB_BYTES)
+        if stdin is not None:
+            coordinator.inputs.check_size(stdin.size)
+            await self._need(stdin, MAX_BLOB_BYTES)
         await coordinator.programs.add(message.program, message.name)
         job = new_job_id(coordinator.chance)
         async with coordinator.submits.of((client, message.key or job)):
@@ -234,7 +245,16 @@ class _Client:
             entry = await coordinator.submit(event)
         await self._send(Submitted(message.request, entry.record.job, fresh=True))
 
-    async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef) -> bool:
+    @staticmethod
+    def _stdin_of(message: Submit, kind: Kind) -> BlobRef | None:
+        """The input that a submit names; None where it comes later. Raises `UsageError`."""
+        if not message.streamed:
+            return message.stdin or reference(b"")
+        if message.stdin is not None or kind is Kind.SETUP:
+            raise UsageError("an input that comes later is for a job that takes one, and that names none")
+        return None
+
+    async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef | None) -> bool:
         """Answer a submit whose key this client has used before. Raises `KeyConflict`."""
         book = self._coordinator.book
         known = book.submits.get((self._link.peer.key, message.key)) if message.key else None

@@ -105,6 +105,7 @@ class JobBook:
         self.submits: dict[tuple[str, str], JobId] = {}
         self.notify = False
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
+        self.received: Callable[[JobId], int | None] = lambda job: None
         self._waiting = waiting
         self._program_name = program_name
         self._log = log.get()
@@ -159,7 +160,9 @@ class JobBook:
         record, said = entry.record, entry.record.submitted
         shares = tuple(entry.shares[share] for share in sorted(entry.shares))
         done = percent(record, shares)
+        received = self.received(record.job) if record.state is State.WAITING_FOR_INPUT else None
         waiting = self._waiting(record.job)
+        why = waiting[1] if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
         eta = None
         if record.state is State.RUNNING and entry.resumed_at is not None:
             eta = seconds_left(done, trio.current_time() - entry.resumed_at)
@@ -174,7 +177,7 @@ class JobBook:
             percent=done,
             eta_seconds=eta,
             position=waiting[0] if waiting is not None else None,
-            waiting_for=waiting[1] if waiting is not None else "",
+            waiting_for=why,
             submitted_at=said.at,
             started_at=record.started_at,
             ended_at=record.ended_at,
@@ -186,6 +189,9 @@ class JobBook:
             verified=record.report if isinstance(record.report, VerifiedReport) else None,
             failure=record.failure,
             reason=record.reason,
+            number=entry.number,
+            stdin=record.stdin,
+            received_bytes=received,
         )
 
     def tell(self, entry: JobEntry) -> None:

@@ -25,6 +25,8 @@ NEEDS: Final[dict[type, str]] = {
     say.Ping: CLIENT,
     say.Leave: CLIENT,
     say.Submit: CLIENT,
+    say.PushInput: CLIENT,
+    say.EndInput: CLIENT,
     say.ShowJob: CLIENT,
     say.WaitJob: CLIENT,
     say.WatchJob: CLIENT,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from zisk_actors import log
 from zisk_actors.actors.crew import Crews, mismatch
 from zisk_actors.actors.deadlines import Deadlines
 from zisk_actors.actors.device import Caller
+from zisk_actors.actors.inputs import Inputs
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures, loss_of
 from zisk_actors.actors.programs import Programs
@@ -35,6 +37,7 @@ from zisk_actors.core.worker import Health
 from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.ids import CHANCE, JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.partial import PartialInputs
 from zisk_actors.store.rows import Mark
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
@@ -68,6 +71,8 @@ class Limits:
     attempts: int = 3
     worker_wait_seconds: float = 60.0
     settle_seconds: float = 2.0
+    input_bytes: int = 1024**3
+    input_seconds: float = 600.0
 
 
 Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
@@ -109,10 +114,20 @@ class Coordinator:
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
         self.submits = Turns()
         self.marks: list[Mark] = []
+        self.inputs = Inputs(
+            self.book,
+            PartialInputs(store),
+            max_bytes=limits.input_bytes,
+            seconds=limits.input_seconds,
+            given=self._queue,
+            expire=self._expire,
+        )
+        self.book.received = self.inputs.received
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
         self._job_over = trio.Event()
+        self._connections = 0
         self.log = log.get()
         self._supervise = supervise
         self._nursery: trio.Nursery | None = None
@@ -145,16 +160,20 @@ class Coordinator:
     async def submit(self, event: Submitted) -> JobEntry:
         """Take a job in. Raises `Draining`, `QueueFull` and `StoreUnwritable`."""
         self.check_open()
-        if len(self.decide.queue) >= self.limits.queued:
-            raise QueueFull(f"{len(self.decide.queue)} jobs wait already", hint="try again when some have ended")
+        if (waiting := len(self.decide.queue) + len(self.inputs)) >= self.limits.queued:
+            raise QueueFull(f"{waiting} jobs wait already", hint="try again when some have ended")
         with trio.CancelScope(shield=True):  # what is on disk must be in the queue too
             await self.recorder.append(event.job, event)
         entry = self.book.adopt(begin(event))
         self.log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)
-        self.handle(_enqueue(entry.record))
-        self.deadlines.watch(entry)
+        self._take_up(entry)
         self.book.tell(entry)
         return entry
+
+    def next_connection(self) -> int:
+        """A number for one more client's connection."""
+        self._connections += 1
+        return self._connections
 
     def check_open(self) -> None:
         """Raises `Draining` where nothing new is taken in any more."""
@@ -177,13 +196,25 @@ class Coordinator:
                 tried = blame.attempt
                 self.handle(core.Blamed(tried.worker, blame.incarnation, entry.job, tried.share, tried.reason))
         for entry in [entry for entry in self.book.entries.values() if not entry.state.final]:
-            enqueue = _enqueue(entry.record)
-            self.log.info("[Job] resumed", job=entry.record.job, stage=entry.record.stage.value, shares_missing=len(enqueue.needs))
-            if entry.record.stage is not Stage.QUEUED and not enqueue.needs:
-                self._start(entry, core.Admit(entry.record.job, entry.record.weights, ()))
-            else:
-                self.handle(enqueue)
-            self.deadlines.watch(entry)
+            self.log.info("[Job] resumed", job=entry.job, stage=entry.record.stage.value)
+            self._take_up(entry)
+
+    def _take_up(self, entry: JobEntry) -> None:
+        """See to a job that has not ended, from the stage that it is in."""
+        if entry.record.stage is Stage.WAITING_FOR_INPUT:
+            self.inputs.begin(entry)
+            self.spawn(partial(self.inputs.attend, entry), f"input of {entry.record.job}")
+        else:
+            self._queue(entry)
+        self.deadlines.watch(entry)
+
+    def _queue(self, entry: JobEntry) -> None:
+        """Have a job wait for workers; one that needs none goes on at once."""
+        enqueue = _enqueue(entry.record)
+        if entry.record.stage is not Stage.QUEUED and not enqueue.needs:
+            self._start(entry, core.Admit(entry.record.job, entry.record.weights, ()))
+        else:
+            self.handle(enqueue)
 
     async def cancel(self, entry: JobEntry, reason: str) -> bool:
         """End a job as cancelled; False where it ended otherwise. Returns when it has.

@@ -56,13 +56,13 @@ def kind_of(name: str) -> Kind:
 
 
 def check_same(job: JobRecord, kind: Kind, submit: Submit, stdin: BlobRef | None) -> None:
-    """That a submit asks for the job that its key was used for. Raises `KeyConflict`."""
+    """That a submit asks for the job that its key was used for (an input that is yet to come, None, may). Raises `KeyConflict`."""
     said = job.submitted
     pairs = {
         "kind": (said.kind, kind),
         "program": (said.program, submit.program),
         "parameter set": (said.params, submit.params),
-        "input": (said.stdin, stdin),
+        "input": (job.stdin, job.stdin if stdin is None else stdin),
     }
     differ = [what for what, (before, now) in pairs.items() if before != now]
     if differ:

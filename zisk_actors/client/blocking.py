@@ -8,15 +8,17 @@ Rules of this file:
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 import trio
 
-from zisk_actors.client.client import Client, connect
-from zisk_actors.errors import Unreachable
+from zisk_actors.client.client import Client, Proved, connect
+from zisk_actors.client.conversation import Notice
+from zisk_actors.client.inputs import Input, OpenInput
+from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
@@ -27,7 +29,8 @@ T = TypeVar("T")
 class BlockingClient:
     """A connected client; a context manager. Errors are those of `Client`."""
 
-    def __init__(self, url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0) -> None:
+    def __init__(self, url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0, notice: Notice | None = None) -> None:
+        self._notice = notice
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._token: trio.lowlevel.TrioToken | None = None
@@ -52,20 +55,71 @@ class BlockingClient:
                 self._token.run_sync_soon(self._stop.set)
             self._thread.join(5)
 
+    def prove(
+        self,
+        program: bytes | BlobRef,
+        stdin: Input = b"",
+        *,
+        params: str = "128",
+        name: str = "",
+        idempotency_key: str = "",
+        priority: int = 0,
+        deadline: float | None = None,
+        on_progress: Callable[[JobStatus], None] | None = None,
+        wait_for_cluster: bool = False,
+    ) -> Proved:
+        job = self.submit(
+            Kind.PROVE,
+            program,
+            stdin=stdin,
+            params=params,
+            name=name,
+            key=idempotency_key,
+            priority=priority,
+            deadline=deadline,
+            wait_for_cluster=wait_for_cluster,
+        )
+        if on_progress is not None:
+            for status in self.watch(job):
+                on_progress(status)
+        proof = self.result(job)
+        return Proved(job, proof, self.job(job))
+
     def submit(
         self,
         kind: Kind | str,
         program: bytes | BlobRef,
         *,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         params: str = "128",
         name: str = "",
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        wait_for_cluster: bool = False,
     ) -> JobId:
-        options = {"stdin": stdin, "params": params, "name": name, "key": key, "priority": priority, "deadline": deadline}
-        return self._call(lambda client: client.submit(kind, program, **options))  # type: ignore[arg-type]
+        options = Options(params=params, name=name, key=key, priority=priority, deadline=deadline, wait_for_cluster=wait_for_cluster)
+        if isinstance(stdin, Iterable) and not isinstance(stdin, bytes | str):
+            with self.open_input(kind, program, **options) as into:
+                for part in stdin:
+                    into.write(part)
+            return into.job
+        return self._call(lambda client: client.submit(kind, program, stdin=stdin, **options))
+
+    def open_input(
+        self,
+        kind: Kind | str,
+        program: bytes | BlobRef,
+        *,
+        params: str = "128",
+        name: str = "",
+        key: str = "",
+        priority: int = 0,
+        deadline: float | None = None,
+        wait_for_cluster: bool = False,
+    ) -> BlockingInput:
+        options = Options(params=params, name=name, key=key, priority=priority, deadline=deadline, wait_for_cluster=wait_for_cluster)
+        return BlockingInput(self, self._call(lambda client: client.open_input(kind, program, **options)))
 
     def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
         return self._call(lambda client: client.setup(program, params=params, name=name))
@@ -157,7 +211,7 @@ class BlockingClient:
 
     def _run(self, url: str, server_key: str, keys: KeyPair, seconds: float) -> None:
         async def main() -> None:
-            async with connect(url, server_key, keys, seconds=seconds) as client, trio.open_nursery() as nursery:
+            async with connect(url, server_key, keys, seconds=seconds, notice=self._notice) as client, trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._token, self._client, self._stop = trio.lowlevel.current_trio_token(), client, trio.Event()
                 self._ready.set()
@@ -171,6 +225,62 @@ class BlockingClient:
         finally:
             self._client = None
             self._ready.set()
+
+
+class Options(TypedDict):
+    """What a submit may say beside what it is for."""
+
+    params: str
+    name: str
+    key: str
+    priority: int
+    deadline: float | None
+    wait_for_cluster: bool
+
+
+class BlockingInput:
+    """`OpenInput` without async; a context manager. Leaving it ends the input, an error cancels the job."""
+
+    def __init__(self, client: BlockingClient, into: OpenInput) -> None:
+        self._client = client
+        self._into = into
+
+    @property
+    def job(self) -> JobId:
+        """The job that the input is for."""
+        return self._into.job
+
+    @property
+    def received(self) -> int:
+        """How many bytes the coordinator has on disk, as far as we know."""
+        return self._into.received
+
+    def write(self, content: bytes) -> None:
+        """Give the next bytes."""
+        self._client._call(lambda client: self._into.write(content))
+
+    def close(self) -> JobStatus:
+        """End the input: the job can run."""
+        return self._client._call(lambda client: self._into.aclose())
+
+    def abort(self, reason: str) -> None:
+        """Cancel the job whose input this is."""
+        self._client._call(lambda client: self._into.abort(reason))
+
+    def __enter__(self) -> BlockingInput:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self.close()
+        except BaseException as refused:
+            error = refused
+            raise
+        finally:
+            if error is not None:
+                with suppress(ZiskError):  # the error that ends the input is the one to tell of
+                    self.abort(f"its input ended with {type(error).__name__}")
 
 
 class _Box(Generic[T]):

@@ -1,49 +1,43 @@
 """A client of a cluster, for trio.
 
 Rules of this file:
-* Every call may be cancelled, and none waits for ever: who does not answer within `PATIENCE_SECONDS` is unreachable.
-* Requests are numbered, and sent again when the coordinator has started anew or has not answered; all are safe to repeat, a submit by its
-  key.
-* Blobs are pulled: the coordinator asks for what it lacks while a submit waits.
+* Every call may be cancelled, and none waits for ever (`conversation.py` says for how long, and what is said twice).
+* Blobs are pulled: the coordinator asks for what it lacks while a submit waits. An input that is made while it is sent is pushed.
+* A refusal that says when to come back is obeyed where the caller wants to wait for the cluster, so long and not longer.
 * Leaving the `async with` block leaves the jobs running.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 import trio
 
-from zisk_actors.actors.transfer import Exchange
-from zisk_actors.client.errors import ClusterRefused, JobFailure
-from zisk_actors.errors import JobCancelled, NotFoundError, Unreachable, WaitTimeout, ZiskError
-from zisk_actors.ids import CHANCE, JobId, new_key
-from zisk_actors.store.memory import MemoryBlobs
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.client.conversation import Conversation, Notice, Overrun
+from zisk_actors.client.errors import ClusterRefused, raise_for
+from zisk_actors.client.inputs import Input, OpenInput, refuse_address
+from zisk_actors.errors import NotFoundError, UsageError, WaitTimeout
+from zisk_actors.ids import CHANCE, BlobId, JobId, new_key
 from zisk_actors.transport.auth import KeyPair
-from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.transport.base import Link
 from zisk_actors.transport.curve import Network
-from zisk_actors.wire.codec import Unpacker, decode_record, pack
-from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.messages import (
     AddProgram,
     CancelReply,
     CancelRequest,
-    Chunk,
-    ErrorReply,
-    FetchChunk,
-    GatewaySays,
     JobChanged,
     JobList,
     JobReply,
-    Leave,
     ListJobs,
     ListPrograms,
     ListWorkers,
-    NoChunk,
     Ping,
     Pong,
     ProgramList,
@@ -55,71 +49,159 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
-from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, State, WorkerStatus
+from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
 
-PING_SECONDS: Final = 2.0
-PATIENCE_SECONDS: Final = 30.0
 WAIT_SLICE_SECONDS: Final = 20.0
+CLUSTER_SECONDS: Final = 600.0
+"""How long `wait_for_cluster` waits for a cluster that refuses for now."""
 
-R = TypeVar("R")
+
+@dataclass(frozen=True)
+class Proved:
+    """A proof, and the status of the job that made it: `status.verified` is what it says."""
+
+    job: JobId
+    proof: bytes
+    status: JobStatus
 
 
 class Client:
     """A connected client; `connect` makes one. All methods raise `Unreachable` and `ClusterRefused` beside what they name. Its keys are
-    made from `chance`."""
+    made from `chance`; `notice` is told when the coordinator is silent and when it is back."""
 
-    def __init__(self, link: Link, chance: Random = CHANCE) -> None:
-        self._link = link
+    def __init__(self, link: Link, chance: Random = CHANCE, notice: Notice | None = None) -> None:
         self._chance = chance
-        self._unpacker: Unpacker[Any] = Unpacker(GatewaySays)  # Any: the union has no type of its own
-        self._blobs = MemoryBlobs()
-        self._exchange = Exchange(self._send, self._blobs)
-        self._replies: dict[int, trio.MemorySendChannel[Any]] = {}
-        self._requests: dict[int, msgspec.Struct] = {}
-        self._number = 0
-        self._epoch = 0
-        self._heard_at = 0.0
-        self._broken: ZiskError | None = None
+        self._talk = Conversation(link, notice)
 
     # ------------------------------------------------------------------------------------------------------------------ jobs
+
+    async def prove(
+        self,
+        program: bytes | BlobRef,
+        stdin: Input = b"",
+        *,
+        params: str = "128",
+        name: str = "",
+        idempotency_key: str = "",
+        priority: int = 0,
+        deadline: float | None = None,
+        on_progress: Callable[[JobStatus], None] | None = None,
+        wait_for_cluster: bool = False,
+    ) -> Proved:
+        """Submit, wait, and fetch: a proof that the program, started with that input, halts. `on_progress` is told of each change.
+
+        Raises `JobFailure` and `JobCancelled` for a job that ended so; called again with the same `idempotency_key` it goes on with the
+        same job, wherever that is.
+        """
+        job = await self.submit(
+            Kind.PROVE,
+            program,
+            stdin=stdin,
+            params=params,
+            name=name,
+            key=idempotency_key,
+            priority=priority,
+            deadline=deadline,
+            wait_for_cluster=wait_for_cluster,
+        )
+        if on_progress is not None:
+            async with aclosing(self.watch(job)) as changes:
+                async for _, status in changes:
+                    on_progress(status)
+        proof = await self.result(job)
+        return Proved(job, proof, await self.job(job))
 
     async def submit(
         self,
         kind: Kind | str,
         program: bytes | BlobRef,
         *,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         params: str = "128",
         name: str = "",
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        wait_for_cluster: bool = False,
     ) -> JobId:
         """Submit a job and return its id, which survives any crash of the cluster.
 
-        `program` is an ELF, or a program that the cluster has (`programs()`). With `key` the same job is never made twice.
-        A job that has not ended `deadline` seconds after it was accepted fails with the code `deadline`.
+        `program` is an ELF, or a program that the cluster has (`programs()`). `stdin` is the input, one that the cluster has, or an
+        iterable of its parts, which are sent while they come. With `key` the same job is never made twice. A job that has not ended
+        `deadline` seconds after it was accepted fails with the code `deadline`. With `wait_for_cluster` a cluster that is full, starting
+        or going down is asked again when it said so, for up to ten minutes.
         """
-        offers = [self._blobs.put(stdin)]
-        if isinstance(program, bytes):
-            program = self._blobs.put(program)
-            offers.append(program)
+        if isinstance(stdin, str):
+            refuse_address(stdin)
+            raise UsageError("an input is bytes, or parts of them, and no text")
+        plain = isinstance(stdin, bytes | BlobRef)
+        request = Submit(
+            request=0,
+            kind=kind.value if isinstance(kind, Kind) else kind,
+            program=BlobRef(BlobId("0" * 64), 0),
+            streamed=not plain,
+            params=params,
+            name=name,
+            key=key or new_key(self._chance),
+            priority=priority,
+            deadline_seconds=deadline,
+        )
+        if isinstance(stdin, bytes | BlobRef):
+            return await self._submit(request, program, stdin, wait_for_cluster)
+        job = await self._submit(request, program, None, wait_for_cluster)
+        async with self._input_of(await self.job(job)) as into:
+            async for part in _parts(stdin):
+                await into.write(part)
+        return job
+
+    async def open_input(
+        self,
+        kind: Kind | str,
+        program: bytes | BlobRef,
+        *,
+        params: str = "128",
+        name: str = "",
+        key: str = "",
+        priority: int = 0,
+        deadline: float | None = None,
+        wait_for_cluster: bool = False,
+    ) -> OpenInput:
+        """Submit a job whose input is yet to be written: `async with await client.open_input(...) as into: await into.write(...)`."""
+        request = Submit(
+            request=0,
+            kind=kind.value if isinstance(kind, Kind) else kind,
+            program=BlobRef(BlobId("0" * 64), 0),
+            streamed=True,
+            params=params,
+            name=name,
+            key=key or new_key(self._chance),
+            priority=priority,
+            deadline_seconds=deadline,
+        )
+        job = await self._submit(request, program, None, wait_for_cluster)
+        return self._input_of(await self.job(job))
+
+    async def _submit(self, request: Submit, program: bytes | BlobRef, stdin: bytes | BlobRef | None, wait: bool) -> JobId:
+        offers = [self._talk.blobs.put(each) for each in (program, stdin) if isinstance(each, bytes)]
+        by_name = program if isinstance(program, BlobRef) else offers[0]
+        given = offers[-1] if isinstance(stdin, bytes) else stdin
+        until = trio.current_time() + CLUSTER_SECONDS
         try:
-            request = Submit(
-                request=self._next(),
-                kind=kind.value if isinstance(kind, Kind) else kind,
-                program=program,
-                stdin=offers[0],
-                params=params,
-                name=name,
-                key=key or new_key(self._chance),
-                priority=priority,
-                deadline_seconds=deadline,
-            )
-            return JobId((await self._ask(request, Submitted)).job)
+            while True:
+                asked = msgspec.structs.replace(request, request=self._talk.number(), program=by_name, stdin=given)
+                try:
+                    return JobId((await self._talk.ask(asked, Submitted)).job)
+                except ClusterRefused as refusal:
+                    pause = refusal.retry_after_seconds
+                    if not wait or pause is None or trio.current_time() + pause > until:
+                        raise
+                await trio.sleep(pause * self._chance.uniform(0.5, 1.5))
         finally:
             for offer in offers:
-                self._blobs.drop(offer)
+                self._talk.blobs.drop(offer)
+
+    def _input_of(self, status: JobStatus) -> OpenInput:
+        return OpenInput(self._talk, status, lambda reason: self.cancel(status.job, reason=reason))
 
     async def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
         """Submit a job that makes the verifying key of a program."""
@@ -127,11 +209,11 @@ class Client:
 
     async def job(self, job: str) -> JobStatus:
         """One job, by its id or an unambiguous beginning of it. Raises `ClusterRefused` JOB_NOT_FOUND."""
-        return (await self._ask(ShowJob(self._next(), job), JobReply)).status
+        return (await self._talk.ask(ShowJob(self._talk.number(), job), JobReply)).status
 
     async def jobs(self, *, limit: int = 100, state: str = "") -> list[JobStatus]:
         """The newest jobs first, at most `limit`, in one state or (empty) in any."""
-        parts = await self._ask_parts(ListJobs(self._next(), limit, state), JobList)
+        parts = await self._talk.ask_parts(ListJobs(self._talk.number(), limit, state), JobList)
         return [status for part in parts for status in part.jobs]
 
     async def watch(self, job: str, *, after: int = 0) -> AsyncGenerator[tuple[int, JobStatus], None]:
@@ -139,30 +221,35 @@ class Client:
 
         Survives a restart of the coordinator. Use `contextlib.aclosing` where the loop may be left early.
         """
-        request = WatchJob(self._next(), job, after)
-        get = self._open(request)
+        request = WatchJob(self._talk.number(), job, after)
+        get = await self._talk.begin(request)
         try:
-            await self._send_request(request)
             while True:
-                message = await self._receive(get)
+                try:
+                    message = await self._talk.receive(get)
+                except Overrun:  # we read slower than it changes: what we have not read is told again
+                    self._talk.end(request.request)
+                    request = WatchJob(self._talk.number(), job, after)
+                    get = await self._talk.begin(request)
+                    continue
                 if isinstance(message, JobChanged):
-                    self._requests[request.request] = WatchJob(request.request, job, message.number)
+                    after = message.number
+                    self._talk.instead(WatchJob(request.request, job, after))
                     yield message.number, message.status
                     if message.status.state.final:
                         return
         finally:
-            if self._broken is None and request.request in self._replies:
+            if self._talk.end(request.request) and self._talk.broken is None:
                 with trio.CancelScope(shield=True), trio.move_on_after(1):
-                    await self._try_send(Unwatch(request.request))
-            self._close(request.request)
+                    await self._talk.try_send(Unwatch(request.request))
 
     async def wait(self, job: str, *, seconds: float | None = None) -> JobStatus:
         """The job when it has ended. Raises `WaitTimeout` after `seconds`; the job runs on."""
         deadline = trio.current_time() + seconds if seconds is not None else float("inf")
         while True:
             left = deadline - trio.current_time()
-            request = WaitJob(self._next(), job, max(0.0, min(left, WAIT_SLICE_SECONDS)))
-            status = (await self._ask(request, JobReply)).status
+            request = WaitJob(self._talk.number(), job, max(0.0, min(left, WAIT_SLICE_SECONDS)))
+            status = (await self._talk.ask(request, JobReply)).status
             if status.state.final:
                 return status
             if left <= 0:
@@ -185,150 +272,66 @@ class Client:
 
     async def cancel(self, job: str, *, reason: str = "cancelled by the client") -> tuple[bool, JobStatus]:
         """Cancel a job; False where it had ended before. When this returns, the job has ended."""
-        reply = await self._ask(CancelRequest(self._next(), job, reason), CancelReply)
+        reply = await self._talk.ask(CancelRequest(self._talk.number(), job, reason), CancelReply)
         return reply.cancelled, reply.status
 
     async def fetch(self, blob: BlobRef) -> bytes:
         """The bytes of a result or program, checked against its hash."""
-        await self._exchange.fetch(blob)
+        await self._talk.exchange.fetch(blob)
         try:
-            return self._blobs.get(blob)
+            return self._talk.blobs.get(blob)
         finally:
-            self._blobs.drop(blob)
+            self._talk.blobs.forget(blob)
 
     # -------------------------------------------------------------------------------------------------- programs and workers
 
     async def add_program(self, elf: bytes, *, name: str = "") -> ProgramStatus:
         """Keep a program in the cluster."""
-        blob = self._blobs.put(elf)
+        blob = self._talk.blobs.put(elf)
         try:
-            parts = await self._ask_parts(AddProgram(self._next(), blob, name), ProgramList)
+            parts = await self._talk.ask_parts(AddProgram(self._talk.number(), blob, name), ProgramList)
         finally:
-            self._blobs.drop(blob)
+            self._talk.blobs.drop(blob)
         return parts[0].programs[0]
 
     async def programs(self) -> list[ProgramStatus]:
         """All programs, oldest first."""
-        return [each for part in await self._ask_parts(ListPrograms(self._next()), ProgramList) for each in part.programs]
+        return [each for part in await self._talk.ask_parts(ListPrograms(self._talk.number()), ProgramList) for each in part.programs]
 
     async def workers(self) -> list[WorkerStatus]:
         """All connected workers."""
-        return [each for part in await self._ask_parts(ListWorkers(self._next()), WorkerList) for each in part.workers]
+        return [each for part in await self._talk.ask_parts(ListWorkers(self._talk.number()), WorkerList) for each in part.workers]
 
     async def ping(self) -> int:
         """The coordinator's epoch: how many times it has started on its state."""
-        await self._ask(Ping(self._next()), Pong)
-        return self._epoch
-
-    # ------------------------------------------------------------------------------------------------------------- internals
+        await self._talk.ask(Ping(self._talk.number()), Pong)
+        return self._talk.epoch
 
     async def run(self) -> None:
         """Receive until cancelled or the coordinator is gone; `connect` runs it."""
-        self._heard_at = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_alive)
-            try:
-                await self._receive_all()
-            except ZiskError as error:
-                self._break(error)
-            nursery.cancel_scope.cancel()
-
-    async def _receive_all(self) -> None:
-        while True:
-            try:
-                message, bulk, epoch = self._unpacker.unpack(await self._link.receive())
-            except WireError as error:
-                raise Unreachable(f"the coordinator says what we do not understand: {error.message}", hint=error.hint) from None
-            self._heard_at = trio.current_time()
-            if epoch != self._epoch:
-                restarted, self._epoch = self._epoch != 0, epoch
-                if restarted:
-                    for request in list(self._requests.values()):
-                        await self._try_send(request)
-            if isinstance(message, FetchChunk | Chunk | NoChunk):
-                await self._exchange.take(message, bulk)
-            elif (channel := self._replies.get(message.request)) is not None:
-                try:
-                    channel.send_nowait(message)
-                except trio.WouldBlock:  # a reader that is slow: what it misses of a watch, a repeated watch tells again
-                    self._replies.pop(message.request).close()
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await trio.sleep(PING_SECONDS)
-            silent = trio.current_time() - self._heard_at
-            if silent > PATIENCE_SECONDS:
-                self._break(Unreachable(f"the coordinator at {self._link.peer.address} has not answered for {silent:.0f} s"))
-                return
-            await self._try_send(Ping(0))
-
-    def _break(self, error: ZiskError) -> None:
-        self._broken = error
-        self._exchange.close()
-        for channel in self._replies.values():
-            channel.close()
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
-    def _open(self, request: Any) -> trio.MemoryReceiveChannel[Any]:  # Any: one of the requests, which share the field `request`
-        put, get = trio.open_memory_channel[Any](1000)
-        self._replies[request.request] = put
-        self._requests[request.request] = request
-        return get
-
-    def _close(self, number: int) -> None:
-        channel = self._replies.pop(number, None)
-        if channel is not None:
-            channel.close()
-        self._requests.pop(number, None)
-
-    async def _ask(self, request: Any, kind: type[R]) -> R:
-        return (await self._ask_parts(request, kind))[0]
-
-    async def _ask_parts(self, request: Any, kind: type[R]) -> list[R]:
-        get = self._open(request)
-        parts: list[R] = []
-        try:
-            await self._send_request(request)
-            while True:
-                message = await self._receive(get)
-                if isinstance(message, kind):
-                    parts.append(message)
-                    if getattr(message, "last", True):
-                        return parts
-        finally:
-            self._close(request.request)
-
-    async def _receive(self, get: trio.MemoryReceiveChannel[Any]) -> Any:
-        try:
-            message = await get.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError):
-            raise self._broken or Unreachable("the connection to the coordinator is closed") from None
-        if isinstance(message, ErrorReply):
-            raise ClusterRefused(message)
-        return message
-
-    async def _send_request(self, request: msgspec.Struct) -> None:
-        if self._broken is not None:
-            raise self._broken
-        await self._send(request, b"")
+        await self._talk.run()
 
     async def leave(self) -> None:
         """Say that we go, so that the coordinator need not find out."""
-        if self._broken is None:
-            with trio.CancelScope(shield=True), trio.move_on_after(0.5):
-                await self._try_send(Leave())
+        await self._talk.leave()
 
-    async def _try_send(self, message: msgspec.Struct) -> None:
-        try:
-            await self._send(message, b"")
-        except LinkClosed as error:
-            self._break(error)
 
-    async def _send(self, message: msgspec.Struct, bulk: bytes) -> None:
-        await self._link.send(pack(message, bulk))
+async def _parts(stdin: AsyncIterable[bytes] | Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """The parts of an input; those of a plain iterable are waited for in a thread."""
+    if isinstance(stdin, AsyncIterable):
+        async for part in stdin:
+            yield part
+        return
+    each = iter(stdin)
+
+    def one() -> bytes | None:
+        return next(each, None)
+
+    while True:
+        found: bytes | None = await in_thread(one)
+        if found is None:
+            return
+        yield found
 
 
 def decode_execution(content: bytes) -> ExecutionReport:
@@ -337,33 +340,27 @@ def decode_execution(content: bytes) -> ExecutionReport:
     return report
 
 
-def raise_for(status: JobStatus) -> None:
-    """Raises `JobFailure` or `JobCancelled` for a job that ended so."""
-    if status.state is State.FAILED and status.failure is not None:
-        raise JobFailure(status, status.failure)
-    if status.state is State.CANCELLED:
-        raise JobCancelled(f"job {status.job} was cancelled: {status.reason}")
-
-
 @asynccontextmanager
-async def connect(url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0) -> AsyncIterator[Client]:
-    """A client connected to the coordinator at `url` whose public key is `server_key`.
+async def connect(
+    url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0, notice: Notice | None = None
+) -> AsyncIterator[Client]:
+    """A client connected to the coordinator at `url` whose public key is `server_key`. `notice` is told when that is silent, or is back.
 
     Raises `BadUrl`, `Unreachable`, `HandshakeFailed` and `NotAuthorised`.
     """
     with Network() as network:
         link = await network.dial(url, server_key, keys, seconds=seconds)
         try:
-            async with attach(link) as client:
+            async with attach(link, notice=notice) as client:
                 yield client
         finally:
             await link.aclose()
 
 
 @asynccontextmanager
-async def attach(link: Link, chance: Random = CHANCE) -> AsyncIterator[Client]:
+async def attach(link: Link, chance: Random = CHANCE, notice: Notice | None = None) -> AsyncIterator[Client]:
     """A client on a link that is there already."""
-    client = Client(link, chance)
+    client = Client(link, chance, notice)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.run)

@@ -3,9 +3,9 @@ number."""
 
 from __future__ import annotations
 
-from zisk_actors.errors import JobFailed, ZiskError
+from zisk_actors.errors import JobCancelled, JobFailed, ZiskError
 from zisk_actors.wire.messages import ErrorReply
-from zisk_actors.wire.values import Failure, JobStatus
+from zisk_actors.wire.values import Failure, JobStatus, State
 
 
 class ClusterRefused(ZiskError):
@@ -29,3 +29,11 @@ class JobFailure(JobFailed):
         self.exit_code = failure.exit_code
         self.status = status
         self.failure = failure
+
+
+def raise_for(status: JobStatus) -> None:
+    """Raises `JobFailure` or `JobCancelled` for a job that ended so."""
+    if status.state is State.FAILED and status.failure is not None:
+        raise JobFailure(status, status.failure)
+    if status.state is State.CANCELLED:
+        raise JobCancelled(f"job {status.job} was cancelled: {status.reason}")

@@ -40,6 +40,7 @@ from zisk_actors.wire.values import (
 class Stage(Enum):
     """Where a job is. The middle ones carry the name of the phase that they run."""
 
+    WAITING_FOR_INPUT = "waiting_for_input"
     QUEUED = "queued"
     SETUP = "setup"
     EXECUTE = "execute"
@@ -62,6 +63,7 @@ class Stage(Enum):
 
 
 _STATES: Final = {
+    Stage.WAITING_FOR_INPUT: State.WAITING_FOR_INPUT,
     Stage.QUEUED: State.QUEUED,
     Stage.COMPLETED: State.COMPLETED,
     Stage.FAILED: State.FAILED,
@@ -72,19 +74,29 @@ _STATES: Final = {
 
 
 class Submitted(Tagged, frozen=True, kw_only=True):
-    """A client's job was accepted. The first event of every job, and only the first. A job that has not ended by `deadline_at` fails."""
+    """A client's job was accepted. The first event of every job, and only the first. A job that has not ended by `deadline_at` fails.
+
+    Without `stdin` the job waits for its input, which `InputGiven` names.
+    """
 
     at: Seconds
     job: Job
     kind: Kind
     program: BlobRef
-    stdin: BlobRef
+    stdin: BlobRef | None
     params: Params
     client: Word
     name: Word = ""
     key: Word = ""
     priority: int = 0
     deadline_at: Seconds | None = None
+
+
+class InputGiven(Tagged, frozen=True):
+    """The input that the job waited for is complete, and on our shelf."""
+
+    at: Seconds
+    stdin: BlobRef
 
 
 class Admitted(Tagged, frozen=True):
@@ -188,6 +200,7 @@ class Cancelled(Tagged, frozen=True):
 
 Event = (
     Submitted
+    | InputGiven
     | Admitted
     | ShareAnswered
     | KeysMade
@@ -205,7 +218,8 @@ Event = (
 
 # ------------------------------------------------------------------------------------------------------------------- transitions
 
-_WITHOUT_SHARES: Final = (Stage.QUEUED, Stage.VERIFY)
+_WITHOUT_SHARES: Final = (Stage.WAITING_FOR_INPUT, Stage.QUEUED, Stage.VERIFY)
+_GIVEN: Final = (Stage.WAITING_FOR_INPUT, InputGiven, Stage.QUEUED)
 
 _BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
     (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
@@ -217,8 +231,9 @@ _BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
 
 _PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {
     Kind.SETUP: ((Stage.QUEUED, Admitted, Stage.SETUP), (Stage.SETUP, KeysMade, Stage.COMPLETED)),
-    Kind.EXECUTE: ((Stage.QUEUED, Admitted, Stage.EXECUTE), (Stage.EXECUTE, Executed, Stage.COMPLETED)),
+    Kind.EXECUTE: (_GIVEN, (Stage.QUEUED, Admitted, Stage.EXECUTE), (Stage.EXECUTE, Executed, Stage.COMPLETED)),
     Kind.PROVE: (
+        _GIVEN,
         (Stage.QUEUED, Admitted, Stage.CONTRIBUTE),
         (Stage.CONTRIBUTE, Contributed, Stage.PROVE),
         (Stage.PROVE, Proved, Stage.AGGREGATE),
@@ -262,6 +277,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     submitted: Submitted
     stage: Stage = Stage.QUEUED
+    stdin: BlobRef | None = None
     weights: tuple[int, ...] = ()
     contributions: BlobRef | None = None
     partials: BlobRef | None = None
@@ -302,7 +318,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def begin(event: Submitted) -> JobRecord:
     """The job that a first event makes."""
-    return JobRecord(submitted=event)
+    waits = event.stdin is None and event.kind is not Kind.SETUP
+    return JobRecord(submitted=event, stdin=event.stdin, stage=Stage.WAITING_FOR_INPUT if waits else Stage.QUEUED)
 
 
 def evolve(job: JobRecord, event: Event) -> JobRecord:

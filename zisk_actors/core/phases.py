@@ -60,12 +60,19 @@ def _setup(job: JobRecord, lease: Lease, limit: float) -> Task:
 
 
 def _execute(job: JobRecord, lease: Lease, limit: float) -> Task:
-    return ExecuteTask(lease=lease, program=job.submitted.program, stdin=job.submitted.stdin, limit_seconds=limit)
+    return ExecuteTask(lease=lease, program=job.submitted.program, stdin=_need(job.stdin, "the input"), limit_seconds=limit)
 
 
 def _contribute(job: JobRecord, lease: Lease, limit: float) -> Task:
     said = job.submitted
-    return ContributeTask(lease=lease, program=said.program, stdin=said.stdin, params=said.params, weights=job.weights, limit_seconds=limit)
+    return ContributeTask(
+        lease=lease,
+        program=said.program,
+        stdin=_need(job.stdin, "the input"),
+        params=said.params,
+        weights=job.weights,
+        limit_seconds=limit,
+    )
 
 
 def _prove(job: JobRecord, lease: Lease, limit: float) -> Task:
@@ -73,7 +80,7 @@ def _prove(job: JobRecord, lease: Lease, limit: float) -> Task:
     return ProveTask(
         lease=lease,
         program=said.program,
-        stdin=said.stdin,
+        stdin=_need(job.stdin, "the input"),
         params=said.params,
         weights=job.weights,
         contributions=_need(job.contributions, "the contributions"),

@@ -1,8 +1,8 @@
 """What is kept of a job that has ended: one value in the place of all its events.
 
 Rules of this file:
-* What a client may still ask for is in it: the result, the failure, who was blamed. What only a running job needs is not: the input, the
-  contributions, the partial proofs.
+* What a client may still ask for is in it: the result, the failure, who was blamed, what the input is called. What only a running job
+  needs is not: the bytes of the input, the contributions, the partial proofs.
 * `restore` of a summary is the job for everyone who asks; a field of a job that is in neither `JobSummary` nor `LEFT_OUT` fails a test.
 """
 
@@ -26,6 +26,7 @@ class JobSummary(Value, frozen=True, kw_only=True):
 
     submitted: Submitted
     stage: Stage
+    stdin: BlobRef | None = None
     weights: tuple[Count, ...] = ()
     proof: BlobRef | None = None
     key: BlobRef | None = None
@@ -51,6 +52,7 @@ def summarise(job: JobRecord) -> JobSummary:
 def restore(summary: JobSummary) -> JobRecord:
     """The job that has ended so, without what nobody needs any more."""
     kept = {name: getattr(summary, name) for name in JobSummary.__struct_fields__ if name not in ("execution", "verified")}
+    kept["stdin"] = summary.stdin or summary.submitted.stdin  # the first summaries did not name it
     return JobRecord(**kept, report=summary.execution if summary.execution is not None else summary.verified)
 
 
@@ -59,7 +61,9 @@ def blobs_of(job: JobRecord) -> set[str]:
     if not job.state.final:
         return set(_names(job))
     summary = summarise(job)
-    return {name for field in JobSummary.__struct_fields__ if field != "submitted" for name in _names(getattr(summary, field))}
+    return {
+        name for field in JobSummary.__struct_fields__ if field not in ("submitted", "stdin") for name in _names(getattr(summary, field))
+    }
 
 
 def _names(value: Any) -> Iterator[str]:  # Any: whatever a job is made of, so that no blob of a later field is forgotten

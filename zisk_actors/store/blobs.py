@@ -36,6 +36,16 @@ class BlobStore:
         except OSError as error:
             raise StoreUnwritable(f"cannot use {root} for blobs: {error}") from None
 
+    @property
+    def partial_folder(self) -> Path:
+        """Where inputs are until they are complete; made when first asked for."""
+        folder = self._root / "partial"
+        try:
+            folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot use {folder} for inputs: {error}") from None
+        return folder
+
     def path(self, name: BlobId) -> Path:
         """Where a blob is or would be. Raises `BlobMissing` for what is no name of a blob."""
         if not is_blob_id(name):
@@ -96,6 +106,14 @@ class BlobStore:
             path.unlink(missing_ok=True)
             total -= size
 
+    def adopt(self, path: Path, blob: BlobRef) -> None:
+        """Give a file of ours, which hashes to the blob and is on disk, the blob's name."""
+        target = self.path(blob.sha256)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        path.replace(target)
+        if self._durable:
+            flush_folder(target.parent)
+
     def incoming(self) -> Incoming:
         """A blob that is yet to come."""
         try:
@@ -134,20 +152,17 @@ class Incoming:
         """Give the blob its name. Raises `WrongBlob` where the bytes written do not hash to it."""
         if self._hash.hexdigest() != blob.sha256:
             raise WrongBlob(f"the bytes received for blob {blob.sha256} hash to {self._hash.hexdigest()}")
-        target = self._store.path(blob.sha256)
         try:
             self._file.flush()
             if self._durable:
                 os.fsync(self._file.fileno())
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            self._path.replace(target)
-            if self._durable:
-                _flush_folder(target.parent)
+            self._store.adopt(self._path, blob)
         except OSError as error:
             raise StoreUnwritable(f"cannot store a blob: {error}") from None
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Have the names in a folder on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -11,10 +11,11 @@ from zisk_actors.wire.values import BlobRef
 
 
 class MemoryBlobs:
-    """Blobs by name, kept until `drop`."""
+    """Blobs by name, each kept until it is dropped as often as it was put."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
+        self._offers: dict[str, int] = {}
 
     def has(self, blob: BlobRef) -> bool:
         return blob.sha256 in self._contents
@@ -22,6 +23,7 @@ class MemoryBlobs:
     def put(self, content: bytes) -> BlobRef:
         blob = BlobRef(blob_id(content), len(content))
         self._contents[blob.sha256] = content
+        self._offers[blob.sha256] = self._offers.get(blob.sha256, 0) + 1
         return blob
 
     def get(self, blob: BlobRef) -> bytes:
@@ -39,7 +41,16 @@ class MemoryBlobs:
         return content
 
     def drop(self, blob: BlobRef) -> None:
-        self._contents.pop(blob.sha256, None)
+        """Take back one `put`."""
+        self._offers[blob.sha256] = self._offers.get(blob.sha256, 0) - 1
+        if self._offers[blob.sha256] <= 0:
+            del self._offers[blob.sha256]
+            self._contents.pop(blob.sha256, None)
+
+    def forget(self, blob: BlobRef) -> None:
+        """Let go of what was fetched, where it is not offered as well."""
+        if blob.sha256 not in self._offers:
+            self._contents.pop(blob.sha256, None)
 
     def incoming(self) -> MemoryIncoming:
         return MemoryIncoming(self._contents)

@@ -55,7 +55,7 @@ class ClusterView:
 
 
 def _active(view: ClusterView) -> float:
-    return sum(count for state, count in view.jobs if state is not State.QUEUED and not state.final)
+    return sum(count for state, count in view.jobs if state is State.RUNNING)
 
 
 def _jobs(view: ClusterView) -> Readings:

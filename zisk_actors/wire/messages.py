@@ -234,18 +234,38 @@ class Submit(Tagged, frozen=True, kw_only=True):
     """Take this job. `key` makes it safe to say twice: the second submit with a key answers with the first one's job.
 
     A job that has not ended `deadline_seconds` after it was accepted fails, wherever it is.
-    `kind` is a word here, so that one that the coordinator does not have is a refusal and not a broken message.
+    `kind` is a word here, so that one that the coordinator does not have is a refusal and not a broken message. `streamed` says that the
+    input comes later, by `PushInput` and `EndInput`; without it and without `stdin` the input is empty.
     """
 
     request: Count
     kind: Word
     program: BlobRef
     stdin: BlobRef | None = None
+    streamed: bool = False
     params: Params
     name: Word = ""
     key: Word = ""
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     deadline_seconds: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+
+
+class PushInput(Tagged, frozen=True):
+    """The bulk frame is the part of the job's input that begins at `offset`."""
+
+    BULK: ClassVar[bool] = True
+
+    request: Count
+    job: Job
+    offset: Size
+
+
+class EndInput(Tagged, frozen=True):
+    """The job's input is complete: this many bytes, with this hash."""
+
+    request: Count
+    job: Job
+    stdin: BlobRef
 
 
 class ShowJob(Tagged, frozen=True):
@@ -317,9 +337,11 @@ class ListPrograms(Tagged, frozen=True):
 
 
 class Pong(Tagged, frozen=True):
-    """I am here; the envelope says in which epoch."""
+    """I am here; the envelope says in which epoch. `connection` is the number of yours: over another one your open requests are not
+    known any more."""
 
     request: Count
+    connection: Count = 0
 
 
 class Submitted(Tagged, frozen=True):
@@ -328,6 +350,13 @@ class Submitted(Tagged, frozen=True):
     request: Count
     job: Job
     fresh: bool
+
+
+class InputTaken(Tagged, frozen=True):
+    """So many bytes of the job's input, from its beginning, are on disk: go on from there."""
+
+    request: Count
+    received_bytes: Size
 
 
 class JobReply(Tagged, frozen=True):
@@ -418,6 +447,8 @@ ClientSays = (
     Ping
     | Leave
     | Submit
+    | PushInput
+    | EndInput
     | ShowJob
     | WaitJob
     | WatchJob
@@ -433,7 +464,19 @@ ClientSays = (
 )
 
 GatewaySays = (
-    Pong | Submitted | JobReply | JobChanged | CancelReply | JobList | WorkerList | ProgramList | ErrorReply | FetchChunk | Chunk | NoChunk
+    Pong
+    | Submitted
+    | InputTaken
+    | JobReply
+    | JobChanged
+    | CancelReply
+    | JobList
+    | WorkerList
+    | ProgramList
+    | ErrorReply
+    | FetchChunk
+    | Chunk
+    | NoChunk
 )
 
 PHASE_OF: dict[type, Phase] = {

@@ -50,6 +50,7 @@ class Kind(Enum):
 class State(Enum):
     """What a client sees of a job."""
 
+    WAITING_FOR_INPUT = "waiting_for_input"
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -172,7 +173,10 @@ class ShareStatus(Value, frozen=True, kw_only=True):
 
 
 class JobStatus(Value, frozen=True, kw_only=True):
-    """All that a client is told about a job. `percent` is of the whole job, 0 to 100."""
+    """All that a client is told about a job. `percent` is of the whole job, 0 to 100. `number` grows with each change, over restarts too.
+
+    `received_bytes` is how much of its input a job has that waits for the rest, `stdin` the input where it is complete.
+    """
 
     job: Job
     kind: Kind
@@ -196,6 +200,9 @@ class JobStatus(Value, frozen=True, kw_only=True):
     verified: VerifiedReport | None = None
     failure: Failure | None = None
     reason: Text = ""
+    number: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    stdin: BlobRef | None = None
+    received_bytes: Size | None = None
 
 
 class WorkerStatus(Value, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ EVENTS: dict[type, jobs.Event] = {
     jobs.ContributionRejected: jobs.ContributionRejected(4.0, 1, WorkerId("w"), START, "wrong"),
     jobs.PartialRejected: jobs.PartialRejected(4.0, 1, WorkerId("w"), START, "wrong"),
     jobs.AggregateRejected: jobs.AggregateRejected(5.0, 2, WorkerId("w"), START, "wrong"),
+    jobs.InputGiven: jobs.InputGiven(1.5, OTHER),
     jobs.JobFailed: jobs.JobFailed(7.0, Failure(kind=FailureKind.GUEST, code="c", message="m")),
     jobs.Cancelled: jobs.Cancelled(7.0, "enough"),
 }
@@ -97,6 +98,22 @@ def test_the_job_is_the_fold_of_its_events_as_the_journal_writes_them(kind: Kind
     read = [decode_record(encode_record(event), jobs.Event) for event in events]
     assert read == events
     assert replay(read).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("kind", [Kind.EXECUTE, Kind.PROVE])
+def test_a_job_without_its_input_waits_for_it_and_for_nothing_else(kind: Kind) -> None:
+    job = begin(msgspec.structs.replace(submitted(kind), stdin=None))
+    assert (job.state, job.stage.phase, job.stdin) == (State.WAITING_FOR_INPUT, None, None)
+    for event in (jobs.Admitted, jobs.ShareAnswered):
+        with pytest.raises(IllegalTransition):
+            evolve(job, EVENTS[event])
+    assert evolve(job, EVENTS[jobs.Cancelled]).state is State.CANCELLED
+    given = evolve(job, EVENTS[jobs.InputGiven])
+    assert (given.state, given.stdin) == (State.QUEUED, OTHER)
+    with pytest.raises(IllegalTransition):
+        evolve(given, EVENTS[jobs.InputGiven])
+    events = [msgspec.structs.replace(submitted(kind), stdin=None), EVENTS[jobs.InputGiven], *(EVENTS[event] for event in PATHS[kind])]
+    assert replay([decode_record(encode_record(event), jobs.Event) for event in events]).state is State.COMPLETED
 
 
 def test_a_history_without_a_beginning_is_none() -> None:

@@ -20,7 +20,7 @@ LEASE = Lease(WorkerId("w"), Incarnation("0" * 32), JOB, 1, 1)
 
 def record(stage: Stage, kind: Kind = Kind.PROVE) -> JobRecord:
     said = Submitted(at=0.0, job=JOB, kind=kind, program=BLOB, stdin=OTHER, params="test", client="me")
-    return JobRecord(submitted=said, stage=stage, weights=(10, 20), contributions=BLOB, partials=OTHER)
+    return JobRecord(submitted=said, stdin=said.stdin, stage=stage, weights=(10, 20), contributions=BLOB, partials=OTHER)
 
 
 def share(number: int, phase: Phase, fraction: float) -> ShareStatus:

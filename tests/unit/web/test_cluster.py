@@ -45,7 +45,7 @@ def test_gauges_fall_as_the_state_does(metrics: Metrics):
     assert page.values("coordinator_worker_heartbeat_age_seconds") == {("a",): 0.25}
 
 
-@pytest.mark.parametrize("state", [state for state in State if not state.final and state is not State.QUEUED])
+@pytest.mark.parametrize("state", [state for state in State if not state.final and state not in (State.WAITING_FOR_INPUT, State.QUEUED)])
 def test_every_state_between_queue_and_end_is_active(metrics: Metrics, state: State):
     jobs = ((State.QUEUED, 9), (state, 2), (State.FAILED, 9))
     assert Page(metrics.render(replace(CLUSTER, jobs=jobs))).value("coordinator_active_jobs") == 2

@@ -1,0 +1,113 @@
+"""Inputs that are still coming in, each a file named by its job, beside the blobs that they become.
+
+Rules of this file:
+* What `write` has answered for is on disk. Whoever sends goes on from what was answered; a part that comes twice changes nothing.
+* A part that begins past what is there is not taken: there are no holes.
+* An input becomes a blob when it has the size and the hash that its end names, and not otherwise.
+* Names are those of jobs, which their pattern keeps from being paths.
+* These are plain blocking calls, one at a time for one job; whoever runs in a loop calls them in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from zisk_actors.errors import UsageError
+from zisk_actors.ids import JobId
+from zisk_actors.store.blobs import BlobStore, flush_folder
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.wire.values import BlobRef
+
+READ_BYTES = 1 << 20
+
+
+class InputMismatch(UsageError):
+    """An input is not what its end says."""
+
+    code = "input-mismatch"
+
+
+class PartialInputs:
+    """The folder of inputs that are not complete."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+        self._folder = store.partial_folder
+
+    def keep_only(self, jobs: Collection[JobId]) -> None:
+        """Forget the inputs of all other jobs: they have ended, or have their blob."""
+        for path in self._folder.iterdir():
+            if path.name not in jobs:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def size(self, job: JobId) -> int:
+        """How much of a job's input is there."""
+        try:
+            return (self._folder / job).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def write(self, job: JobId, offset: int, content: bytes) -> int:
+        """Keep a part; how much there is then, all of it on disk. Raises `StoreUnwritable`."""
+        try:
+            handle = os.open(self._folder / job, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                size = os.fstat(handle).st_size
+                if offset > size:
+                    return size
+                if os.pread(handle, len(content), offset) == content:
+                    return size
+                left = memoryview(content)
+                while left:
+                    left = left[os.pwrite(handle, left, offset + len(content) - len(left)) :]
+                os.ftruncate(handle, offset + len(content))
+                os.fsync(handle)
+                if not size:
+                    flush_folder(self._folder)
+                return offset + len(content)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot store the input of job {job}: {error}") from None
+
+    def publish(self, job: JobId, blob: BlobRef) -> None:
+        """Make a complete input the blob that its end names. Raises `InputMismatch` and `StoreUnwritable`, and then keeps what there is."""
+        size = self.size(job)
+        known = self._store.has(blob)
+        if size != blob.size and not (known and size == 0):  # published already, and not written down before a restart
+            raise InputMismatch(
+                f"the end of the input says {blob.size} bytes, and {size} have come",
+                hint="send what is missing, or cancel the job and submit it again",
+            )
+        if known:
+            self.drop(job)
+            return
+        path = self._folder / job
+        try:
+            path.touch(mode=0o600)
+            if (found := _hash(path)) != blob.sha256:
+                raise InputMismatch(
+                    f"the end of the input says that it hashes to {blob.sha256}, and what has come hashes to {found}",
+                    hint="cancel the job and submit it again",
+                )
+            self._store.adopt(path, blob)
+        except OSError as error:
+            raise StoreUnwritable(f"cannot store the input of job {job}: {error}") from None
+
+    def drop(self, job: JobId) -> None:
+        """Forget what there is of a job's input."""
+        with contextlib.suppress(OSError):
+            (self._folder / job).unlink(missing_ok=True)
+
+
+def _hash(path: Path) -> str:
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(READ_BYTES):
+            whole.update(piece)
+    return whole.hexdigest()
