@@ -88,9 +88,14 @@ class CoordinatorCore(Section, frozen=True):
     restart_settle_seconds: Annotated[
         float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long workers have to come back with their shares")
     ] = 2
-    max_attempts_per_share: Annotated[Positive, says("how often one share is tried before its job fails")] = 3
     max_input_bytes: Annotated[int, Meta(ge=1, le=2**40), says("a larger input is refused, or streamed no further")] = 1024**3
     input_timeout_seconds: Annotated[Positive, says("a job that waits so long for more of its input fails")] = 600
+    max_attempts_per_share: Annotated[Positive, says("so many failures of one share in a phase end its job")] = 3
+    max_losses_per_share: Annotated[Positive, says("so many workers lost with one share in a phase end its job")] = 100
+    straggler_factor: Annotated[
+        float, Meta(ge=0, le=1000), says("a share that takes this much longer than expected runs twice; 0: never")
+    ] = 2
+    straggler_min_seconds: Annotated[Natural, says("a share that has not taken this long is no straggler")] = 10
     worker_wait_seconds: Annotated[Natural, says("how long a running job waits for a worker to take a share over")] = 60
 
 

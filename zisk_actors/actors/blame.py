@@ -124,7 +124,7 @@ async def _look(coordinator: Coordinator, record: JobRecord, phase: Phase) -> Fa
 def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase) -> None:
     """End the leases of the phase that is begun again: of all shares where every proof is void, else of the aggregate."""
     crew = coordinator.decide.crews.get(record.job)
-    for lease in list(crew.leases.values()) if crew is not None else []:
+    for lease in crew.all() if crew is not None else []:
         if phase is Phase.PROVE or lease.share == len(record.weights):
             coordinator.handle(Finished(lease))
             coordinator.stop_work(lease, "what it is for is made again")

@@ -34,6 +34,7 @@ from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
+from zisk_actors.core.budget import Budget
 from zisk_actors.core.job import Stage
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
@@ -140,11 +141,13 @@ def make_coordinator(
     limits = Limits(
         {phase: float(limit) for phase, limit in seconds.items()},
         core.max_queued_jobs,
-        core.max_attempts_per_share,
+        Budget(core.max_attempts_per_share, core.max_losses_per_share),
         float(core.worker_wait_seconds),
         float(core.restart_settle_seconds),
         core.max_input_bytes,
         float(core.input_timeout_seconds),
+        core.straggler_factor,
+        float(core.straggler_min_seconds),
     )
     return Coordinator(
         decide=decide,

@@ -1,6 +1,7 @@
 """Who holds which share, and what was asked of them: tasks that are out, answers that come in.
 
 Rules of this file:
+* When a worker begins with a task is when it says so, or when it has nothing else of ours to do.
 * A task is out under a lease that is in force; when the lease is revoked, whoever waits for the answer is told at once.
 * Of an answer under any other lease nothing is used: it is counted as late and dropped.
 * A worker that comes back after a break gets what it was asked and does not hold, again.
@@ -23,6 +24,9 @@ from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
 
 if TYPE_CHECKING:
     from zisk_actors.actors.session import Session
+
+LOOKS: Final = 20
+"""So often is looked whether anybody lives, in the time that a share waits for somebody to: who comes and goes in between is not seen."""
 
 RETRYABLE: Final = (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.INTERNAL, FailureKind.TIMEOUT)
 
@@ -53,10 +57,20 @@ class ShareLost(Exception):
 
 
 @dataclass
+class Timing:
+    """When a worker began with a task, and when it last got on with it; None and 0: not yet."""
+
+    began_at: float | None = None
+    moved_at: float = 0.0
+    seen: tuple[str, float] = ("", 0.0)
+
+
+@dataclass
 class _Out:
     """A task that is out."""
 
     task: Task
+    timing: Timing
     done: trio.Event = field(default_factory=trio.Event)
     answer: BlobRef | None = None
     lost: ShareLost | None = None
@@ -79,6 +93,7 @@ class Crews:
         self._worker_wait_seconds = worker_wait_seconds
         self._count_late = count_late
         self._out: dict[tuple[Lease, Phase], _Out] = {}
+        self._line: dict[WorkerId, list[_Out]] = {}
         self._wanted: dict[tuple[JobId, int], trio.Event] = {}
         self._log = log.get()
 
@@ -89,13 +104,15 @@ class Crews:
         if lease is not None:
             return lease
         granted = self._wanted[job, share] = trio.Event()
+        wait = self._worker_wait_seconds
+        seen_at = trio.current_time()
         try:
             self._handle(Wanted(job, share, prefer))
-            while not granted.is_set():
-                with trio.move_on_after(self._worker_wait_seconds):
+            while not granted.is_set() and trio.current_time() - seen_at < wait:
+                with trio.move_on_after(min(wait, max(0.1, wait / LOOKS))):
                     await granted.wait()
-                if not self._decide.registry.ready():
-                    break  # else somebody lives who could, and is busy with another job
+                if self._decide.registry.ready():
+                    seen_at = trio.current_time()  # somebody lives who could, and is busy with another job
         finally:
             del self._wanted[job, share]
         lease = self._decide.lease(job, share)
@@ -103,13 +120,16 @@ class Crews:
             raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
         return lease
 
-    async def ask(self, lease: Lease, task: Task) -> BlobRef:
-        """Give a task out and wait for its answer. Raises `ShareLost`."""
+    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None) -> BlobRef:
+        """Give a task out and wait for its answer; `timing` is kept up to date. Raises `ShareLost`."""
         key = (lease, PHASE_OF[type(task)])
         if not self._decide.holds(lease):
             await trio.lowlevel.checkpoint()
             raise ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
-        out = self._out[key] = _Out(task)
+        out = self._out[key] = _Out(task, timing or Timing())
+        line = self._line.setdefault(lease.worker, [])
+        line.append(out)
+        _begin(line)
         try:
             session = self._sessions.get(lease.worker)
             if session is not None:
@@ -120,6 +140,10 @@ class Crews:
             await out.done.wait()
         finally:
             del self._out[key]
+            line.remove(out)
+            _begin(line)
+            if not line:
+                self._line.pop(lease.worker, None)
         if out.answer is None:
             raise out.lost or ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
         return out.answer
@@ -157,6 +181,22 @@ class Crews:
         )
         return False
 
+    def got_on(self, lease: Lease, phase: Phase, step: str, fraction: float) -> bool:
+        """Note that a worker gets on with a task; False where nothing is asked of it under this lease."""
+        if not self.is_out(lease, phase):
+            return False
+        out = self._out[lease, phase]
+        timing, line, now = out.timing, self._line[lease.worker], trio.current_time()
+        if line[0] is not out:  # it took this one first
+            line.remove(out)
+            line.insert(0, out)
+            if not line[1].timing.moved_at:
+                line[1].timing.began_at = None
+            _begin(line)
+        if timing.seen != (step, fraction):
+            timing.seen, timing.moved_at = (step, fraction), now
+        return True
+
     def is_out(self, lease: Lease, phase: Phase) -> bool:
         return self._decide.holds(lease) and (lease, phase) in self._out
 
@@ -173,3 +213,9 @@ class Crews:
         if out is not None:
             out.lost = ShareLost(failure.message, worker=lease.worker, failure=failure, retryable=failure.kind in RETRYABLE)
             out.done.set()
+
+
+def _begin(line: list[_Out]) -> None:
+    """The first in a worker's line is what it works on."""
+    if line and line[0].timing.began_at is None:
+        line[0].timing.began_at = trio.current_time()

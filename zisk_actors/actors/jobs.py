@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import trio
 
 from zisk_actors import log
@@ -150,10 +151,22 @@ class JobBook:
 
     def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """Note how far a share is, and tell the watchers."""
-        entry.shares[lease.share] = ShareStatus(
-            share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200]
-        )
+        shown = ShareStatus(share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200])
+        seen = entry.shares.get(lease.share)
+        if seen is not None and seen.phase is phase and lease.worker in (seen.worker, seen.second) and seen.second and step != "done":
+            shown = msgspec.structs.replace(seen, fraction=max(seen.fraction, fraction), step=shown.step)
+        entry.shares[lease.share] = shown
         self.tell(entry)
+
+    def doubled(self, entry: JobEntry, lease: Lease) -> None:
+        """A second worker is at a share beside its holder, and what is shown is the progress of who is further."""
+        entry.shares[lease.share] = msgspec.structs.replace(entry.shares[lease.share], second=lease.worker)
+        self.tell(entry)
+
+    def alone(self, entry: JobEntry, lease: Lease, phase: Phase) -> None:
+        """Of two workers at a share one is left."""
+        entry.shares.pop(lease.share, None)
+        self.share_is(entry, lease, phase, "work", 0.0)
 
     def status(self, entry: JobEntry) -> JobStatus:
         """What a client is told."""

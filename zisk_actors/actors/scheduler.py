@@ -30,6 +30,7 @@ from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.submitting import Turns
 from zisk_actors.core import scheduler as core
+from zisk_actors.core.budget import Budget
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
 from zisk_actors.core.phases import PHASES
@@ -63,16 +64,19 @@ class Draining(RefusedRetryLater):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of jobs; a phase without an entry, or with 0, has none. `attempts` is how often one share is tried, `settle_seconds` how long
-    workers have after a start with unfinished jobs to come back before shares are given to others."""
+    """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
+    workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
+    times what is expected, and `straggler_seconds`, is tried a second time."""
 
     seconds: dict[Phase, float] = field(default_factory=dict)
     queued: int = 1000
-    attempts: int = 3
+    budget: Budget = field(default_factory=Budget)
     worker_wait_seconds: float = 60.0
     settle_seconds: float = 2.0
     input_bytes: int = 1024**3
     input_seconds: float = 600.0
+    straggler_factor: float = 2.0
+    straggler_seconds: float = 10.0
 
 
 Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
@@ -248,7 +252,7 @@ class Coordinator:
     async def release(self, job: JobId, reason: str) -> None:
         """Take all leases of a job back, and have its workers stop what they do for it."""
         crew = self.decide.crews.get(job)
-        workers = {lease.worker for lease in crew.leases.values()} if crew is not None else set()
+        workers = {lease.worker for lease in crew.all()} if crew is not None else set()
         self.handle(core.Ended(job))
         for worker in workers:
             session = self.sessions.get(worker)
@@ -315,6 +319,8 @@ class Coordinator:
             case core.Granted():
                 self._say_assigned(effect.lease)
                 self.crews.granted(effect.lease)
+            case core.Doubled():
+                self._say_assigned(effect.lease)
             case core.Revoked():
                 self.crews.revoked(effect.lease, effect.reason)
                 self.stop_work(effect.lease, effect.reason)

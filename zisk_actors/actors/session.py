@@ -131,8 +131,9 @@ class Session:
                 await self.exchange.take(message, bulk)
             case Progress():
                 entry = self._coordinator.book.entries.get(message.lease.job)
-                if entry is not None and self._owns(message) and self._coordinator.crews.is_out(message.lease, message.phase):
-                    self._coordinator.book.share_is(entry, message.lease, message.phase, message.step, message.fraction)
+                said = (message.lease, message.phase, message.step, message.fraction)
+                if entry is not None and self._owns(message) and self._coordinator.crews.got_on(*said):
+                    self._coordinator.book.share_is(entry, *said)
             case Answer() | Failed() if self._coordinator.decide.claimed(message.lease):
                 pass  # asked for again when its job goes on; the worker keeps it until then
             case Answer() if (message.lease, message.phase) in self._collecting:

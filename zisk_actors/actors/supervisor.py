@@ -2,9 +2,7 @@
 
 Rules of this file:
 * A straight loop over the phases, entered by the stage that the job's record has; a job that was interrupted is the same loop begun later.
-* A share that failed, lost its holder, or was answered wrongly is asked again elsewhere, as long as the budget lasts. The guest's own
-  failure ends the job at once, and so do two workers that disagree about a share.
-* What is in the job's record is not asked again: after a restart only the shares that were not answered.
+* How the shares of one phase are answered is `actors/asking.py`; who is to blame where something is wrong, `actors/blame.py`.
 * Nothing is answered that our own verifier has not accepted.
 * However this ends, the leases are given back, and the workers stop what they do for the job.
 """
@@ -12,42 +10,31 @@ Rules of this file:
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 
-from zisk_actors.actors.blame import ACCUSING, Accusation, JobEnds, accusation_of, judge, reject_aggregate
-from zisk_actors.actors.crew import ShareLost
+from zisk_actors.actors.asking import Asking
+from zisk_actors.actors.blame import Accusation, JobEnds, judge, reject_aggregate
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.budget import attempts
 from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Stage, Verified
 from zisk_actors.core.phases import PHASES, Gathered, Phases
-from zisk_actors.core.scheduler import Admit, Finished, GaveUp
+from zisk_actors.core.scheduler import Admit
 from zisk_actors.errors import ZiskError
-from zisk_actors.ids import WorkerId, new_key
+from zisk_actors.ids import new_key
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import VerifyCall
-from zisk_actors.wire.values import Attempt, BlobRef, ExecutionReport, Failure, FailureKind, Kind, Lease, Phase
+from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Kind, Phase
 
 VERIFY_SECONDS = 600.0
 UNWRITABLE_SECONDS = 1.0
 """The pause before it is tried again to write down how a job ended."""
-
-
-@dataclass
-class _Phase:
-    """What happens in one phase: answers by share, who was first, and the tries that failed."""
-
-    answers: dict[int, BlobRef] = field(default_factory=dict)
-    first: WorkerId | None = None
-    attempts: list[Attempt] = field(default_factory=list)
-    blamed: frozenset[int] = frozenset()
-    end: JobEnds | Accusation | None = None
 
 
 async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
@@ -129,112 +116,16 @@ async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
 
 
 async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> Gathered:
-    """The answers of all shares of a phase. Raises `JobEnds`."""
-    limit = coordinator.limits.seconds.get(phase.phase, 0.0)
-    now = _so_far(entry.record, phase)
-    name = phase.phase.value
-    coordinator.log.info(f"[{name}] Started", job=entry.record.job, shares=len(phase.shares(entry.record)))
-    with trio.move_on_after(limit or float("inf")) as clock:
-        async with trio.open_nursery() as nursery:
-            for share in phase.shares(entry.record):
-                nursery.start_soon(_ask_one, coordinator, entry, phase, share, now, nursery.cancel_scope)
-    if now.end is not None:
-        raise now.end
-    if clock.cancelled_caught:
-        missing = sorted(set(phase.shares(entry.record)) - set(now.answers))
-        words = f"phase timeout: {name} of job {entry.record.job} has not ended after {limit:g} s; shares missing: {missing[:20]}"
-        coordinator.log.error("phase timeout", job=entry.record.job, phase=name, limit_seconds=limit, missing=missing[:20])
-        failure = Failure(kind=FailureKind.TIMEOUT, code="phase-timeout", message=words, phase=phase.phase, limit_seconds=limit)
-        raise JobEnds(failure)
-    coordinator.log.info(f"[{name}] finished", job=entry.record.job, attempts_failed=len(now.attempts))
-    answers = tuple(now.answers[share] for share in phase.shares(entry.record))
-    if now.first is None:
+    """The answers of all shares of a phase. Raises `JobEnds` and `Accusation`."""
+    shares = phase.shares(entry.record)
+    coordinator.log.info(f"[{phase.phase.value}] Started", job=entry.record.job, shares=len(shares))
+    asking = Asking(coordinator, entry, phase)
+    await asking.run()
+    coordinator.log.info(f"[{phase.phase.value}] finished", job=entry.record.job, attempts_failed=len(attempts(entry.record)))
+    answers = tuple(asking.answers[share] for share in shares)
+    if asking.first is None:
         raise AssertionError("a phase has at least one share")
-    return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=now.first)
-
-
-def _so_far(record: JobRecord, phase: Phases) -> _Phase:
-    """What the record knows of a phase already: answers of before a restart, or beside one that was rejected, and the rejections."""
-    known = [done for (of, _), done in record.answers.items() if of is phase.phase]
-    attempts = [blame.attempt for blame in record.blames if blame.attempt.phase is phase.phase]
-    blamed = frozenset(attempt.share for attempt in attempts)
-    return _Phase({done.share: done.answer for done in known}, known[0].worker if known else None, attempts, blamed)
-
-
-async def _ask_one(coordinator: Coordinator, entry: JobEntry, phase: Phases, share: int, now: _Phase, others: trio.CancelScope) -> None:
-    """One share's answer, whoever gives it in the end. A failure that ends the job is left in `now.end`, and the others are cancelled."""
-    record = entry.record
-    failed = sum(attempt.share == share for attempt in now.attempts)
-    if share in now.answers:
-        return
-    if failed >= coordinator.limits.attempts:
-        last = next(attempt for attempt in reversed(now.attempts) if attempt.share == share)
-        wrong = Failure(kind=FailureKind.PROOF, code="proof-invalid", message=last.reason)
-        lost = ShareLost(last.reason, worker=last.worker, failure=wrong)
-        now.end = now.end or JobEnds(_share_failure(lost, phase.phase, last.worker, share, now))
-        others.cancel()
-        return
-    while True:
-        try:
-            prefer = record.aggregator if phase.phase is Phase.AGGREGATE else None
-            lease = await coordinator.crews.holder(record.job, share, prefer)
-            coordinator.book.share_is(entry, lease, phase.phase, "waiting", 0.0)
-            answer = await coordinator.crews.ask(lease, phase.task(record, lease, coordinator.limits.seconds.get(phase.phase, 0.0)))
-        except ShareLost as lost:
-            held = coordinator.decide.lease(record.job, share)
-            worker = lost.worker
-            if worker is not None:
-                now.attempts.append(Attempt(worker, share, phase.phase, lost.reason[:4000]))
-            failed += 1
-            own = lost.failure
-            if own is not None and own.kind is FailureKind.PROOF and worker is not None and phase.phase in ACCUSING:
-                now.end = now.end or accusation_of(record, lease, phase.phase, own)
-                others.cancel()
-                return
-            if not lost.retryable or failed >= coordinator.limits.attempts:
-                now.end = now.end or JobEnds(_share_failure(lost, phase.phase, worker, share, now))
-                others.cancel()
-                return
-            coordinator.metrics.share_retried(lost.failure.kind.value if lost.failure is not None else "lost")
-            coordinator.log.warning(
-                "share failed, trying again", job=record.job, share=share, phase=phase.phase.value, worker=worker, reason=lost.reason
-            )
-            if held is not None and held.worker == worker:
-                coordinator.handle(GaveUp(held))
-        else:
-            break
-    coordinator.book.share_is(entry, lease, phase.phase, "done", 1.0)
-    now.answers[share] = answer
-    if now.first is None:
-        now.first = lease.worker
-    _let_go(coordinator, entry, phase, lease, now)
-
-
-def _let_go(coordinator: Coordinator, entry: JobEntry, phase: Phases, lease: Lease, now: _Phase) -> None:
-    """After its proof a worker is free for other jobs, except the first finisher, which aggregates; who that is, the job keeps one."""
-    crew = coordinator.decide.crews.get(entry.record.job)
-    kept = crew is not None and any(held.worker == now.first for held in crew.leases.values())
-    if phase.phase is Phase.PROVE and lease.worker != now.first and kept:
-        coordinator.handle(Finished(lease))
-
-
-def _share_failure(lost: ShareLost, phase: Phase, worker: WorkerId | None, share: int, now: _Phase) -> Failure:
-    """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the worker's."""
-    own, attempts = lost.failure, now.attempts
-    if own is not None and not lost.retryable:
-        return Failure(
-            kind=own.kind, code=own.code, message=own.message, hint=own.hint, exit_code=own.exit_code, phase=phase, trap=own.trap
-        )
-    who = f"worker {worker}: " if worker is not None and worker not in lost.reason else ""
-    message = f"share {share} failed in {phase.value} after {len(attempts)} attempts, the last one: {who}{lost.reason}"
-    before = [attempt.reason for attempt in attempts if attempt.share == share]
-    if worker is None and before:
-        message += f"; before that: {before[-1]}"
-    kind = FailureKind.WORKER if own is None else own.kind
-    code = "worker-lost" if own is None else own.code
-    if own is None and worker is None and share in now.blamed:
-        kind, code = FailureKind.PROOF, "proof-invalid"
-    return Failure(kind=kind, code=code, message=message[:4000], phase=phase, attempts=tuple(attempts[:50]))
+    return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=asking.first)
 
 
 async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRef, ...]) -> BlobRef:

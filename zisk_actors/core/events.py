@@ -68,6 +68,18 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class DoubleWanted:
+    """A share that has a holder is to be given to a second worker: to one of `idle`, which hold leases of the job and have nothing to do,
+    or to a free one, which must be nobody's who waits in the queue unless it is `urgent`; to none of `never`."""
+
+    job: JobId
+    share: int
+    idle: frozenset[WorkerId]
+    never: frozenset[WorkerId] = frozenset()
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
 class GaveUp:
     """The holder failed at its share."""
 
@@ -106,7 +118,7 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Heard | Left | Wanted | GaveUp | Blamed | Finished | Ended | Tick
+Event = Enqueue | Joined | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Ended | Tick
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 
@@ -127,6 +139,14 @@ class Granted:
     """A wanted share has a holder."""
 
     lease: Lease
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """A share has a second holder beside `first`."""
+
+    lease: Lease
+    first: Lease
 
 
 @dataclass(frozen=True)
@@ -178,4 +198,4 @@ class Disowned:
     reason: str
 
 
-Effect = Admit | Granted | Revoked | Registered | Turned | Lost | Quarantined | Disowned
+Effect = Admit | Granted | Doubled | Revoked | Registered | Turned | Lost | Quarantined | Disowned

@@ -5,6 +5,7 @@ Rules of this file:
 * A job is the fold of its events, so the journal that has the events has the job. Events carry all they change, the time included.
 * Completed, failed and cancelled have no way out.
 * The answers of shares are kept as long as what they are part of may turn out wrong: who is blamed is who gave them.
+* Tries that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
 """
 
 from __future__ import annotations
@@ -131,6 +132,19 @@ class ShareAnswered(Tagged, frozen=True):
     answer: BlobRef
 
 
+class ShareFailed(Tagged, frozen=True):
+    """One try at a share came to nothing. `lost`: its worker is gone, which says nothing of the share; else it failed at it. Written down
+    so that no restart of ours gives a share its budget again."""
+
+    at: Seconds
+    phase: Phase
+    share: Count
+    worker: Worker
+    incarnation: Start
+    reason: Text
+    lost: bool = False
+
+
 class Contributed(Tagged, frozen=True):
     """All contributions are in; the bundle of them."""
 
@@ -203,6 +217,7 @@ Event = (
     | InputGiven
     | Admitted
     | ShareAnswered
+    | ShareFailed
     | KeysMade
     | Executed
     | Contributed
@@ -243,7 +258,11 @@ _PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {
 }
 
 _ANSWERS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
-    (kind, before, ShareAnswered): before for kind, path in _PATHS.items() for before, _, _ in path if before not in _WITHOUT_SHARES
+    (kind, before, event): before
+    for kind, path in _PATHS.items()
+    for before, _, _ in path
+    if before not in _WITHOUT_SHARES
+    for event in (ShareAnswered, ShareFailed)
 }
 
 _ENDS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
@@ -287,6 +306,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     report: BlobRef | VerifiedReport | None = None
     answers: Mapping[tuple[Phase, int], ShareAnswered] = {}
     blames: tuple[Blame, ...] = ()
+    tries: tuple[ShareFailed, ...] = ()
     failure: Failure | None = None
     reason: str = ""
     started_at: float | None = None
@@ -329,13 +349,15 @@ def evolve(job: JobRecord, event: Event) -> JobRecord:
         raise IllegalTransition(f"{type(event).__name__} while a {job.kind.value} job {job.job} is {job.stage.value}")
     if isinstance(event, ShareAnswered):
         return _answered(job, event)
+    if isinstance(event, ShareFailed):
+        return _failed(job, event)
     if isinstance(event, Rejected):
         return _rejected(job, event, after)
     changes = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
     if isinstance(event, Admitted):
         changes["started_at"] = event.at
     if after.state.final:
-        changes |= {"ended_at": event.at, "answers": {}}
+        changes |= {"ended_at": event.at, "answers": {}, "tries": ()}
     return msgspec.structs.replace(job, stage=after, **changes)
 
 
@@ -344,6 +366,12 @@ def _answered(job: JobRecord, event: ShareAnswered) -> JobRecord:
     if event.phase is not job.stage.phase or key in job.answers:
         raise IllegalTransition(f"an answer to {event.phase.value} of share {event.share} while job {job.job} is {job.stage.value}")
     return msgspec.structs.replace(job, answers={**job.answers, key: event})
+
+
+def _failed(job: JobRecord, event: ShareFailed) -> JobRecord:
+    if event.phase is not job.stage.phase:
+        raise IllegalTransition(f"a failed try at {event.phase.value} while job {job.job} is {job.stage.value}")
+    return msgspec.structs.replace(job, tries=(*job.tries, event))
 
 
 def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:

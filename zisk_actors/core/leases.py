@@ -4,6 +4,8 @@ Rules of this file:
 * A lease exists here and nowhere else. One that is not in the table is not in force, whoever shows it.
 * By job and by worker it is the same table: what belongs to a worker is found without looking at all the jobs.
 * The number of a try grows with every lease of a share; no lease is given out twice.
+* A share has at most two leases, of two workers: its own, and a double for where that one is slow or in doubt. Where the first ends, the
+  double takes its place.
 * A claim is a lease that is not in force. The job that is resumed makes it one again, or disowns it.
 """
 
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
+from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Lease
 
@@ -23,18 +26,24 @@ L = TypeVar("L")
 
 @dataclass
 class Crew:
-    """The leases of one running job, by share; how often each share was tried; who is not to try it again."""
+    """The leases of one running job, by share; the second leases of shares that have one; how often each share was tried; who is not to
+    try it again."""
 
     leases: dict[int, Lease] = field(default_factory=dict)
+    doubles: dict[int, Lease] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
     excluded: dict[int, set[WorkerId]] = field(default_factory=dict)
 
     def load(self) -> dict[WorkerId, int]:
         """How many shares each of its workers holds."""
         count: dict[WorkerId, int] = {}
-        for lease in self.leases.values():
+        for lease in self.all():
             count[lease.worker] = count.get(lease.worker, 0) + 1
         return count
+
+    def all(self) -> list[Lease]:
+        """All leases, doubles included."""
+        return [*self.leases.values(), *self.doubles.values()]
 
 
 class Leases:
@@ -75,12 +84,29 @@ class Leases:
         crew.leases[lease.share] = lease
         self._held.setdefault(lease.worker, {})[lease.job, lease.share] = lease
 
+    def double(self, job: JobId, share: int, worker: WorkerId, incarnation: Incarnation) -> Lease:
+        """A second lease of a share that has one, for another worker."""
+        crew = self._crews[job]
+        if share in crew.doubles or crew.leases[share].worker == worker:
+            raise IllegalTransition(f"share {share} of job {job} cannot be given to {worker} as well")
+        lease = Lease(worker, incarnation, job, share, crew.attempts[share] + 1)
+        crew.attempts[share] = lease.attempt
+        crew.doubles[share] = lease
+        self._held.setdefault(worker, {})[job, share] = lease
+        return lease
+
     def holds(self, lease: Lease) -> bool:
-        return self.find(lease.job, lease.share) == lease
+        crew = self._crews.get(lease.job)
+        return crew is not None and lease in (crew.leases.get(lease.share), crew.doubles.get(lease.share))
 
     def find(self, job: JobId, share: int) -> Lease | None:
         crew = self._crews.get(job)
         return crew.leases.get(share) if crew is not None else None
+
+    def second(self, job: JobId, share: int) -> Lease | None:
+        """The double of a share, where it has one."""
+        crew = self._crews.get(job)
+        return crew.doubles.get(share) if crew is not None else None
 
     def of_worker(self, worker: WorkerId) -> list[Lease]:
         """What a worker holds, in the order in which it was given."""
@@ -94,7 +120,11 @@ class Leases:
         if not self.holds(lease):
             return False
         crew = self._crews[lease.job]
-        del crew.leases[lease.share]
+        double = crew.doubles.pop(lease.share, None)
+        if double is not None and double != lease:
+            crew.leases[lease.share] = double
+        elif double is None:
+            del crew.leases[lease.share]
         self._release(lease)
         if exclude:
             crew.excluded.setdefault(lease.share, set()).add(lease.worker)
@@ -103,7 +133,7 @@ class Leases:
     def close(self, job: JobId) -> Crew | None:
         """End all leases of a job, and forget it."""
         crew = self._crews.pop(job, None)
-        for lease in crew.leases.values() if crew is not None else ():
+        for lease in crew.all() if crew is not None else ():
             self._release(lease)
         return crew
 

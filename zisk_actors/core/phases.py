@@ -28,13 +28,15 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phases(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`)."""
+    """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`);
+    `doubled`, whether a second worker may do a share in place of its holder."""
 
     stage: Stage
     shares: Callable[[JobRecord], Sequence[int]]
     task: Callable[[JobRecord, Lease, float], Task]
     fold: Callable[[Gathered, float], Event]
     gather: str
+    doubled: bool = True
 
     @property
     def phase(self) -> Phase:
@@ -102,7 +104,14 @@ def _aggregate(job: JobRecord, lease: Lease, limit: float) -> Task:
 PHASES: Final[Mapping[Stage, Phases]] = {
     phase.stage: phase
     for phase in (
-        Phases(stage=Stage.SETUP, shares=_all_shares, task=_setup, fold=lambda got, at: KeysMade(at, got.folded), gather="one"),
+        Phases(
+            stage=Stage.SETUP,
+            shares=_all_shares,
+            task=_setup,
+            fold=lambda got, at: KeysMade(at, got.folded),
+            gather="one",
+            doubled=False,  # what a worker makes here is for itself
+        ),
         Phases(stage=Stage.EXECUTE, shares=_all_shares, task=_execute, fold=lambda got, at: Executed(at, got.folded), gather="one"),
         Phases(
             stage=Stage.CONTRIBUTE, shares=_all_shares, task=_contribute, fold=lambda got, at: Contributed(at, got.folded), gather="bundle"

@@ -19,6 +19,8 @@ from zisk_actors.core.events import (
     Admit,
     Blamed,
     Disowned,
+    Doubled,
+    DoubleWanted,
     Effect,
     Ended,
     Enqueue,
@@ -38,7 +40,7 @@ from zisk_actors.core.events import (
     Wanted,
 )
 from zisk_actors.core.leases import Claims, Crew, Leases
-from zisk_actors.core.policy import choose_crew, choose_successor, spread
+from zisk_actors.core.policy import choose_crew, choose_second, choose_successor, spread
 from zisk_actors.core.queue import Queue
 from zisk_actors.core.registry import Refusal, Registry
 from zisk_actors.core.worker import Health, WorkerRecord
@@ -50,6 +52,8 @@ __all__ = [
     "Admit",
     "Blamed",
     "Disowned",
+    "DoubleWanted",
+    "Doubled",
     "Effect",
     "Ended",
     "Enqueue",
@@ -107,6 +111,8 @@ class Scheduler:
                 effects += self._lose([] if lost is None else [lost], event.reason)
             case Wanted():
                 self.wanted[event.job, event.share] = event
+            case DoubleWanted():
+                return self._double(event)
             case GaveUp():
                 self.leases.drop(event.lease, exclude=True)
             case Blamed():
@@ -234,6 +240,25 @@ class Scheduler:
                 del self.wanted[key]
                 effects.append(Granted(self._lease(want.job, want.share, worker)))
         return effects
+
+    def _double(self, event: DoubleWanted) -> list[Effect]:
+        first, second = self.leases.find(event.job, event.share), self.leases.second(event.job, event.share)
+        if first is None or second is not None:
+            return []
+        crew = self.crews[event.job]
+        spare = event.urgent or not len(self.queue)
+        able = [
+            record
+            for record in self.registry.ready()
+            if record.worker in event.idle
+            or (spare and record.worker not in self.busy() and not self.claims.elsewhere(record.worker, event.job))
+        ]
+        barred = event.never | crew.excluded.get(event.share, set()) | {first.worker}
+        worker = choose_second(able, leases=crew.load(), barred=barred)
+        if worker is None:
+            return []
+        lease = self.leases.double(event.job, event.share, worker, self.registry.records[worker].incarnation)
+        return [Doubled(lease, first)]
 
     def _admit(self, now: float) -> list[Effect]:
         """Start waiting jobs, in order, while there are free workers: first those of which workers still hold shares. A job that cannot

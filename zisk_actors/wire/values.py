@@ -162,7 +162,8 @@ class VerifiedReport(Value, frozen=True, kw_only=True):
 
 
 class ShareStatus(Value, frozen=True, kw_only=True):
-    """One share of a running job: who holds it, and how far its current phase is."""
+    """One share of a running job: who holds it, and how far its current phase is; `second` is who does it as well, where the holder is
+    slow."""
 
     share: Count
     worker: Worker
@@ -170,6 +171,7 @@ class ShareStatus(Value, frozen=True, kw_only=True):
     phase: Phase
     fraction: Fraction = 0.0
     step: Word = ""
+    second: Worker | None = None
 
 
 class JobStatus(Value, frozen=True, kw_only=True):

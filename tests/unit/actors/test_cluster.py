@@ -119,12 +119,15 @@ async def test_a_phase_over_its_limit_fails_with_the_phase_and_the_limit(open_wo
         worker = world.worker("a")
         await world.workers_are("a")
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=0", params="test")
-        with pytest.raises(JobFailure, match="phase timeout: contribute") as caught:
+        began = trio.current_time()
+        with pytest.raises(JobFailure, match=r"phase timeout: contribute .* worker a has been at it for 15 s") as caught:
             await client.result(job)
+        assert trio.current_time() - began == pytest.approx(50, abs=2)
         failure = caught.value.failure
+        assert [attempt.worker for attempt in failure.attempts] == ["a"], "it stood still for most of the time, and was tried again"
         assert (failure.kind, failure.phase, failure.limit_seconds) == (FailureKind.TIMEOUT, Phase.CONTRIBUTE, 50.0)
         await trio.sleep(5)
-        assert worker.device.killed == 1
+        assert worker.device.killed == 2
         assert (await client.wait(await client.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
 
 

@@ -33,7 +33,7 @@ class Walk:
         chance = self.random.random()
         worker = WorkerId(f"w{self.random.integers(5)}")
         start = Incarnation(f"{worker}.{self.starts.get(worker, 0)}")
-        leases = [lease for crew in self.scheduler.crews.values() for lease in crew.leases.values()]
+        leases = [lease for crew in self.scheduler.crews.values() for lease in crew.all()]
         if chance < 0.15:
             job = JobId(f"job-{len(self.queued) + len(self.running) + len(self.ended)}")
             self.queued.add(job)
@@ -57,6 +57,9 @@ class Walk:
             share = int(self.random.integers(self.running[job] + 1))
             if self.scheduler.lease(job, share) is None:
                 return core.Wanted(job, share, worker)
+            mine = [lease.worker for lease in self.scheduler.crews[job].all()]
+            idle = frozenset(name for name in mine if self.random.random() < 0.3)
+            return core.DoubleWanted(job, share, idle, urgent=bool(self.random.random() < 0.3))
         if chance < 0.95 and self.running:
             job = self.pick(list(self.running))  # type: ignore[assignment]
             del self.running[job]
@@ -74,7 +77,7 @@ class Walk:
     def restart(self) -> None:
         """The coordinator dies and comes back: all that was running waits, and most workers come back with what they hold."""
         old = self.scheduler
-        held = [lease for crew in old.crews.values() for lease in crew.leases.values()]
+        held = [lease for crew in old.crews.values() for lease in crew.all()]
         self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3, opens_at=self.now + 1.0)
         self.held_before, self.given = set(held), set()
         for start in self.condemned:
@@ -108,6 +111,9 @@ class Walk:
             elif isinstance(effect, core.Granted):
                 assert effect.lease.job in self.running
                 self.give(effect.lease)
+            elif isinstance(effect, core.Doubled):
+                assert self.scheduler.lease(effect.lease.job, effect.lease.share) == effect.first
+                self.give(effect.lease)
 
     def give(self, lease: Lease) -> None:
         assert lease not in self.given, "a lease is never given twice"
@@ -118,8 +124,11 @@ class Walk:
         registry, held = self.scheduler.registry, {}
         for job, crew in self.scheduler.crews.items():
             assert job in self.running, "leases of running jobs only"
-            for share, lease in crew.leases.items():
+            for share, lease in crew.doubles.items():
+                assert crew.leases[share].worker != lease.worker, "a doubled share has two leases of two workers"
+            for share, lease in [*crew.leases.items(), *crew.doubles.items()]:
                 assert (lease.job, lease.share) == (job, share)
+                assert self.scheduler.holds(lease)
                 assert registry.find(lease.worker, lease.incarnation) is not None, "leases of registered starts only"
                 assert held.setdefault(lease.worker, job) == job, "a worker works for one job at a time"
                 assert lease in self.given
@@ -129,7 +138,7 @@ class Walk:
             assert leases, "who holds nothing is not busy"
             for (job, share), lease in leases.items():
                 assert (lease.worker, lease.job, lease.share) == (worker, job, share)
-                assert self.scheduler.lease(job, share) == lease, "by worker it is the same table"
+                assert lease in (self.scheduler.lease(job, share), self.scheduler.leases.second(job, share)), "it is the same table"
         assert set(self.scheduler.leases.busy) == set(held)
         for position, each in enumerate(self.scheduler.queue):
             assert self.scheduler.queue.position(each.job) == position
