@@ -120,6 +120,17 @@ class _Both:
         self._stream.flush()
 
 
+class _Chosen(NamedTuple):
+    """How this process logs."""
+
+    level: str
+    form: str
+    file_path: str
+
+
+_now = _Chosen("info", "pretty", "")
+
+
 class _ByTarget:
     """Drops what is below the level of the module that says it."""
 
@@ -148,6 +159,7 @@ def configure(level: str = "info", form: str = "pretty", *, rust_log: str = "", 
 
     Raises `OSError` where the file cannot be written.
     """
+    global _now
     chosen = parse_filter(rust_log)
     base = chosen.level if chosen.level is not None else _LEVELS.get(level, logging.INFO)
     number = min(base, *chosen.targets.values()) if chosen.targets else base
@@ -172,8 +184,20 @@ def configure(level: str = "info", form: str = "pretty", *, rust_log: str = "", 
         logger_factory=structlog.PrintLoggerFactory(file=sink),
         cache_logger_on_first_use=False,
     )
+    _now = _Chosen(rust_log or level, form, file_path)
     if chosen.unknown:
         get().warning("RUST_LOG has parts that mean nothing here", parts=list(chosen.unknown), targets="zisk_actors and modules below it")
+
+
+def level() -> str:
+    """What decides how much is logged now: a level, or a value of RUST_LOG."""
+    return _now.level[:200]
+
+
+def set_level(level: str) -> None:
+    """Log so much from now on, whatever RUST_LOG said; form and file stay. What was bound before keeps its level, which no task's logger
+    outlives."""
+    configure(level, _now.form, file_path=_now.file_path)
 
 
 def get(**fields: object) -> Log:

@@ -187,6 +187,7 @@ async def attend(
     """Run the actors behind the two ports until cancelled; they have started when the jobs that have not ended are taken up again."""
     core = config.coordinator
     async with trio.open_nursery() as nursery:
+        coordinator.about.version, coordinator.about.began_at = version, trio.current_time()
         await nursery.start(coordinator.run)
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
         nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
@@ -232,12 +233,15 @@ async def _serve(
         clients, workers, http = await _bind(config, network, keys)
         ports |= {"client": clients, "worker": workers}
         nursery.start_soon(_say_refusals, ports)
+        about = coordinator.about
+        about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
+        about.refusals = partial(_refusals, coordinator, ports, {})
         await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
         if mocked:
             nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
         url = ""
         if http:
-            pages = _pages(coordinator, ports, version, mock.BACKEND if mocked else config.verifier.backend)
+            pages = _pages(coordinator)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
         service = config.service
@@ -276,19 +280,24 @@ async def _drain(coordinator: Coordinator, seconds: float) -> None:
         words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
 
 
-def _pages(coordinator: Coordinator, ports: dict[str, Listener], version: str, backend: str) -> Routes:
+def _refusals(coordinator: Coordinator, ports: dict[str, Listener], counted: dict[tuple[str, str], int]) -> dict[str, int]:
+    """All refusals so far, those of the ports among them from now on: these count for themselves, and `counted` is what we have of it."""
+    for role, listener in ports.items():
+        for reason, count in listener.refused.items():
+            before, counted[role, reason] = counted.get((role, reason), 0), count
+            coordinator.metrics.refused("worker" if role == "worker" else "client", reason, times=count - before)
+    return dict(coordinator.metrics.refusals)
+
+
+def _pages(coordinator: Coordinator) -> Routes:
     """What the HTTP port shows."""
-    began = trio.current_time()
-    counted: dict[tuple[str, str], int] = {}
+    about = coordinator.about
 
     def view() -> ClusterView:
-        for role, listener in ports.items():
-            for reason, count in listener.refused.items():
-                before, counted[role, reason] = counted.get((role, reason), 0), count
-                coordinator.metrics.refused("worker" if role == "worker" else "client", reason, times=count - before)
-        return view_of(coordinator, version, backend)
+        about.refusals()
+        return view_of(coordinator, about.version, about.backend)
 
-    pages = health_pages(lambda: health_of(coordinator, version, trio.current_time() - began, backend))
+    pages = health_pages(lambda: health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend))
     return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}
 
 

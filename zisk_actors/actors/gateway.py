@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.jobs import JobEntry
+from zisk_actors.actors.operating import cluster_status, set_level, stalls
 from zisk_actors.actors.rights import Rights, RoleOf
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.submitting import KindNotSupported, check_same, kind_of
@@ -59,6 +60,7 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
+from zisk_actors.wire.operating import ClusterReply, ListStalls, LogLevelSet, SetLogLevel, ShowCluster, StallList
 from zisk_actors.wire.values import BlobRef, JobStatus, Kind, WorkerStatus
 
 MAX_REQUESTS: Final = 64
@@ -208,6 +210,13 @@ class _Client:
                 await self._need(message.program, MAX_PROGRAM_BYTES)
                 status = await self._coordinator.programs.add(message.program, message.name)
                 await self._send(ProgramList(number, (status,), last=True))
+            case ShowCluster():
+                await self._send(ClusterReply(number, await cluster_status(self._coordinator, self._rights.role)))
+            case ListStalls():
+                await self._send_parts(StallList, number, stalls(self._coordinator, self._seen(), message.seconds))
+            case SetLogLevel():
+                await set_level(self._coordinator, message.level, message.worker)
+                await self._send(LogLevelSet(number))
             case ListPrograms():
                 await self._send_parts(ProgramList, number, list(self._coordinator.programs.known.values()))
 

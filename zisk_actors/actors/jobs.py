@@ -107,6 +107,7 @@ class JobBook:
         self.notify = False
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
         self.received: Callable[[JobId], int | None] = lambda job: None
+        self.on_progress: Callable[[Lease, Phase, str, float], None] | None = None
         self._waiting = waiting
         self._program_name = program_name
         self._log = log.get()
@@ -151,6 +152,11 @@ class JobBook:
 
     def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """Note how far a share is, and tell the watchers."""
+        if self.on_progress is not None:
+            self.on_progress(lease, phase, step, fraction)
+        entry.shares[lease.share] = ShareStatus(
+            share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200]
+        )
         shown = ShareStatus(share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200])
         seen = entry.shares.get(lease.share)
         if seen is not None and seen.phase is phase and lease.worker in (seen.worker, seen.second) and seen.second and step != "done":

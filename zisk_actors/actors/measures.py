@@ -45,6 +45,10 @@ class Measures:
         """A worker holds a share of a job."""
         self._holders.setdefault(lease.job, set()).add(lease.worker)
 
+    def since(self, job: JobId, otherwise: float) -> float:
+        """Since when a job is in its stage, as far as we know."""
+        return self._since.get(job, otherwise)
+
     def changed(self, before: JobRecord, after: JobRecord, at: float) -> None:
         """An event of a job is true since `at`."""
         if after.stage is before.stage:

@@ -14,6 +14,7 @@ from typing import Final
 
 from zisk_actors.errors import NotAuthorised
 from zisk_actors.wire import messages as say
+from zisk_actors.wire import operating as ask
 
 RoleOf = Callable[[str], str | None]
 """The role that a key has at the client port now, None where it has none any more."""
@@ -36,6 +37,9 @@ NEEDS: Final[dict[type, str]] = {
     say.ListWorkers: CLIENT,
     say.AddProgram: CLIENT,
     say.ListPrograms: CLIENT,
+    ask.ShowCluster: CLIENT,
+    ask.ListStalls: CLIENT,
+    ask.SetLogLevel: OPERATOR,
     say.FetchChunk: CLIENT,
     say.Chunk: CLIENT,
     say.NoChunk: CLIENT,
@@ -64,6 +68,11 @@ class Rights:
                 f"{type(message).__name__} needs the role {needed or 'of nobody'}, and this key has the role {role or 'of nobody'}",
                 hint=f"in the coordinator's allow-list, put {needed or OPERATOR} before the key {self.key}",
             )
+
+    @property
+    def role(self) -> str:
+        """The role that the key has now, empty where it has none."""
+        return self.role_of(self.key) or ""
 
     @property
     def sees_all(self) -> bool:

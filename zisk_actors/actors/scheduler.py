@@ -26,6 +26,7 @@ from zisk_actors.actors.device import Caller
 from zisk_actors.actors.inputs import Inputs
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures, loss_of
+from zisk_actors.actors.operating import About, Lookout
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.submitting import Turns
@@ -114,6 +115,9 @@ class Coordinator:
         self.metrics = metrics
         self.measures = Measures(metrics)
         self.book.on_change = self.measures.changed
+        self.lookout = Lookout()
+        self.book.on_progress = self.lookout.moved
+        self.about = About()
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
         self.submits = Turns()
@@ -254,6 +258,7 @@ class Coordinator:
         crew = self.decide.crews.get(job)
         workers = {lease.worker for lease in crew.all()} if crew is not None else set()
         self.handle(core.Ended(job))
+        self.lookout.ended(job)
         for worker in workers:
             session = self.sessions.get(worker)
             if session is not None:
@@ -374,6 +379,7 @@ class Coordinator:
 
     def _say_assigned(self, lease: Lease, *, adopted: bool = False) -> None:
         self.measures.assigned(lease)
+        self.lookout.assigned(lease)
         self.log.info(
             "assigned share to worker, which holds it from before our restart" if adopted else "assigned share to worker",
             job=lease.job,

@@ -51,6 +51,7 @@ from zisk_actors.wire.messages import (
     SetupTask,
     Welcome,
 )
+from zisk_actors.wire.operating import LogLevel
 from zisk_actors.wire.values import BlobRef
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
@@ -273,6 +274,9 @@ class WorkerActor:
                 await self._workload.cancel(lambda lease: lease == message.lease, message.reason)
             case Reintroduce():
                 raise _Again("the coordinator does not know us any more")
+            case LogLevel():
+                log.set_level(message.level)
+                self._log.warning("log level changed by an operator", now=message.level)
             case Heartbeat() | Welcome() | Refused():
                 pass
 

@@ -19,7 +19,8 @@ from zisk_actors.errors import NotFoundError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from zisk_actors.transport.auth import KeyPair
-    from zisk_actors.wire.values import BlobRef, JobStatus, Kind, ProgramStatus
+    from zisk_actors.wire.operating import ClusterStatus, Level, Stall
+    from zisk_actors.wire.values import BlobRef, JobStatus, Kind, ProgramStatus, WorkerStatus
 
 ENVIRONMENT = ("ZISK_URL", "ZISK_SERVER_KEY", "ZISK_KEY_FILE")
 EMBEDDED_WORKERS = 2
@@ -60,6 +61,22 @@ class Cluster(Protocol):
 
     def programs(self) -> Sequence[ProgramStatus]:
         """All programs."""
+        ...
+
+    def workers(self) -> Sequence[WorkerStatus]:
+        """All workers that are connected."""
+        ...
+
+    def cluster(self) -> ClusterStatus:
+        """How the cluster stands."""
+        ...
+
+    def stalls(self, *, seconds: float) -> Sequence[Stall]:
+        """What has not got on for so long."""
+        ...
+
+    def set_log_level(self, level: Level, *, worker: str) -> None:
+        """Have the coordinator or a worker log so much."""
         ...
 
 

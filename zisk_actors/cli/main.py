@@ -21,6 +21,7 @@ from zisk_actors.cli.bench import bench
 from zisk_actors.cli.chaos import chaos
 from zisk_actors.cli.cluster import down, ps, up
 from zisk_actors.cli.jobs import job
+from zisk_actors.cli.operating import log_level, status, stuck
 from zisk_actors.cli.output import Interrupted, report
 from zisk_actors.cli.programs import program
 from zisk_actors.cli.prove import execute, prove
@@ -52,7 +53,8 @@ def cli() -> None:
     """
 
 
-for command in (prove, verify, execute, up, ps, down, program, job, bench, chaos):
+job.add_command(stuck)
+for command in (prove, verify, execute, up, ps, down, status, program, job, log_level, bench, chaos):
     cli.add_command(command)
 
 

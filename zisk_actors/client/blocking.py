@@ -21,6 +21,7 @@ from zisk_actors.client.inputs import Input, OpenInput
 from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.transport.auth import KeyPair
+from zisk_actors.wire.operating import ClusterStatus, Level, Stall
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
 
 T = TypeVar("T")
@@ -170,6 +171,15 @@ class BlockingClient:
 
     def workers(self) -> list[WorkerStatus]:
         return self._call(lambda client: client.workers())
+
+    def cluster(self) -> ClusterStatus:
+        return self._call(lambda client: client.cluster())
+
+    def stalls(self, *, seconds: float = 60.0) -> list[Stall]:
+        return self._call(lambda client: client.stalls(seconds=seconds))
+
+    def set_log_level(self, level: Level, *, worker: str = "") -> None:
+        self._call(lambda client: client.set_log_level(level, worker=worker))
 
     # ------------------------------------------------------------------------------------------------------------- internals
 

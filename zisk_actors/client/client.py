@@ -49,6 +49,17 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
+from zisk_actors.wire.operating import (
+    ClusterReply,
+    ClusterStatus,
+    Level,
+    ListStalls,
+    LogLevelSet,
+    SetLogLevel,
+    ShowCluster,
+    Stall,
+    StallList,
+)
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
 
 WAIT_SLICE_SECONDS: Final = 20.0
@@ -301,6 +312,19 @@ class Client:
     async def workers(self) -> list[WorkerStatus]:
         """All connected workers."""
         return [each for part in await self._talk.ask_parts(ListWorkers(self._talk.number()), WorkerList) for each in part.workers]
+
+    async def cluster(self) -> ClusterStatus:
+        """How the cluster stands."""
+        return (await self._talk.ask(ShowCluster(self._talk.number()), ClusterReply)).cluster
+
+    async def stalls(self, *, seconds: float = 60.0) -> list[Stall]:
+        """What has not got on for so long, of the jobs that we may see, and what each waits for."""
+        parts = await self._talk.ask_parts(ListStalls(self._talk.number(), seconds), StallList)
+        return [each for part in parts for each in part.stalls]
+
+    async def set_log_level(self, level: Level, *, worker: str = "") -> None:
+        """Have the coordinator, or a worker, log so much until it is started again. Needs the role of an operator."""
+        await self._talk.ask(SetLogLevel(self._talk.number(), level, worker), LogLevelSet)
 
     async def ping(self) -> int:
         """The coordinator's epoch: how many times it has started on its state."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 from zisk_actors.web.cluster_view import GAUGES, PHASE, WORKER, ClusterView
-from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, QUICK_SECONDS, Counter, Histogram, Label, Recorder
+from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, MAX_SERIES, QUICK_SECONDS, Counter, Histogram, Label, Recorder
 from zisk_actors.wire.values import Kind, Phase, State
 
 OUTCOMES: Final = {State.COMPLETED: "success", State.FAILED: "failure", State.CANCELLED: "cancelled"}
@@ -102,6 +102,8 @@ class Metrics(Recorder[ClusterView]):
 
     def __init__(self) -> None:
         super().__init__(GAUGES, RECORDED)
+        self.refusals: dict[str, int] = {}
+        """The same as the counter of refusals, by "WHERE REASON", for whoever has no Prometheus."""
 
     def request_finished(self, method: str, status: str, seconds: float) -> None:
         """A client's request was answered; `status` is "ok" or an error code."""
@@ -149,6 +151,9 @@ class Metrics(Recorder[ClusterView]):
     def refused(self, at: Door, reason: str, *, times: int = 1) -> None:
         """Something was refused, so many times; `reason` is an error code."""
         self.count(REFUSALS, at, reason, amount=times)
+        key = f"{at} {reason}"
+        if times and (key in self.refusals or len(self.refusals) < MAX_SERIES):
+            self.refusals[key] = self.refusals.get(key, 0) + times
 
     def worker_joined(self, *, fresh: bool) -> None:
         """A worker registered; not `fresh` where it came back after a break of its link."""

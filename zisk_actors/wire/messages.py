@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from zisk_actors.wire.operating import ClusterReply, ListStalls, LogLevel, LogLevelSet, SetLogLevel, ShowCluster, StallList
 from zisk_actors.wire.values import (
     Blob,
     BlobRef,
@@ -438,6 +439,7 @@ CoordinatorSays = (
     | AnswerTaken
     | CancelJob
     | CancelLease
+    | LogLevel
     | FetchChunk
     | Chunk
     | NoChunk
@@ -458,6 +460,9 @@ ClientSays = (
     | ListWorkers
     | AddProgram
     | ListPrograms
+    | ShowCluster
+    | ListStalls
+    | SetLogLevel
     | FetchChunk
     | Chunk
     | NoChunk
@@ -473,6 +478,9 @@ GatewaySays = (
     | JobList
     | WorkerList
     | ProgramList
+    | ClusterReply
+    | StallList
+    | LogLevelSet
     | ErrorReply
     | FetchChunk
     | Chunk

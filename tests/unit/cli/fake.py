@@ -11,7 +11,8 @@ import pytest
 from zisk_actors.cli.connection import Session
 from zisk_actors.errors import NotFoundError, Unreachable
 from zisk_actors.ids import JobId, ProgramId, blob_id
-from zisk_actors.wire.values import BlobRef, JobStatus, Kind, Phase, ProgramStatus, ShareStatus, State, VerifiedReport
+from zisk_actors.wire.operating import ClusterStatus, Level, Stall
+from zisk_actors.wire.values import BlobRef, JobStatus, Kind, Phase, ProgramStatus, ShareStatus, State, VerifiedReport, WorkerStatus
 
 JOB = JobId("00000000-0000-4000-8000-000000000001")
 OUTPUT = (0x04030201, *[0] * 63)
@@ -54,6 +55,9 @@ class FakeCluster:
         self.known: list[ProgramStatus] = []
         self.submitted: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
+        self.stands: ClusterStatus | None = None
+        self.stalled: list[Stall] = []
+        self.levels: list[tuple[str, str]] = []
 
     def keep(self, content: bytes) -> BlobRef:
         self.blobs[blob_id(content)] = content
@@ -95,6 +99,20 @@ class FakeCluster:
     def programs(self) -> Sequence[ProgramStatus]:
         return self.known
 
+    def workers(self) -> Sequence[WorkerStatus]:
+        return []
+
+    def cluster(self) -> ClusterStatus:
+        if self.stands is None:
+            raise Unreachable("no cluster is running")
+        return self.stands
+
+    def stalls(self, *, seconds: float) -> Sequence[Stall]:
+        return [each for each in self.stalled if each.still_seconds >= seconds]
+
+    def set_log_level(self, level: Level, *, worker: str) -> None:
+        self.levels.append((level, worker))
+
 
 def install(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster | None) -> None:
     """Makes every command talk to this cluster, or find none."""
@@ -105,5 +123,5 @@ def install(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster | None) -> Non
             raise Unreachable("no cluster is running", hint="zisk up --detach")
         yield Session(cluster, embedded=cluster.embedded)
 
-    for module in ("jobs", "programs", "prove"):
+    for module in ("jobs", "operating", "programs", "prove"):
         monkeypatch.setattr(f"zisk_actors.cli.{module}.connect", connect)
