@@ -20,6 +20,7 @@ from zisk_actors import log
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
 from zisk_actors.core.phases import percent, seconds_left
+from zisk_actors.core.scheduler import Waiting
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId, ProgramId
 from zisk_actors.store.errors import StoreUnwritable
@@ -29,7 +30,6 @@ from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State,
 MAX_CHANGES: Final = 64
 MAX_SHARES_SHOWN: Final = 64
 
-Waiting = Callable[[JobId], tuple[int, str] | None]
 ProgramName = Callable[[str], str]
 
 
@@ -99,7 +99,9 @@ class JobBook:
     """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. `notify`: each end is owed to
     the webhook."""
 
-    def __init__(self, recorder: Recorder, *, waiting: Waiting, program_name: ProgramName, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, recorder: Recorder, *, waiting: Callable[[JobId], Waiting | None], program_name: ProgramName, clock: Callable[[], float]
+    ) -> None:
         self.recorder = recorder
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}
@@ -181,7 +183,7 @@ class JobBook:
         done = percent(record, shares)
         received = self.received(record.job) if record.state is State.WAITING_FOR_INPUT else None
         waiting = self._waiting(record.job)
-        why = waiting[1] if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
+        why = waiting.reason if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
         eta = None
         if record.state is State.RUNNING and entry.resumed_at is not None:
             eta = seconds_left(done, trio.current_time() - entry.resumed_at)
@@ -195,7 +197,7 @@ class JobBook:
             phase=record.stage.phase,
             percent=done,
             eta_seconds=eta,
-            position=waiting[0] if waiting is not None else None,
+            position=waiting.position if waiting is not None else None,
             waiting_for=why,
             submitted_at=said.at,
             started_at=record.started_at,

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from zisk_actors.actors.scheduler import Coordinator
 
 
-def loss_of(reason: str) -> str:
-    """The word for why a worker is out, of the sentence that the log has."""
-    if reason == "no heartbeat":
-        return "heartbeat"
-    return "goodbye" if reason.startswith("it left") else "link"
-
-
 class Measures:
     """Turns changes of jobs into counts. Times are those of the events."""
 

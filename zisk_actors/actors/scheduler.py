@@ -25,7 +25,7 @@ from zisk_actors.actors.deadlines import Deadlines
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.inputs import Inputs
 from zisk_actors.actors.jobs import JobBook, JobEntry
-from zisk_actors.actors.measures import Measures, loss_of
+from zisk_actors.actors.measures import Measures
 from zisk_actors.actors.operating import About, Lookout
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
@@ -362,7 +362,7 @@ class Coordinator:
                 session = self.sessions.pop(effect.record.worker, None)
                 if session is not None:
                     session.end()
-                self.metrics.worker_lost(loss_of(effect.reason))
+                self.metrics.worker_lost(effect.why.value)
                 self.log.warning("worker lost", worker=effect.record.worker, reason=effect.reason, pool=self.pool())
 
     def _start(self, entry: JobEntry, admit: core.Admit) -> None:
@@ -397,4 +397,4 @@ def _enqueue(record: JobRecord) -> core.Enqueue:
         phase = PHASES[record.stage]
         needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
     former = tuple((done.share, done.worker, done.incarnation) for (of, _), done in record.answers.items() if of is Phase.CONTRIBUTE)
-    return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs, former)
+    return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs, former, said.client, said.program.sha256)

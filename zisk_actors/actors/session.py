@@ -18,7 +18,7 @@ from zisk_actors import log, mock
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.registry import Refusal
-from zisk_actors.core.scheduler import Heard, Joined, Left, Turned
+from zisk_actors.core.scheduler import Heard, Joined, Left, Loss, Turned
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, WorkerId
 from zisk_actors.store.errors import StoreUnwritable
@@ -112,7 +112,7 @@ class Session:
                     self._coordinator.handle(Heard(self.worker, self.incarnation))
                     if isinstance(message, Goodbye):
                         reason = f"it left: {message.reason}"
-                        self._coordinator.handle(Left(self.worker, self.incarnation, reason))
+                        self._coordinator.handle(Left(self.worker, self.incarnation, reason, Loss.GOODBYE))
                         break
                     await self._take(message, bulk, nursery)
             except LinkClosed as error:

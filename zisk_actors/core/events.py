@@ -8,6 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from zisk_actors.core.registry import Refusal
 from zisk_actors.core.worker import WorkerRecord
@@ -17,10 +18,20 @@ from zisk_actors.wire.values import Kind, Lease
 # ------------------------------------------------------------------------------------------------------------------------ events
 
 
+class Loss(Enum):
+    """Why a worker, or what it held, is lost."""
+
+    HEARTBEAT = "heartbeat"  # it was not heard for too long
+    GOODBYE = "goodbye"  # it said that it leaves
+    LINK = "link"  # its link broke, and it did not come back in time
+    QUARANTINE = "quarantine"  # it gave something wrong
+
+
 @dataclass(frozen=True)
 class Enqueue:
     """A job waits. `weights` are those of a job that was cut before a restart, `needs` the shares it needs holders for now, and `former`
-    who answered for a share in the phase before and may remember what it computed."""
+    who answered for a share in the phase before and may remember what it computed. `min_units` and `units` are what its client asks for
+    at least and at best, 0 where it does not say."""
 
     job: JobId
     kind: Kind
@@ -29,16 +40,23 @@ class Enqueue:
     weights: tuple[int, ...] = ()
     needs: tuple[int, ...] = ()
     former: tuple[tuple[int, WorkerId, Incarnation], ...] = ()
+    client: str = ""
+    program: str = ""
+    min_units: int = 0
+    units: int = 0
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker said hello. `held` are the leases that it says it holds."""
+    """A worker said hello. `held` are the leases that it says it holds, `measured` how fast it found its device to be, and `programs`
+    what it has at hand."""
 
     worker: WorkerId
     incarnation: Incarnation
     units: int
     held: tuple[Lease, ...] = ()
+    measured: float = 0.0
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +69,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class Left:
-    """A worker is gone: it said so, or its link is dead."""
+    """A worker is gone: it said so, or its link is dead. `why` is for whoever counts, `reason` for who reads."""
 
     worker: WorkerId
     incarnation: Incarnation
     reason: str
+    why: Loss = Loss.LINK
 
 
 @dataclass(frozen=True)
@@ -155,6 +174,7 @@ class Revoked:
 
     lease: Lease
     reason: str
+    why: Loss
 
 
 @dataclass(frozen=True)
@@ -180,6 +200,7 @@ class Lost:
 
     record: WorkerRecord
     reason: str
+    why: Loss
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
@@ -27,12 +27,13 @@ L = TypeVar("L")
 @dataclass
 class Crew:
     """The leases of one running job, by share; the second leases of shares that have one; how often each share was tried; who is not to
-    try it again."""
+    try it again; its program."""
 
     leases: dict[int, Lease] = field(default_factory=dict)
     doubles: dict[int, Lease] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
     excluded: dict[int, set[WorkerId]] = field(default_factory=dict)
+    program: str = ""
 
     def load(self) -> dict[WorkerId, int]:
         """How many shares each of its workers holds."""
@@ -47,9 +48,10 @@ class Crew:
 
 
 class Leases:
-    """The leases in force."""
+    """The leases in force. `on_change` hears of every worker that got its first lease or lost its last."""
 
     def __init__(self) -> None:
+        self.on_change: Callable[[WorkerId], None] | None = None
         self._crews: dict[JobId, Crew] = {}
         self._held: dict[WorkerId, dict[tuple[JobId, int], Lease]] = {}
 
@@ -82,7 +84,7 @@ class Leases:
             self._release(before)
         crew.attempts[lease.share] = lease.attempt
         crew.leases[lease.share] = lease
-        self._held.setdefault(lease.worker, {})[lease.job, lease.share] = lease
+        self._hold(lease)
 
     def double(self, job: JobId, share: int, worker: WorkerId, incarnation: Incarnation) -> Lease:
         """A second lease of a share that has one, for another worker."""
@@ -92,7 +94,7 @@ class Leases:
         lease = Lease(worker, incarnation, job, share, crew.attempts[share] + 1)
         crew.attempts[share] = lease.attempt
         crew.doubles[share] = lease
-        self._held.setdefault(worker, {})[job, share] = lease
+        self._hold(lease)
         return lease
 
     def holds(self, lease: Lease) -> bool:
@@ -137,8 +139,15 @@ class Leases:
             self._release(lease)
         return crew
 
+    def _hold(self, lease: Lease) -> None:
+        self._held.setdefault(lease.worker, {})[lease.job, lease.share] = lease
+        if self.on_change is not None:
+            self.on_change(lease.worker)
+
     def _release(self, lease: Lease) -> None:
         _without(self._held, lease.worker, (lease.job, lease.share))
+        if self.on_change is not None and lease.worker not in self._held:
+            self.on_change(lease.worker)
 
 
 class Claims:

@@ -2,27 +2,89 @@
 
 Rules of this file:
 * Same input, same choice: every order ends with a tie-break by name.
-* A worker works for one job at a time.
+* A worker works for one job at a time, with all its units; what a job asks for is met with whole workers.
+* Declared units are the operator's word. What a worker has measured corrects them only where it is far slower than the others say that
+  such units are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from zisk_actors.core.worker import WorkerRecord
 from zisk_actors.ids import WorkerId
 from zisk_actors.wire.values import Kind
 
+FINER: Final = 16
+"""Weights are whole numbers; where one is to be a fraction of a unit, all are so many times finer."""
 
-def queue_order(priority: int, submitted_at: float, resumed: bool, job: str) -> tuple[bool, int, float, str]:
-    """The sort key of a waiting job: what was running before a restart first, then by priority, then by age."""
-    return (not resumed, -priority, submitted_at, job)
+TURNS_PER_PRIORITY: Final = 10
+"""A step of priority goes before so many turns of those that have waited longer."""
 
 
-def choose_crew(kind: Kind, free: Sequence[WorkerRecord], max_workers: int) -> list[WorkerRecord]:
-    """The workers of a new job, in order of their shares: an execution needs one, the other kinds take all that are free."""
-    ordered = sorted(free, key=lambda record: (-record.units, record.worker))
-    return ordered[: 1 if kind is Kind.EXECUTE else max_workers]
+def queue_order(priority: int, submitted_at: float, resumed: bool, turn: int) -> tuple[bool, int, float]:
+    """The sort key of a waiting job: what was running before a restart first, by priority; then by turn, each step of priority being
+    worth `TURNS_PER_PRIORITY` of them; then by age."""
+    return not resumed, -priority if resumed else turn - priority * TURNS_PER_PRIORITY, submitted_at
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a job starts with: compute units of `least` or more, as near to `wanted` as whole workers are (0: as many as it may have), of
+    no more than so many workers."""
+
+    least: int
+    wanted: int
+    workers: int
+
+
+def need_of(kind: Kind, min_units: int, units: int, *, min_default: int, units_default: int, max_workers: int) -> Need:
+    """What a job needs: what its client asked for, else what the coordinator's settings say. An execution takes one worker, the smallest
+    that is enough; the settings' minimum is not for executions."""
+    if kind is Kind.EXECUTE:
+        least = max(1, min_units)
+        return Need(least, max(least, units), 1)
+    least = max(1, min_units or min_default)
+    wanted = units or units_default
+    return Need(least, max(least, wanted) if wanted else 0, max_workers)
+
+
+def choose_crew(need: Need, free: Sequence[WorkerRecord], program: str = "") -> list[WorkerRecord]:
+    """The workers of a new job, in order of their shares; none where those that are free are not enough.
+
+    A job that takes what there is gets the workers with most units. One that wants so many gets, again and again, the smallest worker that
+    alone has all that is still missing, or where none has, the largest. Of workers with the same units those that have the program at hand
+    come first, then it goes by name.
+    """
+    ordered = sorted(free, key=lambda record: (-record.units, program not in record.programs, record.worker))
+    if not need.wanted:
+        crew = ordered[: need.workers]
+    else:
+        crew, missing = [], need.wanted
+        while ordered and missing > 0 and len(crew) < need.workers:
+            smallest = min((record.units for record in ordered if record.units >= missing), default=ordered[0].units)
+            pick = next(record for record in ordered if record.units == smallest)
+            ordered.remove(pick)
+            crew.append(pick)
+            missing -= pick.units
+    return crew if sum(record.units for record in crew) >= need.least else []
+
+
+def weigh(crew: Sequence[WorkerRecord]) -> tuple[int, ...]:
+    """How a job is cut: by declared units, unless somebody's units are worth less than a quarter of what is usual in this crew, by what all
+    have measured. That one's weight is then what its measure is worth; the others keep their proportions."""
+    units = tuple(record.units for record in crew)
+    rates = [record.measured / record.units for record in crew]
+    if not crew or min(rates) <= 0:
+        return units
+    usual = sorted(rates)[len(rates) // 2]
+    if min(rates) * 4 >= usual:
+        return units
+    return tuple(
+        max(1, round(FINER * record.units * (rate / usual if rate * 4 < usual else 1))) for record, rate in zip(crew, rates, strict=True)
+    )
 
 
 def spread(shares: Mapping[int, int], free: Sequence[WorkerRecord], given: Sequence[tuple[WorkerId, int]] = ()) -> dict[int, WorkerId]:
@@ -39,14 +101,23 @@ def spread(shares: Mapping[int, int], free: Sequence[WorkerRecord], given: Seque
 
 
 def choose_successor(
-    candidates: Sequence[WorkerRecord], *, leases: Mapping[WorkerId, int], excluded: Collection[WorkerId], prefer: WorkerId | None
+    candidates: Sequence[WorkerRecord],
+    *,
+    leases: Mapping[WorkerId, int],
+    excluded: Collection[WorkerId],
+    prefer: WorkerId | None,
+    program: str = "",
 ) -> WorkerId | None:
-    """Who takes a share that has lost its holder: who is preferred, else who did not fail at it, has fewest shares and most units."""
+    """Who takes a share that has lost its holder: who is preferred, else who did not fail at it, has fewest shares, most units, and the
+    program at hand."""
     names = {record.worker for record in candidates}
     if prefer in names and prefer not in excluded:
         return prefer
-    order = sorted(candidates, key=lambda record: (record.worker in excluded, leases.get(record.worker, 0), -record.units, record.worker))
-    return order[0].worker if order else None
+    order = [
+        (record.worker in excluded, leases.get(record.worker, 0), -record.units, program not in record.programs, record.worker)
+        for record in candidates
+    ]
+    return min(order)[-1] if order else None
 
 
 def choose_second(candidates: Sequence[WorkerRecord], *, leases: Mapping[WorkerId, int], barred: Collection[WorkerId]) -> WorkerId | None:

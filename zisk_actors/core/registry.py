@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,9 @@ from zisk_actors.ids import Incarnation, WorkerId
 
 MAX_CONDEMNED: Final = 10_000
 """Starts of workers that are remembered as quarantined; more than a cluster sees before each has restarted."""
+
+MAX_PROGRAMS: Final = 64
+"""Programs that are remembered of one worker; the longest unused goes."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,20 @@ class Refusal:
 
 @dataclass
 class Registry:
-    """The workers, by id. `now` is any clock that only goes forward, in seconds."""
+    """The workers, by id. `now` is any clock that only goes forward, in seconds. `on_change` hears of everyone who came, went, or is
+    believed to be something else than before."""
 
     heartbeat_seconds: float
     max_missed: int
     max_workers: int = 1000
     records: dict[WorkerId, WorkerRecord] = field(default_factory=dict)
     condemned: dict[Incarnation, str] = field(default_factory=dict)
+    on_change: Callable[[WorkerId], None] | None = None
     _contenders: dict[Incarnation, float] = field(default_factory=dict)
 
-    def hello(self, worker: WorkerId, incarnation: Incarnation, units: int, now: float) -> WorkerRecord | Refusal:
+    def hello(
+        self, worker: WorkerId, incarnation: Incarnation, units: int, now: float, *, measured: float = 0.0, programs: Sequence[str] = ()
+    ) -> WorkerRecord | Refusal:
         """Register a start of a worker. The same start may say hello again, after a break of its link."""
         incumbent = self.records.get(worker)
         if incumbent is not None and incumbent.incarnation != incarnation:
@@ -51,9 +59,17 @@ class Registry:
         self._contenders.pop(incarnation, None)
         joined_at = incumbent.joined_at if incumbent is not None else now
         health = Health.QUARANTINED if incarnation in self.condemned else Health.READY
-        record = WorkerRecord(worker=worker, incarnation=incarnation, units=units, health=health, joined_at=joined_at, heard_at=now)
-        self.records[worker] = record
-        return record
+        record = WorkerRecord(
+            worker=worker,
+            incarnation=incarnation,
+            units=units,
+            measured=measured,
+            programs=tuple(programs)[-MAX_PROGRAMS:],
+            health=health,
+            joined_at=joined_at,
+            heard_at=now,
+        )
+        return self._put(record)
 
     def find(self, worker: WorkerId, incarnation: Incarnation) -> WorkerRecord | None:
         record = self.records.get(worker)
@@ -64,8 +80,15 @@ class Registry:
         record = self.find(worker, incarnation)
         if record is None:
             return False
-        self.records[worker] = evolve(record, Sign.HEARD, now)
+        self._put(evolve(record, Sign.HEARD, now))
         return True
+
+    def works_on(self, worker: WorkerId, program: str) -> None:
+        """A worker is given work on a program, and has it at hand from now on."""
+        record = self.records.get(worker)
+        if record is not None and program and record.programs[-1:] != (program,):
+            others = [each for each in record.programs if each != program]
+            self._put(msgspec.structs.replace(record, programs=(*others, program)[-MAX_PROGRAMS:]))
 
     def condemn(self, worker: WorkerId, incarnation: Incarnation, reason: str, now: float) -> WorkerRecord | None:
         """Give that start of a worker no work any more; its record, or None where it is not registered."""
@@ -75,8 +98,7 @@ class Registry:
         record = self.find(worker, incarnation)
         if record is None:
             return None
-        self.records[worker] = after = evolve(record, Sign.BLAMED, now)
-        return after
+        return self._put(evolve(record, Sign.BLAMED, now))
 
     def gone(self, worker: WorkerId, incarnation: Incarnation, now: float) -> WorkerRecord | None:
         """Remove a start of a worker; the record as it was lost, or None where it was not registered."""
@@ -84,6 +106,8 @@ class Registry:
         if record is None:
             return None
         del self.records[worker]
+        if self.on_change is not None:
+            self.on_change(worker)
         return evolve(record, Sign.GONE, now)
 
     def expire(self, now: float) -> list[WorkerRecord]:
@@ -91,7 +115,7 @@ class Registry:
         limit = self.heartbeat_seconds * self.max_missed
         for record in list(self.records.values()):
             if now - record.heard_at > limit / 2 + self.heartbeat_seconds / 2:
-                self.records[record.worker] = evolve(record, Sign.MISSED, now)
+                self._put(evolve(record, Sign.MISSED, now))
         overdue = [record for record in self.records.values() if now - record.heard_at > limit]
         return [lost for record in overdue if (lost := self.gone(record.worker, record.incarnation, now)) is not None]
 
@@ -102,6 +126,13 @@ class Registry:
 
     def ready(self) -> list[WorkerRecord]:
         return [record for record in self.records.values() if record.health is Health.READY]
+
+    def _put(self, record: WorkerRecord) -> WorkerRecord:
+        before = self.records.get(record.worker)
+        self.records[record.worker] = record
+        if self.on_change is not None and (before is None or (before.health, before.units) != (record.health, record.units)):
+            self.on_change(record.worker)
+        return record
 
     def _contend(self, incumbent: WorkerRecord, newcomer: Incarnation, now: float) -> Refusal:
         """Refuse a second process with an id: for good once the first has been heard since the second tried, for now until then."""

@@ -6,6 +6,7 @@ Rules of this file:
 * A worker holds leases of one job at a time; it is free when it holds none.
 * After a restart the leases of before are not in force. A worker that still holds one claims its share; the job that is resumed gives it
   the same lease again, before anything else is given out.
+* What can be given to whom is kept up to date with each change (`core.pool`); no event looks at all workers or all jobs.
 * The scheduler never waits; a share that nobody can take now is wanted, and granted by a later event.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from zisk_actors.core.events import (
     Admit,
@@ -31,6 +32,7 @@ from zisk_actors.core.events import (
     Heard,
     Joined,
     Left,
+    Loss,
     Lost,
     Quarantined,
     Registered,
@@ -40,7 +42,8 @@ from zisk_actors.core.events import (
     Wanted,
 )
 from zisk_actors.core.leases import Claims, Crew, Leases
-from zisk_actors.core.policy import choose_crew, choose_second, choose_successor, spread
+from zisk_actors.core.policy import Need, choose_crew, choose_second, choose_successor, need_of, spread, weigh
+from zisk_actors.core.pool import Pool
 from zisk_actors.core.queue import Queue
 from zisk_actors.core.registry import Refusal, Registry
 from zisk_actors.core.worker import Health, WorkerRecord
@@ -64,6 +67,7 @@ __all__ = [
     "Heard",
     "Joined",
     "Left",
+    "Loss",
     "Lost",
     "Quarantined",
     "Registered",
@@ -71,11 +75,26 @@ __all__ = [
     "Scheduler",
     "Tick",
     "Turned",
+    "Waiting",
     "Wanted",
 ]
 
 MAX_ATTEMPT: Final = 10_000
 """No share is tried more often; a claim to more is not believed."""
+
+EQUALS: Final = 16
+"""Of so many of the largest free workers one that has the program at hand is looked for, to take a share over."""
+
+
+class Waiting(NamedTuple):
+    """Where a job stands in the queue, from 0; what it waits for; and the compute units that it needs, that are free, and that there
+    are."""
+
+    position: int
+    reason: str
+    needed: int
+    free: int
+    total: int
 
 
 @dataclass
@@ -87,15 +106,22 @@ class Scheduler:
     max_workers_per_job: int = 10
     min_compute_units: int = 1
     opens_at: float = 0.0
+    default_compute_units: int = 0
     queue: Queue = field(default_factory=Queue)
     leases: Leases = field(default_factory=Leases)
     wanted: dict[tuple[JobId, int], Wanted] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     late: int = 0
+    _now: float = 0.0
+    _in_vain: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(self.registry, self.leases)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event in. The effects are to be carried out in order, before the next event."""
         effects: list[Effect] = []
+        self._now = now
         match event:
             case Enqueue():
                 self.queue.enqueue(event)
@@ -108,7 +134,7 @@ class Scheduler:
                     return []  # nobody is free now who was not before; this is said with every message of every worker
             case Left():
                 lost = self.registry.gone(event.worker, event.incarnation, now)
-                effects += self._lose([] if lost is None else [lost], event.reason)
+                effects += self._lose([] if lost is None else [lost], event.reason, event.why)
             case Wanted():
                 self.wanted[event.job, event.share] = event
             case DoubleWanted():
@@ -123,7 +149,7 @@ class Scheduler:
                 self._forget(event.job)
             case Tick():
                 self.registry.forgive(event.late_seconds)
-                effects += self._lose(self.registry.expire(now), "no heartbeat")
+                effects += self._lose(self.registry.expire(now), "no heartbeat", Loss.HEARTBEAT)
         return effects + self._grant() + self._admit(now)
 
     @property
@@ -150,25 +176,57 @@ class Scheduler:
         """The workers that hold a lease."""
         return self.leases.busy.keys()
 
-    def waiting(self, job: JobId) -> tuple[int, str] | None:
-        """The position of a queued job, from 0, and what it waits for; None where it is not in the queue."""
-        position = self.queue.position(job)
-        if position is None:
+    def waiting(self, job: JobId) -> Waiting | None:
+        """Where a queued job stands and what it waits for; None where it is not in the queue."""
+        position, each = self.queue.position(job), self.queue.find(job)
+        if position is None or each is None:
             return None
-        if not self.registry.records:
-            return position, "no worker is connected"
-        if all(record.health is Health.QUARANTINED for record in self.registry.records.values()):
-            return position, "every worker that is connected is quarantined"
-        free = sum(record.units for record in self._free())
-        total = sum(record.units for record in self.registry.records.values())
-        needed = max(1, self.min_compute_units)
-        return position, f"a free worker: {needed} compute units needed, {free} free of {total}"
+        need, pool = self.need(each), self.pool
+        figures = f"{need.least} compute units needed, {pool.free_units} free of {pool.total_units}"
+        if self._now < self.opens_at:
+            reason = (
+                "the coordinator ends and starts nothing" if self.opens_at == float("inf") else "workers to come back after our restart"
+            )
+        elif not len(pool):
+            reason = "no worker is connected"
+        elif not pool.able:
+            reason = "every worker that is connected is quarantined"
+        elif not self.attainable(each):
+            reason = f"more workers: {figures}, and at most {need.workers} workers for a job, who have {pool.largest(need.workers)}"
+        else:
+            reason = f"a free worker: {figures}" if position == 0 else f"its turn, behind {position} jobs: {figures}"
+        return Waiting(position, reason, need.least, pool.free_units, pool.total_units)
+
+    def need(self, each: Enqueue) -> Need:
+        """What a job needs to start."""
+        return need_of(
+            each.kind,
+            each.min_units,
+            each.units,
+            min_default=self.min_compute_units,
+            units_default=self.default_compute_units,
+            max_workers=self.max_workers_per_job,
+        )
+
+    def attainable(self, each: Enqueue) -> bool:
+        """Whether a job could start with the workers that are connected now, were all of them free."""
+        need = self.need(each)
+        return need.least <= self.pool.largest(need.workers) or (bool(each.needs) and self.pool.able > 0)
+
+    def starts_at_once(self, each: Enqueue, now: float) -> bool:
+        """Whether a job that is not in the queue would start as soon as it were."""
+        if now < self.opens_at:
+            return False
+        self.queue.enqueue(each)
+        found = self._startable()
+        self.queue.remove(each.job)
+        return found is not None and found[0].job == each.job
 
     # ------------------------------------------------------------------------------------------------------------- internals
 
     def _join(self, event: Joined, now: float) -> list[Effect]:
         fresh = self.registry.find(event.worker, event.incarnation) is None
-        answer = self.registry.hello(event.worker, event.incarnation, event.units, now)
+        answer = self.registry.hello(event.worker, event.incarnation, event.units, now, measured=event.measured, programs=event.programs)
         if isinstance(answer, Refusal):
             return [Turned(event.worker, event.incarnation, answer)]
         return [Registered(answer, fresh), *self._claim(event)]
@@ -195,11 +253,11 @@ class Scheduler:
                 effects.append(Disowned(rival, "another worker holds the share under a later lease"))
         return effects
 
-    def _lose(self, lost: list[WorkerRecord], reason: str) -> list[Effect]:
+    def _lose(self, lost: list[WorkerRecord], reason: str, why: Loss) -> list[Effect]:
         effects: list[Effect] = []
         for record in lost:
-            effects.append(Lost(record, reason))
-            effects += self._revoke(record.worker, f"worker {record.worker} was lost: {reason}")
+            effects.append(Lost(record, reason, why))
+            effects += self._revoke(record.worker, f"worker {record.worker} was lost: {reason}", why)
         return effects
 
     def _blame(self, event: Blamed, now: float) -> list[Effect]:
@@ -209,33 +267,35 @@ class Scheduler:
         record = self.registry.condemn(event.worker, event.incarnation, event.reason, now)
         if record is None:
             return []
-        return [Quarantined(record, event.reason), *self._revoke(event.worker, f"worker {event.worker} is quarantined: {event.reason}")]
+        revoked = self._revoke(event.worker, f"worker {event.worker} is quarantined: {event.reason}", Loss.QUARANTINE)
+        return [Quarantined(record, event.reason), *revoked]
 
-    def _revoke(self, worker: WorkerId, reason: str) -> list[Effect]:
+    def _revoke(self, worker: WorkerId, reason: str, why: Loss) -> list[Effect]:
         """Take back all that a worker holds or says it holds."""
         self.claims.drop_worker(worker)
         held = self.leases.of_worker(worker)
         for lease in held:
             self.leases.drop(lease, exclude=True)
-        return [Revoked(lease, reason) for lease in held]
+        return [Revoked(lease, reason, why) for lease in held]
 
     def _forget(self, job: JobId) -> None:
         self.leases.close(job)
         self.queue.remove(job)
-        self.wanted = {key: want for key, want in self.wanted.items() if key[0] != job}
+        for key in [key for key in self.wanted if key[0] == job]:
+            del self.wanted[key]
         self.claims.take(job)
-
-    def _free(self) -> list[WorkerRecord]:
-        return [record for record in self.registry.ready() if record.worker not in self.leases.busy]
 
     def _grant(self) -> list[Effect]:
         """Find holders for the wanted shares, from the free workers and those of the same job."""
         effects: list[Effect] = []
         for key, want in list(self.wanted.items()):
             crew = self.leases.open(want.job)
-            own = crew.load()
-            candidates = [record for record in self.registry.ready() if record.worker in own or record.worker not in self.busy()]
-            worker = choose_successor(candidates, leases=own, excluded=crew.excluded.get(want.share, ()), prefer=want.prefer)
+            own, excluded = crew.load(), crew.excluded.get(want.share, set())
+            others = [want.prefer] if want.prefer is not None and self.pool.is_free(want.prefer) else []
+            records = [self.registry.records[worker] for worker in [*own, *others]]
+            candidates = [record for record in records if record.health is Health.READY]
+            candidates += self.pool.first_free(len(excluded) + EQUALS)  # one of these has failed at nothing, or no free one has
+            worker = choose_successor(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program)
             if worker is not None:
                 del self.wanted[key]
                 effects.append(Granted(self._lease(want.job, want.share, worker)))
@@ -247,12 +307,9 @@ class Scheduler:
             return []
         crew = self.crews[event.job]
         spare = event.urgent or not len(self.queue)
-        able = [
-            record
-            for record in self.registry.ready()
-            if record.worker in event.idle
-            or (spare and record.worker not in self.busy() and not self.claims.elsewhere(record.worker, event.job))
-        ]
+        idle = [self.registry.records[worker] for worker in sorted(event.idle) if worker in self.registry.records]
+        able = [record for record in idle if record.health is Health.READY]
+        able += self._unclaimed(self.pool.free(), event.job) if spare else []
         barred = event.never | crew.excluded.get(event.share, set()) | {first.worker}
         worker = choose_second(able, leases=crew.load(), barred=barred)
         if worker is None:
@@ -261,36 +318,47 @@ class Scheduler:
         return [Doubled(lease, first)]
 
     def _admit(self, now: float) -> list[Effect]:
-        """Start waiting jobs, in order, while there are free workers: first those of which workers still hold shares. A job that cannot
-        start holds back those behind it."""
+        """Start waiting jobs, in order, while there are free workers: first those of which workers still hold shares."""
         effects: list[Effect] = []
-        while self.queue and now >= self.opens_at:
+        if now < self.opens_at:
+            return effects
+        while len(self.queue) and self._in_vain != (now_is := (self.pool.version, self.queue.version)):
             found = self._startable()
             if found is None:
+                self._in_vain = now_is
                 break
-            head, free = found
-            self.queue.remove(head.job)
-            self.leases.open(head.job)
+            head, crew = found
+            self.queue.start(head.job)
+            self.leases.open(head.job).program = head.program
             if head.needs:
-                effects += self._resume(head, free)
+                effects += self._resume(head, crew)
                 continue
-            crew = choose_crew(head.kind, free, self.max_workers_per_job)
-            weights = tuple(record.units for record in crew)
-            held = {share: record.worker for share, record in enumerate(crew)}
-            leases = tuple(self._lease(head.job, share, worker) for share, worker in sorted(held.items()))
-            effects.append(Admit(head.job, weights, leases))
+            leases = tuple(self._lease(head.job, share, record.worker) for share, record in enumerate(crew))
+            effects.append(Admit(head.job, weigh(crew), leases))
         return effects
 
     def _startable(self) -> tuple[Enqueue, list[WorkerRecord]] | None:
-        """The next job that can start, with the workers that it may have: not those that hold shares of another job."""
-        claimed = self.claims.jobs()
-        free = self._free()
-        head = self.queue.head()
-        for each in [*(each for each in self.queue if claimed and each.job in claimed), *([head] if head is not None else [])]:
-            able = [record for record in free if not self.claims.elsewhere(record.worker, each.job)]
-            if able and (each.job in claimed or sum(record.units for record in able) >= self.min_compute_units):
+        """The next job that can start, with its crew, or for one that is resumed all that it may have: nobody who holds shares of another
+        job. One that could start if more were free holds back those behind it; one for which the connected workers are not enough does
+        not."""
+        if not self.pool.any_free():
+            return None
+        free = self.pool.free()
+        for job in sorted(self.claims.jobs(), key=lambda job: self.queue.position(job) or 0):
+            each, able = self.queue.find(job), self._unclaimed(free, job)
+            if each is not None and able:
                 return each, able
+        for each in self.queue:
+            able = self._unclaimed(free, each.job)
+            crew = able if each.needs else choose_crew(self.need(each), able, each.program)
+            if crew:
+                return each, crew
+            if self.attainable(each):
+                return None
         return None
+
+    def _unclaimed(self, free: list[WorkerRecord], job: JobId) -> list[WorkerRecord]:
+        return [record for record in free if not self.claims.elsewhere(record.worker, job)] if len(self.claims) else free
 
     def _resume(self, head: Enqueue, free: list[WorkerRecord]) -> list[Effect]:
         """Give the shares that a job still needs: to who holds them, else to who had them before, else to who has least to do."""
@@ -315,4 +383,5 @@ class Scheduler:
         return [*effects, Admit(head.job, head.weights, ordered, tuple(adopted))]
 
     def _lease(self, job: JobId, share: int, worker: WorkerId) -> Lease:
+        self.registry.works_on(worker, self.leases.open(job).program)
         return self.leases.give(job, share, worker, self.registry.records[worker].incarnation)

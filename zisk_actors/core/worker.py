@@ -53,11 +53,15 @@ TRANSITIONS: Final[dict[tuple[Health, Sign], Health]] = {
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One start of one worker. `heard_at` is in the scheduler's clock, seconds."""
+    """One start of one worker. `units` are what it declares; `measured` is how fast it found its device to be, in any unit that all
+    workers share, 0 where it does not know. `programs` are those it has at hand, the last used last. `heard_at` is in the scheduler's
+    clock, seconds."""
 
     worker: WorkerId
     incarnation: Incarnation
     units: int
+    measured: float = 0.0
+    programs: tuple[str, ...] = ()
     health: Health = Health.READY
     joined_at: float
     heard_at: float

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.unit.actors.conftest import ELF, OpenWorld, World
-from zisk_actors.actors.measures import health_of, loss_of, view_of
+from zisk_actors.actors.measures import health_of, view_of
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.web.health import Standing
 from zisk_actors.wire.values import Kind, State
@@ -15,14 +15,6 @@ from zisk_actors.wire.values import Kind, State
 def counted(world: World, name: str, **labels: str) -> float:
     value = world.coordinator.metrics.registry.get_sample_value(name, labels)
     return 0.0 if value is None else value
-
-
-@pytest.mark.parametrize(
-    ("reason", "word"),
-    [("no heartbeat", "heartbeat"), ("it left: the worker stops", "goodbye"), ("its link ended", "link"), ("anything else", "link")],
-)
-def test_a_loss_has_a_short_word(reason: str, word: str) -> None:
-    assert loss_of(reason) == word
 
 
 async def test_each_job_is_counted_once_with_its_phases(open_world: OpenWorld, autojump_clock: object) -> None:

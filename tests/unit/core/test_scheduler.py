@@ -65,7 +65,7 @@ def test_an_execution_takes_one_worker_and_leaves_the_other(scheduler: core.Sche
 
 def test_a_job_waits_for_a_worker_and_says_so(scheduler: core.Scheduler) -> None:
     assert scheduler.handle(enqueue(ONE), 0) == []
-    assert scheduler.waiting(ONE) == (0, "no worker is connected")
+    assert scheduler.waiting(ONE) == (0, "no worker is connected", 1, 0, 0)
     effects = join(scheduler, A)
     assert len(admits(effects)) == 1
     assert scheduler.waiting(ONE) is None
@@ -224,7 +224,7 @@ def test_who_is_blamed_loses_its_leases_and_gets_none_until_it_is_another_start(
     assert [lease.worker for lease in second.leases] == [B]
     scheduler.handle(enqueue(THREE), 3)
     scheduler.handle(core.Left(B, start_of(B), "gone"), 4)
-    assert scheduler.waiting(THREE) == (0, "every worker that is connected is quarantined")
+    assert scheduler.waiting(THREE) == (0, "every worker that is connected is quarantined", 1, 0, 10)
     scheduler.handle(core.Ended(TWO), 4)
     scheduler.handle(core.Left(A, start_of(A), "gone"), 5)
     (third,) = admits(scheduler.handle(core.Joined(A, start_of(A, 2), 10), 6))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from zisk_actors.core import scheduler as core
+from zisk_actors.core.policy import TURNS_PER_PRIORITY, choose_crew
 from zisk_actors.core.registry import Registry
+from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
@@ -25,6 +29,8 @@ class Walk:
         self.given: set[Lease] = set()
         self.condemned: set[Incarnation] = set()
         self.held_before: set[Lease] = set()
+        self.lines: dict[JobId, tuple[str, int]] = {}
+        self.passed: dict[JobId, tuple[int, dict[tuple[str, int], int]]] = {}
 
     def pick(self, items: list[object]) -> object:
         return items[int(self.random.integers(len(items)))]
@@ -37,7 +43,10 @@ class Walk:
         if chance < 0.15:
             job = JobId(f"job-{len(self.queued) + len(self.running) + len(self.ended)}")
             self.queued.add(job)
-            return core.Enqueue(job, Kind.PROVE if chance < 0.1 else Kind.EXECUTE, int(self.random.integers(3)), self.now)
+            kind, priority, program = Kind.PROVE if chance < 0.1 else Kind.EXECUTE, int(self.random.integers(3)), str(chance)[-1]
+            client = ["many", "many", "many", "few", "large"][int(self.random.integers(5))]
+            asks = {"min_units": int(self.random.integers(40)), "units": int(self.random.integers(40))} if client == "large" else {}
+            return core.Enqueue(job, kind, priority, self.now, client=client, program=program, **asks)
         if chance < 0.35:
             self.starts[worker] = self.starts.get(worker, 0) + int(self.random.random() < 0.5)
             return core.Joined(worker, Incarnation(f"{worker}.{self.starts[worker]}"), int(self.random.integers(1, 20)))
@@ -71,8 +80,37 @@ class Walk:
     def step(self) -> None:
         if self.random.random() < 0.01:
             self.restart()
-        self.carry_out(self.scheduler.handle(self.event(), self.now))
+            self.passed = {}
+        event = self.event()
+        if isinstance(event, core.Enqueue):
+            self.await_turn(event)
+        effects = self.scheduler.handle(event, self.now)
+        for each in self.scheduler.queue:
+            if not self.scheduler.attainable(each):
+                self.passed.pop(each.job, None)
+        for effect in effects:
+            if isinstance(effect, core.Admit):
+                self.let_by(effect.job)
+        self.carry_out(effects)
         self.check()
+
+    def await_turn(self, event: core.Enqueue) -> None:
+        """Note how many of its own client's jobs a new one waits for: as many turns go by before its own."""
+        mine = [each for each in self.scheduler.queue if (each.client, each.priority) == (event.client, event.priority)]
+        started = sum(line == (event.client, event.priority) and job not in self.queued for job, line in self.lines.items())
+        self.lines[event.job] = (event.client, event.priority)
+        self.passed[event.job] = (len(mine) + started, {})
+
+    def let_by(self, job: JobId) -> None:
+        """A job starts. All others that wait let it by, and none more of one line than its turn and its priority say."""
+        client, priority = line = self.lines[job]
+        self.passed.pop(job, None)
+        for waits, (turns, passed) in self.passed.items():
+            own = self.lines[waits]
+            if own != line and client not in ("", "large") and waits in self.scheduler.queue:
+                passed[line] = passed.get(line, 0) + 1
+                bound = turns + 1 + TURNS_PER_PRIORITY * max(0, priority - own[1])
+                assert passed[line] <= bound, f"{waits} of {own} let {passed[line]} jobs of {line} by"
 
     def restart(self) -> None:
         """The coordinator dies and comes back: all that was running waits, and most workers come back with what they hold."""
@@ -86,7 +124,9 @@ class Walk:
             needs = tuple(share for share in range(count + 1) if old.lease(job, share) is not None or (job, share) in old.wanted)
             event = core.Enqueue(job, Kind.PROVE, 0, self.now, (1,) * count, needs or (count,))
             self.carry_out(self.scheduler.handle(event, self.now))
+        self.lines = dict.fromkeys(self.lines, ("", 0))
         for each in old.queue:
+            self.lines[each.job] = (each.client, each.priority)
             self.carry_out(self.scheduler.handle(each, self.now))
         self.queued |= set(self.running)
         self.running = {}
@@ -146,11 +186,38 @@ class Walk:
         for lease in self.scheduler.claims:
             assert lease.job in self.queued, "claims to jobs that wait only"
             assert registry.find(lease.worker, lease.incarnation) is not None, "claims of registered starts only"
-        if self.queued and self.now >= self.scheduler.opens_at + 1.0:
+        self.check_indexes(held)
+        if self.now >= self.scheduler.opens_at + 1.0:
             free = [record for record in registry.ready() if record.worker not in held and record.worker not in claimers]
-            assert not free, "nobody is idle while a job waits"
+            for each in self.scheduler.queue:
+                crew = free[:1] if each.needs else choose_crew(self.scheduler.need(each), free, each.program)
+                assert not crew, "nobody is idle while a job waits that they are enough for"
+                if self.scheduler.attainable(each):
+                    break
         for job, _ in self.scheduler.wanted:
             assert job in self.running
+
+    def check_indexes(self, held: dict[WorkerId, JobId]) -> None:
+        """What is kept up to date is what a walk over everything finds."""
+        pool, queue, records = self.scheduler.pool, self.scheduler.queue, self.scheduler.registry.records.values()
+        free = sorted((record for record in records if record.health is Health.READY and record.worker not in held), key=by_units)
+        able = sorted((record for record in records if record.health is not Health.QUARANTINED), key=by_units)
+        assert pool.free() == free
+        assert (len(pool), pool.able) == (len(records), len(able))
+        assert (pool.free_units, pool.total_units) == (sum(each.units for each in free), sum(each.units for each in records))
+        for count in (1, 3):
+            assert pool.largest(count) == sum(each.units for each in able[:count])
+        clients = Counter(each.client for each in queue)
+        assert all(queue.waiting_of(client) == clients[client] for client in ("many", "few", "large"))
+        assert [each.job for each in queue] == [job for *_, job in sorted(queue._keys.values())]
+        for each in queue:
+            waiting = self.scheduler.waiting(each.job)
+            assert waiting is not None
+            assert waiting.reason
+
+
+def by_units(record: WorkerRecord) -> tuple[int, str]:
+    return -record.units, record.worker
 
 
 @pytest.mark.parametrize("block", range(10))
