@@ -156,9 +156,6 @@ class JobBook:
         """Note how far a share is, and tell the watchers."""
         if self.on_progress is not None:
             self.on_progress(lease, phase, step, fraction)
-        entry.shares[lease.share] = ShareStatus(
-            share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200]
-        )
         shown = ShareStatus(share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200])
         seen = entry.shares.get(lease.share)
         if seen is not None and seen.phase is phase and lease.worker in (seen.worker, seen.second) and seen.second and step != "done":

@@ -55,7 +55,6 @@ class About:
 
 @dataclass
 class _Held:
-    lease: Lease
     since: float
     moved_at: float
     seen: tuple[Phase | None, str, float] = (None, "", 0.0)
@@ -65,16 +64,16 @@ class _Held:
 class Lookout:
     """Since when shares are held, and when they last moved."""
 
-    _held: dict[JobId, dict[int, _Held]] = field(default_factory=dict)
+    _held: dict[JobId, dict[Lease, _Held]] = field(default_factory=dict)
 
     def assigned(self, lease: Lease) -> None:
         """A worker holds a share."""
         now = trio.current_time()
-        self._held.setdefault(lease.job, {})[lease.share] = _Held(lease, now, now)
+        self._held.setdefault(lease.job, {})[lease] = _Held(now, now)
 
     def moved(self, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """A worker says how far it is."""
-        held = self._held.get(lease.job, {}).get(lease.share)
+        held = self._held.get(lease.job, {}).get(lease)
         if held is not None and held.seen != (phase, step, fraction):
             held.seen, held.moved_at = (phase, step, fraction), trio.current_time()
 
@@ -84,7 +83,7 @@ class Lookout:
 
     def find(self, lease: Lease) -> tuple[float, float]:
         """Since when a lease is held, and when its share last moved."""
-        held = self._held.get(lease.job, {}).get(lease.share)
+        held = self._held.get(lease.job, {}).get(lease)
         now = trio.current_time()
         return (held.since, held.moved_at) if held is not None else (now, now)
 
@@ -205,6 +204,8 @@ def _of_share(coordinator: Coordinator, entry: JobEntry, share: int, phase_secon
         waiting_for = f"worker {lease.worker} to come back; its link is gone"
     elif known is not None and known.health is Health.SUSPECT:
         waiting_for += f"; it has not been heard for {silent:.0f} s and is suspected to be gone"
+    if seen is not None and seen.second:
+        waiting_for += f", or worker {seen.second}, which was started on it because it is slow"
     return Stall(
         job=record.job,
         kind=record.kind,
