@@ -84,6 +84,7 @@ class CoordinatorCore(Section, frozen=True):
     heartbeat_interval_seconds: Annotated[Interval, says("period of heartbeats, which the coordinator dictates to the workers")] = 30
     heartbeat_max_missed: Annotated[int, Meta(ge=2, le=100), says("so many missed beats, and a worker is lost")] = 3
     reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
+    job_ttl_seconds: Annotated[Natural, says("how long an ended job can be asked for, with its result; 0: to the next sweep")] = 3600
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
     restart_settle_seconds: Annotated[
         float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long workers have to come back with their shares")

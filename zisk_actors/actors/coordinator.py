@@ -148,6 +148,7 @@ def make_coordinator(
         float(core.input_timeout_seconds),
         core.straggler_factor,
         float(core.straggler_min_seconds),
+        float(core.job_ttl_seconds),
     )
     return Coordinator(
         decide=decide,

@@ -312,7 +312,7 @@ class _Client:
         if len(found) > 1:
             raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
         if not found:
-            raise JobNotFound(f"there is no job {job[:60]}", hint="`zisk job list` shows the jobs of this cluster")
+            raise JobNotFound(self._coordinator.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
         return jobs[found[0]]
 
     def _seen(self) -> Mapping[JobId, JobEntry]:

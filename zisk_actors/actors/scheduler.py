@@ -29,6 +29,7 @@ from zisk_actors.actors.measures import Measures
 from zisk_actors.actors.operating import About, Lookout
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.retention import Retention
 from zisk_actors.actors.submitting import Turns
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.budget import Budget
@@ -78,6 +79,7 @@ class Limits:
     input_seconds: float = 600.0
     straggler_factor: float = 2.0
     straggler_seconds: float = 10.0
+    job_ttl_seconds: float = 3600.0
 
 
 Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
@@ -120,6 +122,7 @@ class Coordinator:
         self.about = About()
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
+        self.retention = Retention(self, limits.job_ttl_seconds)
         self.submits = Turns()
         self.marks: list[Mark] = []
         self.inputs = Inputs(
@@ -146,6 +149,7 @@ class Coordinator:
             self._nursery = nursery
             nursery.start_soon(self.recorder.run)
             nursery.start_soon(self.deadlines.run)
+            nursery.start_soon(self.retention.run)
             task_status.started()
             await trio.sleep_forever()
 

@@ -72,6 +72,7 @@ heartbeat_interval_seconds = {heartbeat_seconds}
 heartbeat_max_missed = 3
 max_total_workers = {max(1000, workers)}
 max_queued_jobs = {max_queued}
+job_ttl_seconds = 1000000000
 [metrics]
 port = 0
 [store]

@@ -4,6 +4,8 @@ Rules of this file:
 * A file under its name is complete: bytes go to a temporary file, are flushed to disk, and the name appears atomically.
 * What is read whole is hashed again; a file that rotted is moved aside and reported, never handed out.
 * Names are checked before they touch a path.
+* Who asks whether a blob is there, or puts it, makes it young again: `sweep` removes only what nobody has asked for in a while, and looks
+  at the age and removes in one step.
 * These are plain blocking calls; whoever runs in a loop calls the long ones in a thread.
 """
 
@@ -13,20 +15,28 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from zisk_actors.ids import BlobId, blob_id, is_blob_id
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
 
+YOUNG_SECONDS: Final = 600.0
+"""A blob that was asked for so recently need not be made young again."""
+
 
 class BlobStore:
     """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive."""
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, root: Path, *, durable: bool = True, clock: Callable[[], float] = time.time) -> None:
         self._root = root
+        self._clock = clock
+        self._sweeping = threading.Lock()
         self._durable = durable
         self._incoming = root / "incoming"
         try:
@@ -53,10 +63,34 @@ class BlobStore:
         return self._root / name[:2] / name
 
     def has(self, blob: BlobRef) -> bool:
-        try:
-            return self.path(blob.sha256).stat().st_size == blob.size
-        except FileNotFoundError:
-            return False
+        """Whether a blob is there; one that is stays for a while, whatever refers to it."""
+        path = self.path(blob.sha256)
+        with self._sweeping:
+            try:
+                status = path.stat()
+                now = self._clock()
+                if abs(now - status.st_mtime) > YOUNG_SECONDS:
+                    with contextlib.suppress(PermissionError):
+                        os.utime(path, (now, now))
+            except FileNotFoundError:
+                return False
+            except OSError as error:
+                raise StoreUnwritable(f"cannot read the blobs: {error}") from None
+        return status.st_size == blob.size
+
+    def sweep(self, keep: Collection[str], before: float) -> tuple[int, int]:
+        """Remove blobs that are not among `keep` and that nobody has put or asked for since the wall-clock time `before`; how many, and
+        their bytes."""
+        count = size = 0
+        for path in self._root.glob("??/*"):
+            if not is_blob_id(path.name) or path.name in keep:
+                continue
+            with self._sweeping, contextlib.suppress(OSError):
+                status = path.stat()
+                if status.st_mtime < before:
+                    path.unlink()
+                    count, size = count + 1, size + status.st_size
+        return count, size
 
     def put(self, content: bytes) -> BlobRef:
         """Keep these bytes; keeping them twice is the same as once. Raises `StoreUnwritable`."""
@@ -108,7 +142,8 @@ class BlobStore:
 
     def adopt(self, path: Path, blob: BlobRef) -> None:
         """Give a file of ours, which hashes to the blob and is on disk, the blob's name."""
-        target = self.path(blob.sha256)
+        target, now = self.path(blob.sha256), self._clock()
+        os.utime(path, (now, now))
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
         if self._durable:

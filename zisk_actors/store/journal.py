@@ -125,9 +125,11 @@ class Journal:
             ]
             return Recalled(live, list(schema.past_jobs(base)), marks)
 
-    def forget(self, jobs: Sequence[JobId]) -> None:
-        """Remove ended jobs with all their rows; who was blamed in them stays marked. One transaction: give it a few at a time. Jobs whose
-        end is still owed to the webhook, and such as have not ended, stay. Raises `StoreUnwritable`."""
+    def forget(self, jobs: Sequence[JobId]) -> list[JobId]:
+        """Remove ended jobs with all their rows; who was blamed in them stays marked. Jobs whose end is still owed to the
+        webhook, and such as have not ended, stay; returns those that went. One transaction: give it a few at a time. Raises
+        `StoreUnwritable`."""
+        gone: list[JobId] = []
         with self._writing() as base:
             for job in jobs:
                 row = base.execute("select first, last, head, body from ended where job = ?", (job,)).fetchone()
@@ -139,9 +141,11 @@ class Journal:
                 base.execute("delete from events where seq between ? and ? and job = ?", (row[0], row[1], job))
                 base.execute("delete from ended where job = ?", (job,))
                 base.execute("delete from outbox where job = ?", (job,))
+                gone.append(job)
             base.execute("delete from marks where rowid <= (select max(rowid) from marks) - ?", (MAX_MARKS,))
         with contextlib.suppress(sqlite3.Error):  # room that is not given back now is used again
             self._base.executescript(f"pragma incremental_vacuum({FREED_PAGES})")  # `execute` would free one page only
+        return gone
 
     def _mark(self, base: sqlite3.Connection, job: JobId, summary: JobSummary) -> None:
         for blame in summary.blames:
