@@ -37,6 +37,7 @@ from zisk_actors.wire.values import State
 
 VERSION = "1"
 ELF = b"\x7fELF the program"
+WALL_CLOCK = 1_800_000_000.0
 
 
 class FakeDevice:
@@ -102,6 +103,9 @@ class World:
         self.port = MemoryListener("memory://worker")
         self.device = FakeDevice()
         self.roles: dict[str, str] = {}
+        self.ahead = 0.0
+        self._began = trio.current_time()
+        self._looks = 0
         self.coordinator: Coordinator
         self._scope = trio.CancelScope()
         self._down = trio.Event()
@@ -112,6 +116,11 @@ class World:
         self._scope, self._down = trio.CancelScope(), trio.Event()
         await self.nursery.start(self._serve)
 
+    def clock(self) -> float:
+        """The coordinator's wall clock, which goes with virtual time, and never says the same twice; a test may set it `ahead`."""
+        self._looks += 1
+        return WALL_CLOCK + 1e-6 * self._looks + trio.current_time() - self._began + self.ahead
+
     async def stop(self) -> None:
         """Stop the coordinator; the workers and clients stay."""
         self._scope.cancel()
@@ -120,7 +129,9 @@ class World:
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         journal = Journal(self.folder / "journal")
         config = CoordinatorConfig(coordinator=self.core)
-        coordinator = self.coordinator = make_coordinator(config, journal, BlobStore(self.folder / "blobs"), self.device)
+        coordinator = self.coordinator = make_coordinator(
+            config, journal, BlobStore(self.folder / "blobs", clock=self.clock), self.device, clock=self.clock
+        )
         await recall(coordinator, journal)
         with self._scope:
             await attend(coordinator, config, self.clients, self.port, self.role_of, VERSION, task_status)

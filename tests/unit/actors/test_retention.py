@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,13 +17,6 @@ from zisk_actors.ids import WorkerId, blob_id
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.values import Kind, Phase, State
 
-BEGAN = time.time()
-
-
-def set_clock(world: World, ahead: float = 0.0) -> None:
-    """The world's wall clock goes with its virtual time, and is so much ahead of it."""
-    world.coordinator.clock = world.coordinator.book.clock = lambda: BEGAN + trio.current_time() + ahead
-
 
 def blobs(world: World) -> set[str]:
     return {path.name for path in (world.folder / "blobs").glob("??/*")}
@@ -32,7 +24,6 @@ def blobs(world: World) -> set[str]:
 
 async def test_a_job_is_forgotten_after_its_time_and_its_name_is_free_again(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world(job_ttl_seconds=100) as world:
-        set_clock(world)
         world.worker("a")
         async with world.client() as client:
             job = await client.submit(Kind.EXECUTE, ELF, key="mine")
@@ -63,7 +54,7 @@ async def test_jobs_from_before_a_restart_are_forgotten_too(open_world: OpenWorl
         await world.stop()
         await world.start()
         assert len(world.coordinator.book.entries) == 3
-        set_clock(world, ahead=1e6)
+        world.ahead = 1e6
         assert await world.coordinator.retention.sweep() == 3
         assert not world.coordinator.book.entries
 
@@ -79,9 +70,9 @@ async def test_who_was_quarantined_stays_so_when_the_job_is_forgotten(open_world
                     break
         start = world.coordinator.sessions[WorkerId("liar")].incarnation
         entry = world.coordinator.book.entries[job]
-        await world.coordinator.book.record(entry, ContributionRejected(BEGAN, 0, WorkerId("liar"), start, "wrong"))
+        await world.coordinator.book.record(entry, ContributionRejected(world.clock(), 0, WorkerId("liar"), start, "wrong"))
         await client.cancel(job)
-        set_clock(world, ahead=1e6)
+        world.ahead = 1e6
         await trio.sleep(1)
         assert await world.coordinator.retention.sweep() == 1
         await client.leave()
@@ -103,15 +94,15 @@ async def test_a_blob_goes_when_nothing_refers_to_it_and_not_before(open_world: 
         assert result is not None
         running = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=30", params="test")
         for _ in range(19):
-            set_clock(world, ahead=GRACE_SECONDS + 60)  # all are old
+            world.ahead = GRACE_SECONDS + 60  # all are old
             await retention.sweep_blobs()
             assert result.sha256 in blobs(world)
             assert blob_id(b"vsleep=30") in blobs(world)
-            set_clock(world)
+            world.ahead = 0
             await trio.sleep(3)
         assert blob_id(b"vsleep=0.1") not in blobs(world)
         assert (await client.wait(running)).state is State.COMPLETED
-        set_clock(world, ahead=2 * GRACE_SECONDS)
+        world.ahead = 2 * GRACE_SECONDS
         await trio.sleep(1)
         await retention.sweep()
         await retention.sweep_blobs()
@@ -138,7 +129,7 @@ async def test_a_disk_that_cannot_be_written_stops_no_sweeper(open_world: OpenWo
         assert (await client.wait(await client.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
         base = world.coordinator.recorder._journal._base
         base.execute("pragma query_only = on")
-        set_clock(world, ahead=1e6)
+        world.ahead = 1e6
         await trio.sleep(3 * SWEEP_SECONDS)
         assert len(world.coordinator.book.entries) == 1
         base.execute("pragma query_only = off")
