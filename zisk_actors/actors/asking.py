@@ -16,8 +16,8 @@ from typing import Final
 
 import trio
 
-from zisk_actors.actors.blame import ACCUSING, Accusation, JobEnds, accusation_of
-from zisk_actors.actors.crew import ShareLost, Timing
+from zisk_actors.actors.blame import ACCUSING, Accusation, JobEnds
+from zisk_actors.actors.crew import MISMATCH, ShareLost, Timing
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.core.budget import Tally, attempts, tally
@@ -165,8 +165,8 @@ class Asking:
         coordinator, record, phase = self._coordinator, self._entry.record, self._phase.phase
         share.last = lost
         own = lost.failure
-        if own is not None and own.kind is FailureKind.PROOF and phase in ACCUSING:
-            self._stop(accusation_of(record, lease, phase, own))
+        if own is not None and own.kind is FailureKind.PROOF and (phase in ACCUSING or own.code == MISMATCH):
+            self._stop(Accusation(lease, phase, own))
             return
         if own is not None and not lost.retryable:
             self._stop(JobEnds(self._failure(share)))

@@ -4,6 +4,7 @@ Rules of this file:
 * A worker that accuses another is not believed: our own device looks at the same parts, and who is found wrong is blamed, the accuser
   where it finds nothing.
 * What is wrong is taken back in the job's record, on disk, before the worker is quarantined; the supervisor's loop then asks for it again.
+* Two workers that have different contributions of a share are told apart by a third (`actors/settling.py`).
 * Where it cannot be told who is wrong, the job fails and names everyone who took part.
 """
 
@@ -11,11 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from zisk_actors.actors.crew import MISMATCH, mismatch
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.settling import Unsettled, settle
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.budget import attempts
 from zisk_actors.core.job import AggregateRejected, ContributionRejected, JobRecord, PartialRejected
 from zisk_actors.core.scheduler import Blamed, Finished
 from zisk_actors.wire.blobs import unpack_manifest
@@ -46,17 +51,12 @@ class Accusation(Exception):
         self.failure = failure
 
 
-def accusation_of(record: JobRecord, lease: Lease, phase: Phase, failure: Failure) -> Accusation | JobEnds:
-    """What it means that a worker found something that does not verify."""
-    if failure.code == MISMATCH:
-        first = record.answers.get((Phase.CONTRIBUTE, lease.share))
-        return JobEnds(mismatch(lease.share, first.worker if first is not None else "(unknown)", lease.worker, phase))
-    return Accusation(lease, phase, failure)
-
-
 async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusation) -> None:
     """Find out who is wrong, take back what they gave, and quarantine them. Raises `JobEnds` where that cannot be found out."""
     record, accuser = entry.record, accusation.accuser
+    if accusation.failure.code == MISMATCH and accusation.phase is not Phase.AGGREGATE:
+        await _judge_mismatch(coordinator, entry, accusation)
+        return
     verdict = await _look(coordinator, record, accusation.phase)
     at = coordinator.book.clock()
     if verdict is not None and verdict.share is None:
@@ -78,6 +78,32 @@ async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusatio
     other = PartialRejected if accusation.phase is Phase.PROVE else AggregateRejected
     await coordinator.book.record(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
     coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, accuser.share, reason))
+
+
+async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation: Accusation) -> None:
+    """Two workers have different contributions of a share. Raises `JobEnds` where nobody can tell who is wrong."""
+    record, accuser, phase = entry.record, accusation.accuser, accusation.phase
+    share = accuser.share
+    given = record.answers.get((Phase.CONTRIBUTE, share))
+    if given is None:
+        raise JobEnds(mismatch(share, "(unknown)", accuser.worker, phase))
+    try:
+        wrong = await settle(coordinator, record, accuser, given, phase)
+    except Unsettled as error:
+        raise JobEnds(msgspec.structs.replace(error.failure, attempts=attempts(record))) from None
+    at = coordinator.book.clock()
+    if wrong == "giver":
+        reason = f"the contribution of share {share} that worker {given.worker} made is wrong: worker {accuser.worker} has another"
+        if given.worker != accuser.worker:
+            reason += ", and a third worker the same as that"
+        await coordinator.book.record(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
+        _take_back(coordinator, record, Phase.PROVE if phase is Phase.PROVE else Phase.CONTRIBUTE, share)
+        coordinator.handle(Blamed(given.worker, given.incarnation, record.job, share, reason))
+    elif wrong == "accuser":
+        reason = f"the contribution of share {share} that worker {accuser.worker} computes is wrong: two others agree on another"
+        if phase is Phase.PROVE:
+            await coordinator.book.record(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
+        coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, share, reason))
 
 
 async def reject_aggregate(coordinator: Coordinator, entry: JobEntry, failure: Failure) -> None:
@@ -121,11 +147,13 @@ async def _look(coordinator: Coordinator, record: JobRecord, phase: Phase) -> Fa
             return None
 
 
-def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase) -> None:
-    """End the leases of the phase that is begun again: of all shares where every proof is void, else of the aggregate."""
+def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase, share: int | None = None) -> None:
+    """End the leases of the phase that is begun again: of all shares where every proof is void, else of the one share, which is the
+    aggregate unless another is named."""
+    only = len(record.weights) if share is None else share
     crew = coordinator.decide.crews.get(record.job)
     for lease in crew.all() if crew is not None else []:
-        if phase is Phase.PROVE or lease.share == len(record.weights):
+        if phase is Phase.PROVE or lease.share == only:
             coordinator.handle(Finished(lease))
             coordinator.stop_work(lease, "what it is for is made again")
 

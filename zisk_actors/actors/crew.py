@@ -71,6 +71,7 @@ class _Out:
 
     task: Task
     timing: Timing
+    witness: bool = False
     done: trio.Event = field(default_factory=trio.Event)
     answer: BlobRef | None = None
     lost: ShareLost | None = None
@@ -120,13 +121,14 @@ class Crews:
             raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
         return lease
 
-    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None) -> BlobRef:
-        """Give a task out and wait for its answer; `timing` is kept up to date. Raises `ShareLost`."""
+    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None, *, witness: bool = False) -> BlobRef:
+        """Give a task out and wait for its answer; `timing` is kept up to date. What a `witness` answers is compared, and not part of the
+        job. Raises `ShareLost`."""
         key = (lease, PHASE_OF[type(task)])
         if not self._decide.holds(lease):
             await trio.lowlevel.checkpoint()
             raise ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
-        out = self._out[key] = _Out(task, timing or Timing())
+        out = self._out[key] = _Out(task, timing or Timing(), witness)
         line = self._line.setdefault(lease.worker, [])
         line.append(out)
         _begin(line)
@@ -199,6 +201,10 @@ class Crews:
 
     def is_out(self, lease: Lease, phase: Phase) -> bool:
         return self._decide.holds(lease) and (lease, phase) in self._out
+
+    def is_witness(self, lease: Lease, phase: Phase) -> bool:
+        out = self._out.get((lease, phase))
+        return out is not None and out.witness
 
     def answered(self, lease: Lease, phase: Phase, answer: BlobRef) -> None:
         """The answer is on our shelf."""

@@ -290,6 +290,9 @@ class Coordinator:
         `StoreUnwritable`."""
         if not self.crews.is_out(lease, phase):
             return False
+        if self.crews.is_witness(lease, phase):
+            self.crews.answered(lease, phase, answer)
+            return True
         entry = self.book.entries[lease.job]
         event = ShareAnswered(self.book.clock(), phase, lease.share, lease.worker, lease.incarnation, answer)
         with suppress(IllegalTransition):  # the job went on without it, or has one already

@@ -237,6 +237,7 @@ _WITHOUT_SHARES: Final = (Stage.WAITING_FOR_INPUT, Stage.QUEUED, Stage.VERIFY)
 _GIVEN: Final = (Stage.WAITING_FOR_INPUT, InputGiven, Stage.QUEUED)
 
 _BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
+    (Kind.PROVE, Stage.CONTRIBUTE, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, PartialRejected): Stage.PROVE,
     (Kind.PROVE, Stage.AGGREGATE, PartialRejected): Stage.PROVE,

@@ -9,9 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.unit.actors.conftest import ELF, OpenWorld, SimWorker
+from tests.unit.actors.conftest import ELF, OpenWorld, SimWorker, World
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.client.errors import JobFailure
+from zisk_actors.ids import JobId
 from zisk_actors.wire.compute import Call, Done
 from zisk_actors.wire.values import Failure, FailureKind, Kind, Phase, State
 
@@ -155,6 +156,114 @@ async def test_two_workers_that_disagree_about_a_share_fail_the_job_and_are_both
             await client.result(job)
         assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.PROOF, "contribution-mismatch")
         assert second.refused is None
+
+
+def dies_at_prove(worker: SimWorker) -> None:
+    """Have a worker die when it is asked for its first proof."""
+    honest = worker.device.call
+
+    async def dies(asked: Call, **options: Any) -> Done:
+        if type(asked).__name__ == "ProveCall":
+            worker.kill()
+            await trio.sleep(100)
+        return await honest(asked, **options)
+
+    worker.device.call = dies  # type: ignore[method-assign]
+
+
+def blamed(world: World, job: JobId) -> list[tuple[str, Phase]]:
+    return [(blame.attempt.worker, blame.attempt.phase) for blame in world.coordinator.book.entries[job].record.blames]
+
+
+async def test_a_third_worker_settles_that_who_contributed_is_wrong(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        workers = {name: world.worker(name) for name in "abc"}
+        await world.workers_are("a", "b", "c")
+        lie(workers["a"], WRONG_CONTRIBUTION)
+        dies_at_prove(workers["a"])
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert {worker.worker: worker.state for worker in await client.workers()} == {"b": "ready", "c": "ready"}
+
+
+@pytest.mark.parametrize("settler", ["busy", "free"])
+async def test_a_third_worker_settles_that_who_says_so_is_wrong(settler: str, open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world(max_workers_per_job=3 if settler == "busy" else 2) as world, world.client() as client:
+        workers = {name: world.worker(name) for name in "abc"}
+        await world.workers_are("a", "b", "c")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        liars: list[str] = []
+        for worker in workers.values():
+            honest = worker.device.call
+
+            async def call(asked: Call, name: str = worker.name, honest: Any = honest, **options: Any) -> Done:
+                if type(asked).__name__ == "ProveCall" and asked.share == 0:  # type: ignore[union-attr]
+                    if not liars:
+                        liars.append("-")
+                        workers[name].kill()
+                        await trio.sleep(100)
+                    if liars == ["-"]:
+                        liars.append(name)
+                        message = "share 0 computed here differs from what was contributed for it"
+                        raise CallFailed(Failure(kind=FailureKind.PROOF, code="contribution-mismatch", message=message), retryable=False)
+                return await honest(asked, **options)
+
+            worker.device.call = call  # type: ignore[method-assign]
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert blamed(world, job) == [(liars[1], Phase.PROVE)]
+        states = {worker.worker: worker.state for worker in await client.workers()}
+        assert states.pop(liars[1]) == "quarantined"
+        assert set(states.values()) == {"ready"}
+
+
+async def test_who_disagrees_with_itself_is_wrong_whoever_else_there_is(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        workers = {name: world.worker(name) for name in "ab"}
+        await world.workers_are("a", "b")
+        lie(workers["a"], WRONG_CONTRIBUTION)
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+
+
+async def test_three_that_all_differ_fail_the_job_and_are_all_named(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        workers = {name: world.worker(name) for name in "abc"}
+        await world.workers_are("a", "b", "c")
+        for name, worker in workers.items():
+            change = in_call("ContributeCall", b'"root": "', b'"root": "' + name.encode())
+            lie(worker, lambda asked, content, change=change: change(asked, content) if getattr(asked, "share", 1) == 0 else content)  # type: ignore[misc]
+        dies_at_prove(workers["a"])
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        with pytest.raises(JobFailure, match="computed share 0 and got different contributions") as caught:
+            await client.result(job)
+        assert all(f" {name} " in caught.value.failure.message for name in "abc")
+        assert caught.value.failure.code == "contribution-mismatch"
+
+
+async def test_the_settler_that_dies_is_replaced(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world(max_workers_per_job=2) as world, world.client() as client:
+        workers = {name: world.worker(name) for name in "abcd"}
+        await world.workers_are(*"abcd")
+        lie(workers["a"], WRONG_CONTRIBUTION)
+        dies_at_prove(workers["a"])
+        killed: list[str] = []
+        for name in "cd":
+            worker = workers[name]
+            honest = worker.device.call
+
+            async def dies(asked: Call, worker: SimWorker = worker, honest: Any = honest, **options: Any) -> Done:
+                if not killed and type(asked).__name__ == "ContributeCall":
+                    killed.append(worker.name)
+                    worker.kill()
+                    await trio.sleep(100)
+                return await honest(asked, **options)
+
+            worker.device.call = dies  # type: ignore[method-assign]
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
 
 
 async def test_a_share_that_everybody_gets_wrong_ends_the_job_with_every_attempt(open_world: OpenWorld, autojump_clock: MockClock) -> None:
