@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.jobs import JobEntry
+from zisk_actors.actors.listing import choose
 from zisk_actors.actors.operating import cluster_status, set_level, stalls
 from zisk_actors.actors.rights import Rights, RoleOf
 from zisk_actors.actors.scheduler import Coordinator
@@ -116,7 +117,7 @@ class _Client:
 
     def __init__(self, link: Link, coordinator: Coordinator, rights: Rights) -> None:
         self._link = link
-        self._number = coordinator.next_connection()
+        self._number = next(coordinator.connections)
         self._rights = rights
         self._coordinator = coordinator
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
@@ -297,10 +298,12 @@ class _Client:
             await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
-        entries = sorted(self._seen().values(), key=lambda entry: (-entry.submitted_at, entry.job))
-        chosen = [entry for entry in entries if message.state in ("", entry.state.value)][: message.limit]
+        chosen, cursor = choose(message, self._seen().values(), self._coordinator.programs.name, self._rights.key)
         short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
-        await self._send_parts(JobList, message.request, short)
+        for start in range(0, len(short) - PART, PART):
+            await self._send(JobList(message.request, tuple(short[start : start + PART]), last=False))
+        rest = (len(short) - 1) // PART * PART if short else 0
+        await self._send(JobList(message.request, tuple(short[rest:]), last=True, cursor=cursor))
 
     def _find(self, job: str) -> JobEntry:
         """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""

@@ -22,7 +22,7 @@ from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
 from zisk_actors.core.phases import percent, seconds_left
 from zisk_actors.core.scheduler import Waiting
 from zisk_actors.core.summary import summarise
-from zisk_actors.ids import JobId, ProgramId
+from zisk_actors.ids import JobId, ProgramId, WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.rows import Ending, Past
 from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
@@ -108,6 +108,7 @@ class JobBook:
         self.submits: dict[tuple[str, str], JobId] = {}
         self.notify = False
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
+        self.stopped: Callable[[JobId], tuple[tuple[WorkerId, ...], tuple[WorkerId, ...]]] = lambda job: ((), ())
         self.received: Callable[[JobId], int | None] = lambda job: None
         self.on_progress: Callable[[Lease, Phase, str, float], None] | None = None
         self._waiting = waiting
@@ -181,6 +182,7 @@ class JobBook:
         received = self.received(record.job) if record.state is State.WAITING_FOR_INPUT else None
         waiting = self._waiting(record.job)
         why = waiting.reason if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
+        stopped, stopping = self.stopped(record.job) if record.state in (State.CANCELLED, State.FAILED) else ((), ())
         eta = None
         if record.state is State.RUNNING and entry.resumed_at is not None:
             eta = seconds_left(done, trio.current_time() - entry.resumed_at)
@@ -210,6 +212,8 @@ class JobBook:
             number=entry.number,
             stdin=record.stdin,
             received_bytes=received,
+            stopped=stopped[:MAX_SHARES_SHOWN],
+            stopping=stopping[:MAX_SHARES_SHOWN],
         )
 
     def tell(self, entry: JobEntry) -> None:

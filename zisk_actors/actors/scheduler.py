@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -30,6 +31,7 @@ from zisk_actors.actors.operating import About, Lookout
 from zisk_actors.actors.programs import Programs
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.retention import Retention
+from zisk_actors.actors.stopping import Stopping
 from zisk_actors.actors.submitting import Turns
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.budget import Budget
@@ -50,6 +52,10 @@ from zisk_actors.wire.values import BlobRef, Lease, Phase, State
 
 if TYPE_CHECKING:
     from zisk_actors.actors.session import Session
+
+
+STOP_SECONDS = 10.0
+"""How long a cancel waits for the workers to say that they have stopped."""
 
 
 class QueueFull(RefusedRetryLater):
@@ -134,11 +140,13 @@ class Coordinator:
             expire=self._expire,
         )
         self.book.received = self.inputs.received
+        self.stopping = Stopping()
+        self.book.stopped = self.stopping.of
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
         self._job_over = trio.Event()
-        self._connections = 0
+        self.connections = itertools.count(1)
         self.log = log.get()
         self._supervise = supervise
         self._nursery: trio.Nursery | None = None
@@ -182,11 +190,6 @@ class Coordinator:
         self.book.tell(entry)
         return entry
 
-    def next_connection(self) -> int:
-        """A number for one more client's connection."""
-        self._connections += 1
-        return self._connections
-
     def check_open(self) -> None:
         """Raises `Draining` where nothing new is taken in any more."""
         if self.standing is Standing.DRAINING:
@@ -229,7 +232,8 @@ class Coordinator:
             self.handle(enqueue)
 
     async def cancel(self, entry: JobEntry, reason: str) -> bool:
-        """End a job as cancelled; False where it ended otherwise. Returns when it has.
+        """End a job as cancelled; False where it ended otherwise. Returns when it has, and its workers say that they have stopped or have
+        had `STOP_SECONDS` for it.
 
         Raises `StoreUnwritable` where its end cannot be written down; the job does nothing more, and ends when it can.
         """
@@ -237,6 +241,9 @@ class Coordinator:
             return False
         self._end(entry, Cancelled(self.book.clock(), reason))
         await self.book.written_down(entry)
+        while entry.job in self.supervised:
+            await self._job_over.wait()
+        await self.stopping.settled(entry.job, STOP_SECONDS)
         return entry.record.state is State.CANCELLED
 
     async def _expire(self, entry: JobEntry, event: JobFailed) -> None:
@@ -266,6 +273,7 @@ class Coordinator:
         for worker in workers:
             session = self.sessions.get(worker)
             if session is not None:
+                self.stopping.told(job, worker)
                 try:
                     await session.send(CancelJob(job, reason))
                 except LinkClosed:
@@ -370,6 +378,7 @@ class Coordinator:
                 if session is not None:
                     session.end()
                 self.metrics.worker_lost(effect.why.value)
+                self.stopping.lost(effect.record.worker)
                 self.log.warning("worker lost", worker=effect.record.worker, reason=effect.reason, pool=self.pool())
 
     def _start(self, entry: JobEntry, admit: core.Admit) -> None:

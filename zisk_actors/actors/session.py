@@ -150,6 +150,7 @@ class Session:
                     self._coordinator.crews.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
+                self._coordinator.stopping.done(message.job, self.worker)
                 self._log.debug("worker has stopped work for a job", job=message.job)
             case Heartbeat() | Hello():
                 pass

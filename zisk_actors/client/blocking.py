@@ -128,8 +128,22 @@ class BlockingClient:
     def job(self, job: str) -> JobStatus:
         return self._call(lambda client: client.job(job))
 
-    def jobs(self, *, limit: int = 100, state: str = "") -> list[JobStatus]:
-        return self._call(lambda client: client.jobs(limit=limit, state=state))
+    def jobs(
+        self,
+        *,
+        limit: int = 100,
+        state: str = "",
+        kind: str = "",
+        program: str = "",
+        name: str = "",
+        mine: bool = False,
+        since: float = 0.0,
+    ) -> list[JobStatus]:
+        filters = {"state": state, "kind": kind, "program": program, "name": name}
+        return self._call(lambda client: client.jobs(limit=limit, mine=mine, since=since, **filters))
+
+    def retry(self, job: str, *, wait_for_cluster: bool = False) -> JobId:
+        return self._call(lambda client: client.retry(job, wait_for_cluster=wait_for_cluster))
 
     def watch(self, job: str) -> Iterator[JobStatus]:
         """The job as it is, then each change of it, the final state last."""

@@ -63,6 +63,7 @@ from zisk_actors.wire.operating import (
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
 
 WAIT_SLICE_SECONDS: Final = 20.0
+MAX_PAGE: Final = 1000
 CLUSTER_SECONDS: Final = 600.0
 """How long `wait_for_cluster` waits for a cluster that refuses for now."""
 
@@ -222,10 +223,50 @@ class Client:
         """One job, by its id or an unambiguous beginning of it. Raises `ClusterRefused` JOB_NOT_FOUND."""
         return (await self._talk.ask(ShowJob(self._talk.number(), job), JobReply)).status
 
-    async def jobs(self, *, limit: int = 100, state: str = "") -> list[JobStatus]:
-        """The newest jobs first, at most `limit`, in one state or (empty) in any."""
-        parts = await self._talk.ask_parts(ListJobs(self._talk.number(), limit, state), JobList)
-        return [status for part in parts for status in part.jobs]
+    async def jobs(
+        self,
+        *,
+        limit: int = 100,
+        state: str = "",
+        kind: str = "",
+        program: str = "",
+        name: str = "",
+        mine: bool = False,
+        since: float = 0.0,
+    ) -> list[JobStatus]:
+        """The newest jobs first, at most `limit` (any number), of those that every filter that is given lets through.
+
+        `program` is an id, the beginning of one, or a name; `mine` are those that our key submitted; `since` is a time of `time.time()`.
+        """
+        found: list[JobStatus] = []
+        cursor = ""
+        while len(found) < limit:
+            count = min(limit - len(found), MAX_PAGE)
+            asked = ListJobs(self._talk.number(), count, state, kind, program, name, mine, since, cursor)
+            parts = await self._talk.ask_parts(asked, JobList)
+            found += [status for part in parts for status in part.jobs]
+            cursor = parts[-1].cursor
+            if not cursor:
+                break
+        return found
+
+    async def retry(self, job: str, *, wait_for_cluster: bool = False) -> JobId:
+        """Submit what a job asked for as a new job. Raises `UsageError` where it never had its input, and `ClusterRefused` where the
+        cluster has forgotten that."""
+        status = await self.job(job)
+        if status.stdin is None and status.kind is not Kind.SETUP:
+            raise UsageError(f"job {status.job} never had its whole input", hint="submit it again with its input")
+        sizes = {each.program: each.size for each in await self.programs()}
+        if status.program not in sizes:
+            raise NotFoundError(f"the cluster has forgotten program {status.program}", hint="submit the job again with its program")
+        return await self.submit(
+            status.kind,
+            BlobRef(BlobId(status.program), sizes[status.program]),
+            stdin=status.stdin or b"",
+            params=status.params,
+            name=status.program_name,
+            wait_for_cluster=wait_for_cluster,
+        )
 
     async def watch(self, job: str, *, after: int = 0) -> AsyncGenerator[tuple[int, JobStatus], None]:
         """Each change of a job with its number, until it has ended; `after` leaves out the changes up to that number.
@@ -282,7 +323,8 @@ class Client:
         return decode_execution(await self.result(job, seconds=seconds))
 
     async def cancel(self, job: str, *, reason: str = "cancelled by the client") -> tuple[bool, JobStatus]:
-        """Cancel a job; False where it had ended before. When this returns, the job has ended."""
+        """Cancel a job; False where it had ended before. When this returns, the job has ended; `stopped` in its status are the workers
+        whose computing process is dead, `stopping` those that have not said so within ten seconds."""
         reply = await self._talk.ask(CancelRequest(self._talk.number(), job, reason), CancelReply)
         return reply.cancelled, reply.status
 

@@ -307,11 +307,21 @@ class CancelRequest(Tagged, frozen=True):
 
 
 class ListJobs(Tagged, frozen=True):
-    """Tell me about the newest jobs, at most so many, in one state or in all."""
+    """Tell me about the newest jobs, at most so many, of those that every filter lets through; an empty filter lets all through.
+
+    `program` is an id, the beginning of one, or a name; `mine` are those that this key submitted; `after` goes on where a list ended that
+    gave this cursor.
+    """
 
     request: Count
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     state: Word = ""
+    kind: Word = ""
+    program: Word = ""
+    name: Word = ""
+    mine: bool = False
+    since: Seconds = 0.0
+    after: Word = ""
 
 
 class ListWorkers(Tagged, frozen=True):
@@ -384,11 +394,13 @@ class CancelReply(Tagged, frozen=True):
 
 
 class JobList(Tagged, frozen=True):
-    """The jobs asked for, newest first; `more` says that there are others. One reply may come in several parts."""
+    """The jobs asked for, newest first. One reply may come in several parts; the last one has the cursor of the rest, empty where there is
+    none."""
 
     request: Count
     jobs: tuple[JobStatus, ...]
     last: bool
+    cursor: Word = ""
 
 
 class WorkerList(Tagged, frozen=True):

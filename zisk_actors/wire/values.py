@@ -177,7 +177,8 @@ class ShareStatus(Value, frozen=True, kw_only=True):
 class JobStatus(Value, frozen=True, kw_only=True):
     """All that a client is told about a job. `percent` is of the whole job, 0 to 100. `number` grows with each change, over restarts too.
 
-    `received_bytes` is how much of its input a job has that waits for the rest, `stdin` the input where it is complete.
+    `received_bytes` is how much of its input a job has that waits for the rest, `stdin` the input where it is complete. Of a job
+    that ended early, `stopped` are the workers whose computing process is dead, and `stopping` those that have not said so.
     """
 
     job: Job
@@ -205,6 +206,8 @@ class JobStatus(Value, frozen=True, kw_only=True):
     number: Annotated[int, Meta(ge=0, le=2**62)] = 0
     stdin: BlobRef | None = None
     received_bytes: Size | None = None
+    stopped: tuple[Worker, ...] = ()
+    stopping: tuple[Worker, ...] = ()
 
 
 class WorkerStatus(Value, frozen=True, kw_only=True):

@@ -349,3 +349,17 @@ async def test_a_worker_that_proves_something_else_is_found_by_our_verifier(
         assert caught.value.failure.kind is FailureKind.PROOF
         assert [attempt.phase for attempt in caught.value.failure.attempts] == [Phase.AGGREGATE]
         assert (await client.job(job)).result is None
+
+
+async def test_a_cancel_says_which_workers_have_stopped(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        first, second = world.worker("a"), world.worker("b")
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=100", params="test")
+        await trio.sleep(5)
+        second.cut()
+        _, status = await client.cancel(job)
+        assert first.device.killed == 1
+        assert (status.stopped, status.stopping) == (("a",), ("b",))
+        queued = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        assert (await client.wait(queued)).stopped == ()
