@@ -120,6 +120,12 @@ class CoordinatorSecurity(Section, frozen=True):
 
     key_file: Annotated[str, says("the coordinator's key pair; empty: coordinator.key in store.folder, made once")] = ""
     allow_file: Annotated[str, says("who may connect, read again when it changes; empty: the file allowed in store.folder")] = ""
+    max_connections: Annotated[Positive, says("open connections at each port; the oldest that has said nothing makes room")] = 2000
+    max_connections_per_key: Annotated[Positive, says("open connections of one key at a port; more are refused")] = 64
+    max_messages_per_second: Annotated[Positive, says("of one key; who sends faster is read more slowly, others are not")] = 5000
+    max_bytes_per_second: Annotated[int, Meta(ge=2**20, le=2**40), says("of one key, in the same way")] = 512 * 1024**2
+    max_bad_messages_per_minute: Annotated[Positive, says("of one key; who sends more that cannot be read is cut off")] = 20
+    put_off_seconds: Annotated[Interval, says("for how long a key that was cut off is not let in")] = 30
 
 
 class VerifierSettings(Section, frozen=True):

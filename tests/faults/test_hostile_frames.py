@@ -27,12 +27,14 @@ from zisk_actors.wire.values import Kind, State
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SEED = 1
+OPEN = "max_bad_messages_per_minute = 1000000000"
+"""A coordinator that cuts nobody off, so that it decodes all of a flood."""
 COUNT = 10_000
 
 
 @pytest.mark.parametrize(("at", "samples", "union"), [("client", CLIENT, ClientSays), ("worker", WORKER, WorkerSays)])
 def test_mutated_messages_change_nothing(start: Start, at: str, samples: tuple[msgspec.Struct, ...], union: Any) -> None:
-    cluster = start(workers=1)
+    cluster = start(workers=1, security=OPEN)
     pid = process(cluster, "coordinator").pid
     keys = new_keypair()
     AllowList(cluster.folder / "keys" / "allowed").add(at, keys.public, "mallory")
@@ -41,6 +43,7 @@ def test_mutated_messages_change_nothing(start: Start, at: str, samples: tuple[m
         assert client.wait(done, seconds=30).state is State.COMPLETED
         running = client.submit(Kind.PROVE, ELF, stdin=b"hang=0", params="test")
         until(lambda: client.job(running).shares, "a share that runs")
+        until(lambda: client.programs()[0].keys, "the key of its program, which the coordinator makes beside it")
 
         def state() -> object:
             holders = [(share.worker, share.attempt) for share in client.job(running).shares]
@@ -78,7 +81,7 @@ def oversized() -> Iterator[Frames]:
 
 
 def test_messages_over_the_limits_reach_nobody(start: Start) -> None:
-    cluster = start(workers=1)
+    cluster = start(workers=1, security=OPEN)
     pid = process(cluster, "coordinator").pid
     with cluster.connect() as client:
         memory = resident(pid)

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
+from zisk_actors.actors.doors import Doors, limits_of
 from zisk_actors.actors.gateway import serve_client
 from zisk_actors.actors.heartbeat import monitor
 from zisk_actors.actors.measures import health_of, view_of
@@ -46,15 +48,14 @@ from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed, Listener
 from zisk_actors.transport.curve import Network
+from zisk_actors.transport.router import RouterListener
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.cluster_view import ClusterView
-from zisk_actors.web.health import health_pages
+from zisk_actors.web.health import Health, health_pages
 from zisk_actors.web.metrics import metrics_page
 from zisk_actors.web.server import Routes, listen_http, serve_listeners
 from zisk_actors.wire.values import Phase
 
-REFUSED_SECONDS = 10.0
-MAX_REFUSED = 1000
 LAST_WORDS_SECONDS = 0.2
 """For those who wait for a job that was the last to end to hear of it."""
 
@@ -211,38 +212,23 @@ async def _serve(
 ) -> None:
     words = log.get()
     mocked = config.backend.mode == mock.BACKEND
-    turned_away: dict[str, tuple[float, int]] = {}
-
-    ports: dict[str, Listener] = {}
-
-    def refused(role: str, address: str, key: str, reason: str) -> None:
-        """Say it, but not each time: a client that is refused tries again for ever."""
-        if role in ports:
-            ports[role].refuse(reason)
-        said_at, count = turned_away.get(address, (-REFUSED_SECONDS, 0))
-        now = trio.current_time()
-        if now - said_at < REFUSED_SECONDS:
-            turned_away[address] = (said_at, count + 1)
-            return
-        if len(turned_away) > MAX_REFUSED:
-            turned_away.clear()
-        turned_away[address] = (now, 0)
-        words.warning(f"handshake refused: {reason}", role=role, peer=address, key=key, refused_since_last=count)
-
+    doors = Doors(allowed)
     async with trio.open_nursery() as nursery:
-        await nursery.start(network.serve_zap, allowed.role_at, refused)
+        await nursery.start(network.serve_zap, allowed.role_at, doors.refused)
         clients, workers, http = await _bind(config, network, keys)
-        ports |= {"client": clients, "worker": workers}
-        nursery.start_soon(_say_refusals, ports)
+        doors.open("client", clients)
+        doors.open("worker", workers)
+        nursery.start_soon(doors.watch_list)
+        nursery.start_soon(doors.sum_up)
         about = coordinator.about
         about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
-        about.refusals = partial(_refusals, coordinator, ports, {})
+        about.refusals = partial(_refusals, coordinator, doors.ports, {})
         await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
         if mocked:
             nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
         url = ""
         if http:
-            pages = _pages(coordinator)
+            pages = _pages(coordinator, doors)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
         service = config.service
@@ -281,7 +267,7 @@ async def _drain(coordinator: Coordinator, seconds: float) -> None:
         words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
 
 
-def _refusals(coordinator: Coordinator, ports: dict[str, Listener], counted: dict[tuple[str, str], int]) -> dict[str, int]:
+def _refusals(coordinator: Coordinator, ports: dict[str, RouterListener], counted: dict[tuple[str, str], int]) -> dict[str, int]:
     """All refusals so far, those of the ports among them from now on: these count for themselves, and `counted` is what we have of it."""
     for role, listener in ports.items():
         for reason, count in listener.refused.items():
@@ -290,7 +276,7 @@ def _refusals(coordinator: Coordinator, ports: dict[str, Listener], counted: dic
     return dict(coordinator.metrics.refusals)
 
 
-def _pages(coordinator: Coordinator) -> Routes:
+def _pages(coordinator: Coordinator, doors: Doors) -> Routes:
     """What the HTTP port shows."""
     about = coordinator.about
 
@@ -298,24 +284,20 @@ def _pages(coordinator: Coordinator) -> Routes:
         about.refusals()
         return view_of(coordinator, about.version, about.backend)
 
-    pages = health_pages(lambda: health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend))
+    def health() -> Health:
+        said = health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend)
+        return dataclasses.replace(said, warnings=said.warnings + doors.warnings)
+
+    pages = health_pages(health)
     return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}
 
 
-async def _say_refusals(ports: dict[str, Listener]) -> None:
-    """A line now and then about what the ports have refused; each single refusal may be one of a flood."""
-    said: dict[str, dict[str, int]] = {role: {} for role in ports}
-    while True:
-        await trio.sleep(REFUSED_SECONDS)
-        for role, listener in ports.items():
-            if listener.refused != said[role]:
-                said[role] = dict(listener.refused)
-                log.get().warning("refused so far", role=role, **said[role])
-
-
-async def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> tuple[Listener, Listener, list[trio.SocketListener]]:
+async def _bind(
+    config: CoordinatorConfig, network: Network, keys: KeyPair
+) -> tuple[RouterListener, RouterListener, list[trio.SocketListener]]:
     """All ports, or an error that names each one that cannot be had. No HTTP listeners where metrics are off."""
-    bound: list[Listener] = []
+    bound: list[RouterListener] = []
+    limits = limits_of(config.security)
     problems: list[ZiskError] = []
     places = (
         ("client", config.server.host, config.server.port, "server.port, --api-port"),
@@ -323,7 +305,7 @@ async def _bind(config: CoordinatorConfig, network: Network, keys: KeyPair) -> t
     )
     for role, host, port, setting in places:
         try:
-            bound.append(network.bind(host, port, keys, role))
+            bound.append(network.bind(host, port, keys, role, limits))
         except UsageError as error:
             owner = owner_of(port) if isinstance(error, PortInUse) else ""
             problems.append(type(error)(f"{error.message} ({'; '.join(filter(None, (setting, owner)))})", hint=error.hint))

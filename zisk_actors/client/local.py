@@ -159,11 +159,13 @@ def start(
     prover: str = "",
     mock: bool = False,
     log_level: str = "info",
+    security: str = "",
 ) -> LocalCluster:
     """Start a coordinator and workers on loopback and wait until all workers are registered.
 
     `threads` of each worker, 0 shares the processors out; port 0 takes a free one; `prover` is `module:factory` in place of the real
-    prover, for tests; `mock` is a cluster that proves nothing. Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
+    prover, for tests; `mock` is a cluster that proves nothing; `security` are more lines of that table of the coordinator's settings.
+    Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
     """
     folder = folder or home() / "local"
     if workers < 1:
@@ -171,15 +173,19 @@ def start(
     if (running := find(folder)) is not None:
         raise AlreadyRunning(f"a local cluster runs already in {running.folder}", hint="`zisk ps` shows it, `zisk down` stops it")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return _Starter(folder, detach=detach, prover=prover, mock=mock, log_level=log_level).start(workers, api_port, cluster_port, threads)
+    return _Starter(folder, detach=detach, prover=prover, mock=mock, log_level=log_level, security=security).start(
+        workers, api_port, cluster_port, threads
+    )
 
 
 @contextmanager
-def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level: str = "info") -> Iterator[LocalCluster]:
+def embedded(
+    *, workers: int = 2, threads: int = 0, prover: str = "", log_level: str = "info", security: str = ""
+) -> Iterator[LocalCluster]:
     """A cluster in a temporary folder that ends with the block, and with this process, however it ends."""
     folder = Path(tempfile.mkdtemp(prefix="zisk-"))
     try:
-        starter = _Starter(folder, detach=False, prover=prover, log_level=log_level, temporary=True)
+        starter = _Starter(folder, detach=False, prover=prover, log_level=log_level, security=security, temporary=True)
         cluster = starter.start(workers, 0, 0, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -193,13 +199,24 @@ def embedded(*, workers: int = 2, threads: int = 0, prover: str = "", log_level:
 class _Starter:
     """The steps of one start, and the way back from each."""
 
-    def __init__(self, folder: Path, *, detach: bool, prover: str, log_level: str, mock: bool = False, temporary: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        detach: bool,
+        prover: str,
+        log_level: str,
+        mock: bool = False,
+        temporary: bool = False,
+        security: str = "",
+    ) -> None:
         self._folder = folder
         self._detach = detach
         self._prover = prover
         self._mock = mock
         self._log_level = log_level
         self._temporary = temporary
+        self._security = security
         self._children: list[subprocess.Popen[bytes]] = []
         self._processes: list[Process] = []
 
@@ -218,7 +235,9 @@ class _Starter:
         self._write("keys/allowed", "\n".join(allowed) + "\n")
         ready = self._folder / "coordinator" / "ready.json"
         ready.unlink(missing_ok=True)
-        self._write("coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock))
+        self._write(
+            "coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._security)
+        )
         remove = ["--remove-when-orphaned", str(self._folder)] if self._temporary else []
         self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
         urls = self._wait_for_coordinator(ready)
@@ -314,7 +333,7 @@ class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metrics_url: str = ""
 
 
-def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str, mock: bool) -> str:
+def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str, mock: bool, security: str) -> str:
     return f"""# Written by the start of this local cluster; changed at the next start.
 [server]
 host = "127.0.0.1"
@@ -344,6 +363,7 @@ folder = "{folder / "coordinator"}"
 [security]
 key_file = "{folder / "keys" / "coordinator.key"}"
 allow_file = "{folder / "keys" / "allowed"}"
+{security}
 
 [logging]
 level = "{log_level}"

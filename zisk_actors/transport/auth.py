@@ -31,6 +31,9 @@ OTHER_PORT: Final = 500
 Allowed = Callable[[str, str], str | None]
 """The role in which a key may connect to a port, or None."""
 
+HoldsOff = Callable[[str, str], str]
+"""Why a key that is allowed at a port may not come in now, or empty."""
+
 Refused = Callable[[str, str, str, str], None]
 """Told of each refusal: port, address, key, reason."""
 
@@ -85,6 +88,7 @@ def read_keypair(path: Path) -> KeyPair:
 async def serve_zap(
     context: zmq.Context[Any],
     allowed: Allowed,
+    holds_off: HoldsOff,
     refused: Refused,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -95,12 +99,12 @@ async def serve_zap(
         task_status.started()
         while True:
             frames = [frame.bytes for frame in await socket.recv()]
-            await socket.send(_answer(frames, allowed, refused))
+            await socket.send(_answer(frames, allowed, holds_off, refused))
     finally:
         socket.close()
 
 
-def _answer(frames: list[bytes], allowed: Allowed, refused: Refused) -> list[bytes]:
+def _answer(frames: list[bytes], allowed: Allowed, holds_off: HoldsOff, refused: Refused) -> list[bytes]:
     version, sequence, domain, address = (frames + [b""] * 4)[:4]
     port = domain.decode("ascii", "replace")
     if version != b"1.0" or len(frames) != 7 or frames[5] != b"CURVE" or len(frames[6]) != 32:
@@ -108,6 +112,9 @@ def _answer(frames: list[bytes], allowed: Allowed, refused: Refused) -> list[byt
         return [b"1.0", sequence, b"400", b"CURVE only", b"", b""]
     key = z85.encode(frames[6]).decode("ascii")
     if allowed(port, key) is not None:
+        if reason := holds_off(port, key):
+            refused(port, address.decode("ascii", "replace"), key, reason)
+            return [b"1.0", sequence, b"400", reason.encode("ascii"), b"", b""]
         return [b"1.0", sequence, b"200", b"OK", key.encode("ascii"), b""]
     elsewhere = any(allowed(other, key) is not None for other in PORTS if other != port)
     refused(port, address.decode("ascii", "replace"), key, "wrong-port" if elsewhere else "key-not-allowed")

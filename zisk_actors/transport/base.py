@@ -11,10 +11,11 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from zisk_actors.errors import Unreachable
+from zisk_actors.errors import NotAuthorised, Unreachable
+from zisk_actors.transport.accounts import Rates
 
 
 class Refusals:
@@ -40,16 +41,30 @@ class LinkClosed(Unreachable):
     code = "link-closed"
 
 
+class KeyRefused(NotAuthorised, LinkClosed):
+    """The other side does not let our key in, or not any more; the link is closed."""
+
+    code = "key-refused"
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a listener lets one peer, and all of them together, hold in memory."""
+    """What a listener lets one peer, one key, and all of them together do and hold in memory."""
 
     frame_bytes: int = 1024 * 1024 + 1024
     frames: int = 2
-    inbox: int = 64
+    inbox: int = 256
     """Messages of one peer that wait to be read; a peer that sends more than that is dropped."""
+    held_bytes: int = 64 * 1024**2
+    """The same for all messages of one key together, in bytes."""
     links: int = 2000
-    backlog: int = 256
+    connections: int = 2000
+    """TCP connections, those that have said nothing yet among them; the oldest of these makes room."""
+    connections_per_key: int = 64
+    silent_seconds: float = 120
+    """A connection that says nothing for so long is hung up on."""
+    rates: Rates = field(default_factory=Rates)
+    backlog: int = 2000
     """New links that wait to be accepted."""
 
 

@@ -8,17 +8,26 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
 import zmq
 
-from zisk_actors.errors import NotAuthorised, PortInUse, Unreachable, UsageError
+from zisk_actors.errors import PortInUse, Unreachable, UsageError
 from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
-from zisk_actors.transport.base import Limits, Peer
-from zisk_actors.transport.zmq import DealerLink, RouterListener, Socket, event_of, monitored, prepare
+from zisk_actors.transport.base import KeyRefused, Limits, Peer
+from zisk_actors.transport.router import RouterListener
+from zisk_actors.transport.zmq import DealerLink, Monitor, Socket, prepare
 
 _URL: Final = re.compile(r"(?:(?:tcp|http)://)?(?P<host>[A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.%a-z]+\]):(?P<port>[0-9]{1,5})/?")
+
+
+FAILED: Final = (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_DISCONNECTED)
+EVENTS: Final = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | int(sum(FAILED))
+)
+MOST_FAILURES: Final = 3
 
 
 class BadUrl(UsageError):
@@ -44,7 +53,7 @@ def endpoint_of(url: str) -> str:
     return f"tcp://{match['host']}:{match['port']}"
 
 
-class WrongPort(NotAuthorised):
+class WrongPort(KeyRefused):
     """The coordinator is the right one, and our key is for its other port."""
 
     code = "wrong-port"
@@ -57,6 +66,8 @@ class Network:
     def __init__(self) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, 4096)
+        self._allowed: Allowed = lambda port, key: None
+        self._listeners: dict[str, RouterListener] = {}
 
     def __enter__(self) -> Network:
         return self
@@ -71,11 +82,16 @@ class Network:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Decide who may connect, until cancelled; see `auth.serve_zap`."""
-        await serve_zap(self._context, allowed, refused, task_status)
+        self._allowed = allowed
+        await serve_zap(self._context, allowed, self._holds_off, refused, task_status)
+
+    def _holds_off(self, port: str, key: str) -> str:
+        listener = self._listeners.get(port)
+        return listener.holds_off(key) if listener is not None else ""
 
     def bind(self, host: str, port: int, keys: KeyPair, role: str, limits: Limits | None = None) -> RouterListener:
-        """Listen for peers of one role; port 0 takes a free one. The ZAP task of this context must run. Raises `PortInUse` and
-        `UsageError`."""
+        """Listen for the peers of one side (`allowlist.PORTS`); port 0 takes a free one. The ZAP task of this context must run. Raises
+        `PortInUse` and `UsageError`."""
         limits = limits or Limits()
         socket = Socket(self._context, zmq.ROUTER)
         raw = socket.raw
@@ -98,13 +114,15 @@ class Network:
             raise UsageError(f"cannot listen at {host}:{port} for the {role} side: {error}") from None
         bound = raw.getsockopt(zmq.LAST_ENDPOINT)
         endpoint = bound.decode("ascii") if isinstance(bound, bytes) else str(bound)
-        return RouterListener(socket, endpoint.rstrip("\0"), limits)
+        listener = RouterListener(socket, endpoint.rstrip("\0"), limits, lambda key: self._allowed(role, key) is not None)
+        self._listeners[role] = listener
+        return listener
 
     async def dial(self, url: str, server_key: str, keys: KeyPair, *, seconds: float, limits: Limits | None = None) -> DealerLink:
         """A link to a coordinator, when the handshake is done.
 
-        Raises `BadUrl`, `Unreachable` where nobody answers within `seconds`, `HandshakeFailed`, and `NotAuthorised` where our key is not
-        on its list.
+        Raises `BadUrl`, `Unreachable` where nobody answers within `seconds`, `HandshakeFailed`, and `KeyRefused` where our key is not let
+        in, which is known as soon as the other side says so.
         """
         endpoint = endpoint_of(url)
         limits = limits or Limits()
@@ -115,35 +133,49 @@ class Network:
         raw.curve_serverkey = server_key.encode("ascii")
         raw.curve_publickey = keys.public.encode("ascii")
         raw.curve_secretkey = keys.secret.encode("ascii")
-        trouble = "no answer"
-        failures = 0
+        monitor = Monitor(socket, EVENTS)
+
+        def refused(status: int) -> KeyRefused:
+            return _refused(endpoint, keys.public, status)
+
         try:
-            async with monitored(socket, zmq.EVENT_ALL) as monitor:
-                raw.connect(endpoint)
-                with trio.move_on_after(seconds):
-                    while True:
-                        event, value = event_of(await monitor.recv())
-                        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                            return DealerLink(socket, Peer(server_key, endpoint), limits)
-                        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == OTHER_PORT:
-                            raise WrongPort(
-                                f"{endpoint} is the wrong port: this coordinator allows our key at its other one",
-                                hint="clients go to server.port (7000), workers to coordinator.port (50051)",
-                            )
-                        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                            raise NotAuthorised(
-                                f"{endpoint} does not allow our key {keys.public} on this port (status {value})",
-                                hint="is it the right port (client 7000, worker 50051), and is the key on the allow-list?",
-                            )
-                        if event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_DISCONNECTED):
-                            failures += 1
-                            trouble = "it does not have the key we expect, or is no coordinator"
-                            if failures >= 3:
-                                break
-                        elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECT_RETRIED) and not failures:
-                            trouble = "connection refused"
-            kind = HandshakeFailed if failures else Unreachable
-            raise kind(f"cannot reach a coordinator at {endpoint}: {trouble}", hint="is it running, and is the address right?")
+            raw.connect(endpoint)
+            await _shake_hands(monitor, endpoint, seconds, refused)
         except BaseException:
+            monitor.close()
             socket.close()
             raise
+        return DealerLink(socket, Peer(server_key, endpoint), monitor, refused)
+
+
+async def _shake_hands(monitor: Monitor, endpoint: str, seconds: float, refused: Callable[[int], KeyRefused]) -> None:
+    """Return when the other side has let us in. Raises what `Network.dial` says."""
+    trouble = "no answer"
+    failures = 0
+    with trio.move_on_after(seconds):
+        while failures < MOST_FAILURES:
+            for event, value in await monitor.next():
+                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                    return
+                if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                    raise refused(value)
+                if event in FAILED:
+                    failures += 1
+                    trouble = "it does not have the key we expect, or is no coordinator"
+                elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECT_RETRIED) and not failures:
+                    trouble = "connection refused"
+    kind = HandshakeFailed if failures else Unreachable
+    raise kind(f"cannot reach a coordinator at {endpoint}: {trouble}", hint="is it running, and is the address right?")
+
+
+def _refused(endpoint: str, key: str, status: int) -> KeyRefused:
+    if status == OTHER_PORT:
+        return WrongPort(
+            f"{endpoint} is the wrong port: this coordinator allows our key at its other one",
+            hint="clients go to server.port (7000), workers to coordinator.port (50051)",
+        )
+    return KeyRefused(
+        f"{endpoint} does not allow our key {key} (status {status})",
+        hint=f"its allow-list (security.allow_file, or the file allowed in store.folder) needs a line ROLE {key} NAME. Where it has one, "
+        "the key is put off for a while, or has too many connections: the coordinator's log says which",
+    )

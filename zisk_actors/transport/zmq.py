@@ -1,4 +1,4 @@
-"""ZeroMQ sockets for trio, and links on top of them. All that imports zmq is in this folder.
+"""ZeroMQ sockets for trio, and the dialling end of a link. All that imports zmq is in this folder.
 
 Rules of this file:
 * ZMQ_FD is edge-triggered and stands for both directions; any call on the socket may swallow its edge. So every call passes through
@@ -12,15 +12,14 @@ Rules of this file:
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import trio
 import zmq
 
-from zisk_actors.transport.base import Limits, LinkClosed, Peer, Refusals
-from zisk_actors.transport.handshakes import EVENTS, Handshakes
+from zisk_actors.transport.base import KeyRefused, Limits, LinkClosed, Peer, Refusals
 
 T = TypeVar("T")
 
@@ -29,6 +28,12 @@ SEND_SECONDS: Final = 10.0
 
 QUEUED_MESSAGES: Final = 64
 """What ZeroMQ keeps for a peer in each direction. A message may have a megabyte, so this bounds what one that does not read costs us."""
+
+MOST_AT_ONCE: Final = 16
+"""Messages that are taken from a socket before other tasks run."""
+
+LOOK_SECONDS: Final = 0.5
+"""How long the dialling end waits for a message before it looks whether it is still let in."""
 
 _DIRECTIONS: Final = (zmq.POLLIN, zmq.POLLOUT)
 
@@ -54,7 +59,19 @@ class Socket:
 
     async def recv(self) -> list[zmq.Frame]:
         """Receive one message. Raises `trio.ClosedResourceError`."""
-        return await self._attempt(lambda: self.raw.recv_multipart(zmq.NOBLOCK, copy=False), zmq.POLLIN)
+        return (await self.recv_some(1))[0]
+
+    async def recv_some(self, most: int) -> list[list[zmq.Frame]]:
+        """Receive what is there, at least one message and at most so many. Raises `trio.ClosedResourceError`."""
+
+        def take() -> list[list[zmq.Frame]]:
+            taken = [self.raw.recv_multipart(zmq.NOBLOCK, copy=False)]
+            with suppress(zmq.Again):
+                while len(taken) < most:
+                    taken.append(self.raw.recv_multipart(zmq.NOBLOCK, copy=False))
+            return taken
+
+        return await self._attempt(take, zmq.POLLIN)
 
     def close(self) -> None:
         """Close at once; every waiter gets `trio.ClosedResourceError`."""
@@ -125,25 +142,37 @@ def prepare(socket: Socket, limits: Limits) -> None:
     raw.reconnect_ivl_max = 5000
 
 
-@asynccontextmanager
-async def monitored(socket: Socket, events: int) -> AsyncIterator[Socket]:
-    """A socket that receives the events of another one.
+class Monitor:
+    """Receives the events of a socket.
 
     The monitored socket is silenced before its listener closes: libzmq sends events with a blocking call, which without a peer, or with a
     full queue, never returns.
     """
-    context = socket.raw.context
-    address = f"inproc://monitor-{id(socket)}"
-    socket.raw.monitor(address, events)
-    monitor = Socket(context, zmq.PAIR)
-    monitor.raw.rcvhwm = 0
-    try:
-        monitor.raw.connect(address)
-        yield monitor
-    finally:
-        if not socket.closed:
-            socket.raw.disable_monitor()
-        monitor.close()
+
+    def __init__(self, watched: Socket, events: int) -> None:
+        self._watched = watched
+        address = f"inproc://monitor-{id(watched)}"
+        watched.raw.monitor(address, events)
+        self._socket = Socket(watched.raw.context, zmq.PAIR)
+        self._socket.raw.rcvhwm = 0
+        self._socket.raw.connect(address)
+
+    async def next(self) -> list[tuple[int, int]]:
+        """The next events, each with its value. Raises `trio.ClosedResourceError`."""
+        return [event_of(frames) for frames in await self._socket.recv_some(MOST_AT_ONCE)]
+
+    def so_far(self) -> list[tuple[int, int]]:
+        """The events that have come, without waiting."""
+        found: list[tuple[int, int]] = []
+        with suppress(zmq.Again):
+            while not self._socket.closed:
+                found.append(event_of(self._socket.raw.recv_multipart(zmq.NOBLOCK, copy=False)))
+        return found
+
+    def close(self) -> None:
+        if not self._watched.closed:
+            self._watched.raw.disable_monitor()
+        self._socket.close()
 
 
 def event_of(frames: Sequence[zmq.Frame]) -> tuple[int, int]:
@@ -154,13 +183,14 @@ def event_of(frames: Sequence[zmq.Frame]) -> tuple[int, int]:
 
 class DealerLink:
     """The dialling end. ZeroMQ reconnects by itself; the coordinator sees each new connection as a new peer, and asks it to introduce
-    itself."""
+    itself. When it is not let in any more, who waits for a message is told within `LOOK_SECONDS`."""
 
-    def __init__(self, socket: Socket, peer: Peer, limits: Limits) -> None:
+    def __init__(self, socket: Socket, peer: Peer, monitor: Monitor, refused: Callable[[int], KeyRefused]) -> None:
         self._refusals = Refusals()
         self._socket = socket
         self._peer = peer
-        self._limits = limits
+        self._monitor = monitor
+        self._refused = refused
 
     @property
     def peer(self) -> Peer:
@@ -177,175 +207,21 @@ class DealerLink:
             raise LinkClosed(f"{self._peer.address} takes no messages") from None
 
     async def receive(self) -> list[bytes]:
-        try:
-            frames = await self._socket.recv()
-        except trio.ClosedResourceError:
-            raise LinkClosed(f"the link to {self._peer.address} is closed") from None
-        return [frame.bytes for frame in frames]
+        while True:
+            try:
+                with trio.move_on_after(LOOK_SECONDS):
+                    return [frame.bytes for frame in await self._socket.recv()]
+            except trio.ClosedResourceError:
+                raise LinkClosed(f"the link to {self._peer.address} is closed") from None
+            for event, value in self._monitor.so_far():
+                if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                    await self.aclose()
+                    raise self._refused(value)
 
     def refuse(self, reason: str) -> int:
         return self._refusals.refuse(reason)
 
     async def aclose(self) -> None:
+        self._monitor.close()
         self._socket.close()
         await trio.lowlevel.checkpoint()
-
-
-class RouterLink:
-    """The listening end of one peer's connection."""
-
-    def __init__(self, listener: RouterListener, route: bytes, peer: Peer, inbox: int) -> None:
-        self._listener = listener
-        self._route = route
-        self._peer = peer
-        self._put, self._get = trio.open_memory_channel[list[bytes]](inbox)
-
-    @property
-    def peer(self) -> Peer:
-        return self._peer
-
-    async def send(self, frames: Sequence[bytes]) -> None:
-        await self._listener.send(self._route, self, frames)
-
-    async def receive(self) -> list[bytes]:
-        try:
-            return await self._get.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError):
-            raise LinkClosed(f"the link of {self._peer.address} is closed") from None
-
-    def refuse(self, reason: str) -> int:
-        return self._listener.refuse(reason)
-
-    async def aclose(self) -> None:
-        self._listener.forget(self._route, self)
-        for _ in range(self._get.statistics().current_buffer_used):
-            self._listener.refuse("link-closed")
-        self._get.close()
-        await trio.lowlevel.checkpoint()
-
-    def deliver(self, frames: list[bytes]) -> bool:
-        """Put a message into the inbox; False when it is full."""
-        try:
-            self._put.send_nowait(frames)
-        except trio.WouldBlock:
-            return False
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
-        return True
-
-    def end(self) -> None:
-        """No more messages will come; those in the inbox can still be read."""
-        self._put.close()
-
-
-class RouterListener(Refusals):
-    """A bound ROUTER whose peers are links. `refused` counts what was not let in, and what reached nobody.
-
-    A peer is known by the connection's own routing id, which says nothing about who it is; that is `Peer.key`, which CURVE has proved.
-    """
-
-    def __init__(self, socket: Socket, endpoint: str, limits: Limits) -> None:
-        super().__init__()
-        self._monitored = False
-        self._socket = socket
-        self._endpoint = endpoint
-        self._limits = limits
-        self._links: dict[bytes, RouterLink] = {}
-        self._new, self._accepted = trio.open_memory_channel[RouterLink](limits.backlog)
-
-    @property
-    def endpoint(self) -> str:
-        return self._endpoint
-
-    async def run(self) -> None:
-        if self._socket.closed:
-            return
-        async with monitored(self._socket, EVENTS) as monitor, trio.open_nursery() as nursery:
-            self._monitored = True
-            nursery.start_soon(self._count_handshakes, monitor)
-            while True:
-                try:
-                    route, *frames = await self._socket.recv()
-                except trio.ClosedResourceError:
-                    break
-                self._sort(route.bytes, frames)
-            nursery.cancel_scope.cancel()
-
-    async def _count_handshakes(self, monitor: Socket) -> None:
-        handshakes = Handshakes(self.refuse)
-        while True:
-            handshakes.take(*event_of(await monitor.recv()), trio.current_time())
-
-    async def accept(self) -> RouterLink:
-        try:
-            return await self._accepted.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError):
-            raise LinkClosed(f"{self._endpoint} is closed") from None
-
-    async def aclose(self) -> None:
-        for link in list(self._links.values()):
-            link.end()
-        self._links.clear()
-        self._new.close()
-        if not self._socket.closed and self._monitored:
-            self._socket.raw.disable_monitor()
-        self._socket.close()
-        await trio.lowlevel.checkpoint()
-
-    async def send(self, route: bytes, link: RouterLink, frames: Sequence[bytes]) -> None:
-        """Send to one peer. Raises `LinkClosed` where it is gone, closed, or takes nothing for `SEND_SECONDS`."""
-        address = link.peer.address
-        if self._links.get(route) is not link:
-            await trio.lowlevel.checkpoint()
-            raise LinkClosed(f"the link of {address} is closed")
-        try:
-            with trio.fail_after(SEND_SECONDS):
-                await self._socket.send([route, *frames])
-        except trio.ClosedResourceError:
-            raise LinkClosed(f"{self._endpoint} is closed") from None
-        except trio.TooSlowError:
-            self.forget(route, link)
-            raise LinkClosed(f"{address} takes no messages") from None
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self.forget(route, link)
-            raise LinkClosed(f"{address} is gone") from None
-
-    def forget(self, route: bytes, link: RouterLink) -> None:
-        if self._links.get(route) is link:
-            del self._links[route]
-        link.end()
-
-    def _sort(self, route: bytes, frames: list[zmq.Frame]) -> None:
-        if len(frames) > self._limits.frames or not frames:
-            self.refuse("frame-count")
-            return
-        if any(len(frame) > self._limits.frame_bytes for frame in frames):
-            self.refuse("frame-size")
-            return
-        link = self._links.get(route)
-        if link is None:
-            if len(self._links) >= self._limits.links:
-                self.refuse("too-many-links")
-                return
-            link = RouterLink(self, route, _peer_of(frames[-1]), self._limits.inbox)
-            try:
-                self._new.send_nowait(link)
-            except (trio.WouldBlock, trio.ClosedResourceError):
-                self.refuse("backlog-full")
-                return
-            self._links[route] = link
-        if not link.deliver([frame.bytes for frame in frames]):
-            self.refuse("inbox-full")
-            self.forget(route, link)
-
-
-def _peer_of(frame: zmq.Frame) -> Peer:
-    def text(name: str) -> str:
-        try:
-            return str(frame.get(name))
-        except zmq.ZMQError:  # no such property: a socket without authentication
-            return ""
-
-    return Peer(text("User-Id"), text("Peer-Address"))

@@ -33,7 +33,8 @@ class Standing(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """How a daemon is. `problems` are what keeps a serving one from taking work, one short sentence each.
+    """How a daemon is. `problems` are what keeps a serving one from taking work, one short sentence each; `warnings` what somebody
+    should look at.
 
     `loop_lag_seconds` is by how much the event loop was late when it last looked; `workers` are those connected, None on a worker;
     `backend` is what it proves or verifies with.
@@ -43,6 +44,7 @@ class Health:
     version: str
     uptime_seconds: float
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     loop_lag_seconds: float = 0.0
     workers: int | None = None
     backend: str = ""
@@ -82,6 +84,7 @@ def _answer(status: int, word: str, health: Health, reasons: tuple[str, ...]) ->
         "status": word,
         "standing": health.standing.value,
         "reasons": reasons,
+        "warnings": health.warnings,
         "version": health.version,
         "uptime_seconds": round(health.uptime_seconds, 3),
         "loop_lag_seconds": round(health.loop_lag_seconds, 6),

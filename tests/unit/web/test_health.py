@@ -32,6 +32,7 @@ async def test_ready():
         "status": "ready",
         "standing": "serving",
         "reasons": [],
+        "warnings": [],
         "version": "1.2.3",
         "uptime_seconds": 12.346,
         "loop_lag_seconds": 0.001,
