@@ -96,10 +96,11 @@ class NotAuthorised(ZiskError):
 
 
 class RefusedRetryLater(ZiskError):
-    """The cluster is full or going down; the same request may succeed later."""
+    """The cluster is full or going down; the same request may succeed later, after so many seconds (None: nobody knows when)."""
 
     code = "refused"
     exit_code = 9
+    retry_after_seconds: float | None = 5.0
 
 
 class ProofInvalid(ZiskError):

@@ -76,7 +76,8 @@ class CoordinatorCore(Section, frozen=True):
     config_file: Annotated[str, says("a file whose [coordinator] table wins over this one, relative to this file; empty: none")] = ""
     max_workers_per_job: Annotated[Positive, says("a job gets no more workers than this")] = 10
     max_total_workers: Annotated[Positive, says("more workers than this are refused")] = 1000
-    min_compute_units: Annotated[Positive, says("a job starts when so many compute units are free")] = 1
+    min_compute_units: Annotated[Positive, says("a job that does not say starts with no fewer compute units than this")] = 1
+    default_compute_units: Annotated[Natural, says("a job that does not say gets about so many; 0 is all that are free")] = 0
     phase1_timeout_seconds: Annotated[Natural, says("limit of contribute, and of setup; 0 is no limit")] = 300
     phase2_timeout_seconds: Annotated[Natural, says("limit of prove; 0 is no limit")] = 600
     phase3_timeout_seconds: Annotated[Natural, says("limit of aggregate; 0 is no limit")] = 100
@@ -86,6 +87,7 @@ class CoordinatorCore(Section, frozen=True):
     reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
     job_ttl_seconds: Annotated[Natural, says("how long an ended job can be asked for, with its result; 0: to the next sweep")] = 3600
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
+    max_queued_jobs_per_client: Annotated[Natural, says("more waiting jobs of one client than this are refused; 0 is no limit")] = 500
     restart_settle_seconds: Annotated[
         float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long workers have to come back with their shares")
     ] = 2

@@ -21,6 +21,7 @@ import msgspec
 import trio
 
 from zisk_actors import log, mock
+from zisk_actors.actors.admission import Limits
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.doors import Doors, limits_of
 from zisk_actors.actors.gateway import serve_client
@@ -31,7 +32,7 @@ from zisk_actors.actors.mock_workers import run_mock_workers
 from zisk_actors.actors.port_owner import owner_of
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.rights import RoleOf
-from zisk_actors.actors.scheduler import Coordinator, Limits
+from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
 from zisk_actors.actors.threads import in_thread
@@ -131,7 +132,7 @@ def make_coordinator(
     metrics = Metrics()
     core = config.coordinator
     registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
-    decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units)
+    decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units, default_compute_units=core.default_compute_units)
     seconds = {
         Phase.SETUP: core.phase1_timeout_seconds,
         Phase.EXECUTE: core.execution_timeout_seconds,
@@ -150,6 +151,7 @@ def make_coordinator(
         core.straggler_factor,
         float(core.straggler_min_seconds),
         float(core.job_ttl_seconds),
+        core.max_queued_jobs_per_client,
     )
     return Coordinator(
         decide=decide,

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from zisk_actors.actors.admission import WorkerUnavailable
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.listing import choose
 from zisk_actors.actors.operating import cluster_status, set_level, stalls
@@ -96,6 +97,7 @@ _NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
     UsageError: (1004, "INVALID_REQUEST"),
     NotAuthorised: (1006, "NOT_AUTHORISED"),
     RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
+    WorkerUnavailable: (2002, "WORKER_UNAVAILABLE"),
 }
 
 
@@ -229,6 +231,8 @@ class _Client:
         if await self._known_already(message, kind, stdin):
             return
         coordinator.check_open()
+        if 0 < message.units < message.min_units:
+            raise UsageError(f"{message.units} compute units are fewer than the {message.min_units} that it is to start with")
         await self._need(message.program, MAX_PROGRAM_BYTES)
         if stdin is not None:
             coordinator.inputs.check_size(stdin.size)
@@ -251,8 +255,10 @@ class _Client:
                 key=message.key,
                 priority=message.priority,
                 deadline_at=None if message.deadline_seconds is None else now + message.deadline_seconds,
+                min_units=message.min_units,
+                units=message.units,
             )
-            entry = await coordinator.submit(event)
+            entry = await coordinator.submit(event, may_wait=message.queue)
         await self._send(Submitted(message.request, entry.record.job, fresh=True))
 
     @staticmethod
@@ -342,7 +348,7 @@ class _Client:
 
     async def _refuse(self, number: int, error: ZiskError) -> None:
         manual, name = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), (3001, "INTERNAL"))
-        retry = 5.0 if isinstance(error, RefusedRetryLater) else None
+        units = (error.needed, error.free, error.total) if isinstance(error, WorkerUnavailable) else (None, None, None)
         self._coordinator.metrics.refused("client", error.code)
         self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
         await self._send(
@@ -354,7 +360,10 @@ class _Client:
                 message=error.message[:4000],
                 hint=error.hint[:4000],
                 exit_code=error.exit_code,
-                retry_after_seconds=retry,
+                retry_after_seconds=error.retry_after_seconds if isinstance(error, RefusedRetryLater) else None,
+                needed_units=units[0],
+                free_units=units[1],
+                total_units=units[2],
             )
         )
 

@@ -73,6 +73,10 @@ class Inputs:
     def __len__(self) -> int:
         return len(self._open)
 
+    def clients(self) -> list[str]:
+        """Whose jobs they are, one by one."""
+        return [self._book.entries[job].client for job in self._open]
+
     def received(self, job: JobId) -> int | None:
         """How much of its input a job has that waits for the rest."""
         now = self._open.get(job)

@@ -17,9 +17,10 @@ import msgspec
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.forecast import Forecast
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
-from zisk_actors.core.phases import percent, seconds_left
+from zisk_actors.core.phases import percent
 from zisk_actors.core.scheduler import Waiting
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId, ProgramId, WorkerId
@@ -111,6 +112,7 @@ class JobBook:
         self.stopped: Callable[[JobId], tuple[tuple[WorkerId, ...], tuple[WorkerId, ...]]] = lambda job: ((), ())
         self.received: Callable[[JobId], int | None] = lambda job: None
         self.on_progress: Callable[[Lease, Phase, str, float], None] | None = None
+        self.forecast: Forecast | None = None
         self._waiting = waiting
         self._program_name = program_name
         self._log = log.get()
@@ -183,9 +185,6 @@ class JobBook:
         waiting = self._waiting(record.job)
         why = waiting.reason if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
         stopped, stopping = self.stopped(record.job) if record.state in (State.CANCELLED, State.FAILED) else ((), ())
-        eta = None
-        if record.state is State.RUNNING and entry.resumed_at is not None:
-            eta = seconds_left(done, trio.current_time() - entry.resumed_at)
         return JobStatus(
             job=record.job,
             kind=record.kind,
@@ -195,8 +194,12 @@ class JobBook:
             params=said.params,
             phase=record.stage.phase,
             percent=done,
-            eta_seconds=eta,
+            eta_seconds=self.forecast.left(entry) if self.forecast is not None else None,
             position=waiting.position if waiting is not None else None,
+            starts_in_seconds=self.forecast.starts_in(waiting.position) if self.forecast is not None and waiting is not None else None,
+            needed_units=waiting.needed if waiting is not None else None,
+            free_units=waiting.free if waiting is not None else None,
+            total_units=waiting.total if waiting is not None else None,
             waiting_for=why,
             submitted_at=said.at,
             started_at=record.started_at,

@@ -15,6 +15,7 @@ import trio
 
 from zisk_actors.core.job import JobRecord, Stage
 from zisk_actors.core.phases import PHASES
+from zisk_actors.core.rates import Rates
 from zisk_actors.core.worker import Health as WorkerHealth
 from zisk_actors.ids import JobId
 from zisk_actors.web.cluster import Metrics
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Measures:
-    """Turns changes of jobs into counts. Times are those of the events."""
+    """Turns changes of jobs into counts, and into the rates that estimates are made of. Times are those of the events."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, rates: Rates) -> None:
         self._metrics = metrics
+        self.rates = rates
         self._since: dict[JobId, float] = {}
         self._holders: dict[JobId, set[str]] = {}
 
@@ -51,9 +53,11 @@ class Measures:
         phase = before.stage.phase
         if phase is not None and began is not None and after.state not in (State.FAILED, State.CANCELLED):
             self._metrics.phase_finished(phase, max(0.0, at - began))
+            self.rates.phase_took(before.submitted.program.sha256, phase, max(0.0, at - began), sum(before.weights))
         if before.stage is Stage.QUEUED and after.started_at is not None:
             self._metrics.job_started(max(0.0, after.started_at - after.submitted.at))
         if after.state.final:
+            self.rates.job_ended(at)
             seconds = None if after.started_at is None else max(0.0, at - after.started_at)
             self._metrics.job_finished(after.kind, after.state, seconds, sorted(self._holders.pop(job, ())))
         else:

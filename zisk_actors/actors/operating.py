@@ -165,8 +165,7 @@ def _of_job(coordinator: Coordinator, entry: JobEntry) -> Iterator[Stall]:
     since = max(0.0, now - coordinator.measures.since(job, record.submitted.at))
     waiting = coordinator.decide.waiting(job)
     if waiting is not None:
-        where = "first in the queue" if waiting[0] == 0 else f"{waiting[0]} jobs before it in the queue"
-        yield Stall(job=job, kind=record.kind, still_seconds=max(0.0, now - record.submitted.at), waiting_for=f"{where}; {waiting[1]}")
+        yield Stall(job=job, kind=record.kind, still_seconds=max(0.0, now - record.submitted.at), waiting_for=waiting.reason)
     elif record.stage in PHASES:
         for share in PHASES[record.stage].shares(record):
             if (PHASES[record.stage].phase, share) not in record.answers:

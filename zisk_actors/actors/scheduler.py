@@ -13,7 +13,6 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -21,9 +20,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.admission import Door, Draining, Limits
 from zisk_actors.actors.crew import Crews, mismatch
 from zisk_actors.actors.deadlines import Deadlines
 from zisk_actors.actors.device import Caller
+from zisk_actors.actors.forecast import Forecast
 from zisk_actors.actors.inputs import Inputs
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.measures import Measures
@@ -34,12 +35,11 @@ from zisk_actors.actors.retention import Retention
 from zisk_actors.actors.stopping import Stopping
 from zisk_actors.actors.submitting import Turns
 from zisk_actors.core import scheduler as core
-from zisk_actors.core.budget import Budget
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
 from zisk_actors.core.phases import PHASES
+from zisk_actors.core.rates import Rates
 from zisk_actors.core.worker import Health
-from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.ids import CHANCE, JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.partial import PartialInputs
@@ -56,36 +56,6 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 10.0
 """How long a cancel waits for the workers to say that they have stopped."""
-
-
-class QueueFull(RefusedRetryLater):
-    """As many jobs wait as may."""
-
-    code = "queue-full"
-
-
-class Draining(RefusedRetryLater):
-    """The coordinator finishes what runs, and ends."""
-
-    code = "draining"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
-    workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
-    times what is expected, and `straggler_seconds`, is tried a second time."""
-
-    seconds: dict[Phase, float] = field(default_factory=dict)
-    queued: int = 1000
-    budget: Budget = field(default_factory=Budget)
-    worker_wait_seconds: float = 60.0
-    settle_seconds: float = 2.0
-    input_bytes: int = 1024**3
-    input_seconds: float = 600.0
-    straggler_factor: float = 2.0
-    straggler_seconds: float = 10.0
-    job_ttl_seconds: float = 3600.0
 
 
 Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
@@ -121,8 +91,9 @@ class Coordinator:
         self.programs = Programs(recorder, store, device, clock)
         self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name, clock=clock)
         self.metrics = metrics
-        self.measures = Measures(metrics)
+        self.measures = Measures(metrics, Rates())
         self.book.on_change = self.measures.changed
+        self.book.forecast = Forecast(self.measures.rates, lambda: [self.book.entries[job] for job in self.supervised])
         self.lookout = Lookout()
         self.book.on_progress = self.lookout.moved
         self.about = About()
@@ -142,6 +113,7 @@ class Coordinator:
         self.book.received = self.inputs.received
         self.stopping = Stopping()
         self.book.stopped = self.stopping.of
+        self.door = Door(decide, limits, self.inputs.clients, self.measures.rates)
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
@@ -177,14 +149,14 @@ class Coordinator:
             self._begin(effect)
         return effects
 
-    async def submit(self, event: Submitted) -> JobEntry:
-        """Take a job in. Raises `Draining`, `QueueFull` and `StoreUnwritable`."""
+    async def submit(self, event: Submitted, *, may_wait: bool = True) -> JobEntry:
+        """Take a job in; one that may not wait only where it starts at once. Raises `Draining`, `QueueFull`, `WorkerUnavailable` and
+        `StoreUnwritable`."""
         self.check_open()
-        if (waiting := len(self.decide.queue) + len(self.inputs)) >= self.limits.queued:
-            raise QueueFull(f"{waiting} jobs wait already", hint="try again when some have ended")
-        with trio.CancelScope(shield=True):  # what is on disk must be in the queue too
-            await self.recorder.append(event.job, event)
-        entry = self.book.adopt(begin(event))
+        record = begin(event)
+        with self.door.enter(_enqueue(record), may_wait=may_wait), trio.CancelScope(shield=True):
+            await self.recorder.append(event.job, event)  # shielded: what is on disk must be in the queue too
+        entry = self.book.adopt(record)
         self.log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)
         self._take_up(entry)
         self.book.tell(entry)
@@ -413,4 +385,16 @@ def _enqueue(record: JobRecord) -> core.Enqueue:
         phase = PHASES[record.stage]
         needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
     former = tuple((done.share, done.worker, done.incarnation) for (of, _), done in record.answers.items() if of is Phase.CONTRIBUTE)
-    return core.Enqueue(said.job, said.kind, said.priority, said.at, record.weights, needs, former, said.client, said.program.sha256)
+    return core.Enqueue(
+        said.job,
+        said.kind,
+        said.priority,
+        said.at,
+        record.weights,
+        needs,
+        former,
+        said.client,
+        said.program.sha256,
+        said.min_units,
+        said.units,
+    )

@@ -73,6 +73,7 @@ heartbeat_max_missed = 3
 max_total_workers = {max(1000, workers)}
 max_queued_jobs = {max_queued}
 job_ttl_seconds = 1000000000
+max_queued_jobs_per_client = 0
 [metrics]
 port = 0
 [store]

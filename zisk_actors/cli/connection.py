@@ -30,7 +30,17 @@ class Cluster(Protocol):
     """What the commands ask of a cluster. Every call blocks; every refusal is a ZiskError."""
 
     def submit(
-        self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "", deadline: float | None = None
+        self,
+        kind: Kind,
+        program: bytes | BlobRef,
+        *,
+        stdin: bytes = b"",
+        params: str,
+        name: str = "",
+        deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
     ) -> str:
         """Send what the cluster lacks and submit a job; its id."""
         ...

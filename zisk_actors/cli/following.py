@@ -79,12 +79,32 @@ def completed(status: JobStatus) -> JobStatus:
 
 
 def submit(
-    session: Session, kind: str, program: ProgramReference, stdin: bytes, level: str, *, as_json: bool, deadline: float | None = None
+    session: Session,
+    kind: str,
+    program: ProgramReference,
+    stdin: bytes,
+    level: str,
+    *,
+    as_json: bool,
+    deadline: float | None = None,
+    min_units: int = 0,
+    units: int = 0,
+    queue: bool = True,
 ) -> str:
     """Submits a job and says its id."""
     from zisk_actors.wire.values import Kind
 
-    session.job = session.cluster.submit(Kind(kind), program.content, stdin=stdin, params=level, name=program.name, deadline=deadline)
+    session.job = session.cluster.submit(
+        Kind(kind),
+        program.content,
+        stdin=stdin,
+        params=level,
+        name=program.name,
+        deadline=deadline,
+        min_units=min_units,
+        units=units,
+        queue=queue,
+    )
     if not as_json:
         say(f"job {session.job}")
     return session.job

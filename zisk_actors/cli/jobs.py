@@ -74,6 +74,8 @@ def show(name: str, as_json: bool) -> None:
         ("started", when(status.started_at)),
         ("ended", when(status.ended_at)),
     ]
+    if status.starts_in_seconds is not None:
+        rows.append(("starts in", f"about {duration(status.starts_in_seconds)}, going by the jobs that run"))
     rows += [("deadline", when(status.deadline_at))] if status.deadline_at is not None else []
     rows += [(f"share {s.share}", f"{s.phase.value} {100 * s.fraction:.0f} % {s.step}, worker {s.worker}") for s in status.shares]
     if (proved := status.verified) is not None:

@@ -229,6 +229,14 @@ def deadline_option(command: Command) -> Command:
     )(command)
 
 
+def units_options(command: Command) -> Command:
+    """`--min-units`, `--units` and `--no-wait`: with how many compute units a job starts, and whether it may wait for them."""
+    amount = click.IntRange(min=0, max=10**9)
+    command = click.option("--no-wait", is_flag=True, help="Be refused rather than wait in the queue.")(command)
+    command = click.option("--units", type=amount, default=0, metavar="N", help="Have about N compute units, where they are free.")(command)
+    return click.option("--min-units", type=amount, default=0, metavar="N", help="Start with N compute units or more.")(command)
+
+
 def _span(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     return None if text is None else seconds_of(text, option.opts[0])
 

@@ -37,6 +37,7 @@ from zisk_actors.cli.output import (
     print_json,
     read_file,
     say,
+    units_options,
     write_file,
 )
 from zisk_actors.errors import UsageError
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", "target", metavar="FILE", help="Where to write the proof; PROGRAM.proof unless said.")
 @params_option
 @deadline_option
+@units_options
 @click.option("--detach", is_flag=True, help="Submit, print the job's id, and leave.")
 @json_option
 def prove(
@@ -61,6 +63,9 @@ def prove(
     target: str | None,
     level: str,
     deadline: float | None,
+    min_units: int,
+    units: int,
+    no_wait: bool,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -80,7 +85,18 @@ def prove(
         path = target or f"{program.name}.proof"
         if not detach:
             check_writable(path, "proof")
-        job = submit(session, "prove", program, stdin, level, as_json=as_json or detach, deadline=deadline)
+        job = submit(
+            session,
+            "prove",
+            program,
+            stdin,
+            level,
+            as_json=as_json or detach,
+            deadline=deadline,
+            min_units=min_units,
+            units=units,
+            queue=not no_wait,
+        )
         if detach:
             if as_json:
                 print_json("zisk.submitted/1", job=job)

@@ -66,6 +66,9 @@ class BlockingClient:
         idempotency_key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         on_progress: Callable[[JobStatus], None] | None = None,
         wait_for_cluster: bool = False,
     ) -> Proved:
@@ -78,6 +81,9 @@ class BlockingClient:
             key=idempotency_key,
             priority=priority,
             deadline=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
             wait_for_cluster=wait_for_cluster,
         )
         if on_progress is not None:
@@ -97,9 +103,22 @@ class BlockingClient:
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         wait_for_cluster: bool = False,
     ) -> JobId:
-        options = Options(params=params, name=name, key=key, priority=priority, deadline=deadline, wait_for_cluster=wait_for_cluster)
+        options = Options(
+            params=params,
+            name=name,
+            key=key,
+            priority=priority,
+            deadline=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
+            wait_for_cluster=wait_for_cluster,
+        )
         if isinstance(stdin, Iterable) and not isinstance(stdin, bytes | str):
             with self.open_input(kind, program, **options) as into:
                 for part in stdin:
@@ -117,9 +136,22 @@ class BlockingClient:
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         wait_for_cluster: bool = False,
     ) -> BlockingInput:
-        options = Options(params=params, name=name, key=key, priority=priority, deadline=deadline, wait_for_cluster=wait_for_cluster)
+        options = Options(
+            params=params,
+            name=name,
+            key=key,
+            priority=priority,
+            deadline=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
+            wait_for_cluster=wait_for_cluster,
+        )
         return BlockingInput(self, self._call(lambda client: client.open_input(kind, program, **options)))
 
     def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
@@ -259,6 +291,9 @@ class Options(TypedDict):
     key: str
     priority: int
     deadline: float | None
+    min_units: int
+    units: int
+    queue: bool
     wait_for_cluster: bool
 
 

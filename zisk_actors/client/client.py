@@ -97,6 +97,9 @@ class Client:
         idempotency_key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         on_progress: Callable[[JobStatus], None] | None = None,
         wait_for_cluster: bool = False,
     ) -> Proved:
@@ -114,6 +117,9 @@ class Client:
             key=idempotency_key,
             priority=priority,
             deadline=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
             wait_for_cluster=wait_for_cluster,
         )
         if on_progress is not None:
@@ -134,14 +140,18 @@ class Client:
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         wait_for_cluster: bool = False,
     ) -> JobId:
         """Submit a job and return its id, which survives any crash of the cluster.
 
         `program` is an ELF, or a program that the cluster has (`programs()`). `stdin` is the input, one that the cluster has, or an
         iterable of its parts, which are sent while they come. With `key` the same job is never made twice. A job that has not ended
-        `deadline` seconds after it was accepted fails with the code `deadline`. With `wait_for_cluster` a cluster that is full, starting
-        or going down is asked again when it said so, for up to ten minutes.
+        `deadline` seconds after it was accepted fails with the code `deadline`. It starts with `min_units` compute units or more and is
+        given about `units`; 0 is what the cluster is set to. Without `queue` it starts at once or is refused (WORKER_UNAVAILABLE). With
+        `wait_for_cluster` a cluster that is full, starting or going down is asked again when it said so, for up to ten minutes.
         """
         if isinstance(stdin, str):
             refuse_address(stdin)
@@ -157,6 +167,9 @@ class Client:
             key=key or new_key(self._chance),
             priority=priority,
             deadline_seconds=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
         )
         if isinstance(stdin, bytes | BlobRef):
             return await self._submit(request, program, stdin, wait_for_cluster)
@@ -176,6 +189,9 @@ class Client:
         key: str = "",
         priority: int = 0,
         deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
         wait_for_cluster: bool = False,
     ) -> OpenInput:
         """Submit a job whose input is yet to be written: `async with await client.open_input(...) as into: await into.write(...)`."""
@@ -189,6 +205,9 @@ class Client:
             key=key or new_key(self._chance),
             priority=priority,
             deadline_seconds=deadline,
+            min_units=min_units,
+            units=units,
+            queue=queue,
         )
         job = await self._submit(request, program, None, wait_for_cluster)
         return self._input_of(await self.job(job))

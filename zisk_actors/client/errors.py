@@ -9,7 +9,8 @@ from zisk_actors.wire.values import Failure, JobStatus, State
 
 
 class ClusterRefused(ZiskError):
-    """The coordinator refuses a request. `name` and `number` are those of the operator's manual, such as JOB_NOT_FOUND and 1001."""
+    """The coordinator refuses a request. `name` and `number` are those of the operator's manual, such as JOB_NOT_FOUND and 1001.
+    Where compute units are the reason, it has how many are needed, free and connected."""
 
     def __init__(self, reply: ErrorReply) -> None:
         super().__init__(reply.message, hint=reply.hint)
@@ -18,6 +19,7 @@ class ClusterRefused(ZiskError):
         self.name = reply.name
         self.number = reply.number
         self.retry_after_seconds = reply.retry_after_seconds
+        self.needed_units, self.free_units, self.total_units = reply.needed_units, reply.free_units, reply.total_units
 
 
 class JobFailure(JobFailed):

@@ -77,7 +77,8 @@ _STATES: Final = {
 class Submitted(Tagged, frozen=True, kw_only=True):
     """A client's job was accepted. The first event of every job, and only the first. A job that has not ended by `deadline_at` fails.
 
-    Without `stdin` the job waits for its input, which `InputGiven` names.
+    Without `stdin` the job waits for its input, which `InputGiven` names. `min_units` and `units` are what it starts with at least and at
+    best, 0 for what is set.
     """
 
     at: Seconds
@@ -91,6 +92,8 @@ class Submitted(Tagged, frozen=True, kw_only=True):
     key: Word = ""
     priority: int = 0
     deadline_at: Seconds | None = None
+    min_units: Count = 0
+    units: Count = 0
 
 
 class InputGiven(Tagged, frozen=True):

@@ -131,16 +131,26 @@ _PARTS: Final[Mapping[Kind, tuple[tuple[Stage, float], ...]]] = {
 }
 
 
+def stages_of(kind: Kind) -> list[Stage]:
+    """The stages in which a job of a kind runs, in order."""
+    return [stage for stage, _ in _PARTS[kind]]
+
+
+def fraction_of(job: JobRecord, shares: Sequence[ShareStatus]) -> float:
+    """How much of a job's phase is done, 0 to 1: the mean over its shares."""
+    current = [share.fraction for share in shares if share.phase is job.stage.phase]
+    count = len(PHASES[job.stage].shares(job)) if job.stage in PHASES else 1
+    return min(1.0, sum(current) / max(1, count))
+
+
 def percent(job: JobRecord, shares: Sequence[ShareStatus]) -> float:
-    """How much of a job is done, 0 to 100: the parts of the phases behind it, and of the current one the mean over its shares."""
+    """How much of a job is done, 0 to 100: the parts of the phases behind it, and of the current one what is done of it."""
     if job.stage is Stage.COMPLETED:
         return 100.0
     done = 0.0
     for stage, part in _PARTS[job.kind]:
         if stage is job.stage:
-            current = [share.fraction for share in shares if share.phase.value == stage.value]
-            count = len(PHASES[stage].shares(job)) if stage in PHASES else 1
-            return round(100 * (done + part * sum(current) / max(1, count)), 1)
+            return round(100 * (done + part * fraction_of(job, shares)), 1)
         done += part
     return 0.0
 

@@ -17,9 +17,6 @@ from zisk_actors.core.worker import WorkerRecord
 from zisk_actors.ids import WorkerId
 from zisk_actors.wire.values import Kind
 
-FINER: Final = 16
-"""Weights are whole numbers; where one is to be a fraction of a unit, all are so many times finer."""
-
 TURNS_PER_PRIORITY: Final = 10
 """A step of priority goes before so many turns of those that have waited longer."""
 
@@ -74,7 +71,7 @@ def choose_crew(need: Need, free: Sequence[WorkerRecord], program: str = "") -> 
 
 def weigh(crew: Sequence[WorkerRecord]) -> tuple[int, ...]:
     """How a job is cut: by declared units, unless somebody's units are worth less than a quarter of what is usual in this crew, by what all
-    have measured. That one's weight is then what its measure is worth; the others keep their proportions."""
+    have measured. That one's weight is then what its measure is worth, as a whole number from 1."""
     units = tuple(record.units for record in crew)
     rates = [record.measured / record.units for record in crew]
     if not crew or min(rates) <= 0:
@@ -82,9 +79,8 @@ def weigh(crew: Sequence[WorkerRecord]) -> tuple[int, ...]:
     usual = sorted(rates)[len(rates) // 2]
     if min(rates) * 4 >= usual:
         return units
-    return tuple(
-        max(1, round(FINER * record.units * (rate / usual if rate * 4 < usual else 1))) for record, rate in zip(crew, rates, strict=True)
-    )
+    worth = [rate / usual if rate * 4 < usual else 1.0 for rate in rates]
+    return tuple(max(1, round(record.units * part)) for record, part in zip(crew, worth, strict=True))
 
 
 def spread(shares: Mapping[int, int], free: Sequence[WorkerRecord], given: Sequence[tuple[WorkerId, int]] = ()) -> dict[int, WorkerId]:

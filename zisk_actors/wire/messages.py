@@ -236,7 +236,9 @@ class Submit(Tagged, frozen=True, kw_only=True):
 
     A job that has not ended `deadline_seconds` after it was accepted fails, wherever it is.
     `kind` is a word here, so that one that the coordinator does not have is a refusal and not a broken message. `streamed` says that the
-    input comes later, by `PushInput` and `EndInput`; without it and without `stdin` the input is empty.
+    input comes later, by `PushInput` and `EndInput`; without it and without `stdin` the input is empty. The job starts with `min_units`
+    compute units or more, and is given about `units`; 0 is what the coordinator's settings say. Where it is not to be in a `queue`, it
+    starts at once or is refused.
     """
 
     request: Count
@@ -249,6 +251,9 @@ class Submit(Tagged, frozen=True, kw_only=True):
     key: Word = ""
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     deadline_seconds: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    min_units: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    units: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    queue: bool = True
 
 
 class PushInput(Tagged, frozen=True):
@@ -420,7 +425,8 @@ class ProgramList(Tagged, frozen=True):
 
 
 class ErrorReply(Tagged, frozen=True, kw_only=True):
-    """The request is refused. `number` and `name` are those of the manual; `code` and `exit_code` those of the error tree."""
+    """The request is refused. `number` and `name` are those of the manual; `code` and `exit_code` those of the error tree. Where compute
+    units are the reason: how many are needed, free now, and connected."""
 
     request: Count
     code: Word
@@ -430,6 +436,9 @@ class ErrorReply(Tagged, frozen=True, kw_only=True):
     hint: Text = ""
     exit_code: Count = 1
     retry_after_seconds: Seconds | None = None
+    needed_units: Count | None = None
+    free_units: Count | None = None
+    total_units: Count | None = None
 
 
 Transfer = FetchChunk | Chunk | NoChunk

@@ -191,6 +191,10 @@ class JobStatus(Value, frozen=True, kw_only=True):
     percent: float = 0.0
     eta_seconds: Seconds | None = None
     position: Count | None = None
+    starts_in_seconds: Seconds | None = None
+    needed_units: Count | None = None
+    free_units: Count | None = None
+    total_units: Count | None = None
     waiting_for: Text = ""
     submitted_at: Seconds
     started_at: Seconds | None = None

@@ -64,10 +64,22 @@ class FakeCluster:
         return ref(content)
 
     def submit(
-        self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "", deadline: float | None = None
+        self,
+        kind: Kind,
+        program: bytes | BlobRef,
+        *,
+        stdin: bytes = b"",
+        params: str,
+        name: str = "",
+        deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
     ) -> str:
         said = {"kind": kind, "program": program, "stdin": stdin, "params": params, "name": name}
-        self.submitted.append(said if deadline is None else said | {"deadline": deadline})
+        asked = {"deadline": deadline, "min_units": min_units, "units": units, "queue": queue}
+        usual = {"deadline": None, "min_units": 0, "units": 0, "queue": True}
+        self.submitted.append(said | {name: value for name, value in asked.items() if value != usual[name]})
         return JOB
 
     def watch(self, job: str) -> Iterator[JobStatus]:

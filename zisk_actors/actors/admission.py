@@ -1,0 +1,134 @@
+"""Whether a job may come in: room in the queue, for all and for its client, and workers that can ever do it.
+
+Rules of this file:
+* A job is refused before anything of it is kept; each refusal says which limit it is, how things stand, and when to ask again.
+* Jobs that are being written down count as waiting, so that many at once cannot pass one limit together.
+* With no worker connected, or while workers have time to come back after a restart, nobody can say what is impossible: the job waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from zisk_actors.core import scheduler as core
+from zisk_actors.core.budget import Budget
+from zisk_actors.core.rates import Rates
+from zisk_actors.errors import RefusedRetryLater
+from zisk_actors.wire.values import Phase
+
+
+class QueueFull(RefusedRetryLater):
+    """As many jobs wait as may."""
+
+    code = "queue-full"
+
+
+class ClientQueueFull(QueueFull):
+    """As many jobs of one client wait as may."""
+
+    code = "client-queue-full"
+
+
+class Draining(RefusedRetryLater):
+    """The coordinator finishes what runs, and ends."""
+
+    code = "draining"
+
+
+class WorkerUnavailable(RefusedRetryLater):
+    """The workers are not enough: not all that are connected, or, for a job that is not to wait, not those that are free. `needed`, `free`
+    and `total` are compute units."""
+
+    code = "worker-unavailable"
+
+    def __init__(self, message: str, *, hint: str, needed: int, free: int, total: int, retry_after_seconds: float | None) -> None:
+        super().__init__(message, hint=hint)
+        self.needed, self.free, self.total = needed, free, total
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
+    workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
+    times what is expected, and `straggler_seconds`, is tried a second time. Of one client `queued_per_client` jobs may wait;
+    0 is no limit."""
+
+    seconds: dict[Phase, float] = field(default_factory=dict)
+    queued: int = 1000
+    budget: Budget = field(default_factory=Budget)
+    worker_wait_seconds: float = 60.0
+    settle_seconds: float = 2.0
+    input_bytes: int = 1024**3
+    input_seconds: float = 600.0
+    straggler_factor: float = 2.0
+    straggler_seconds: float = 10.0
+    job_ttl_seconds: float = 3600.0
+    queued_per_client: int = 0
+
+
+class Door:
+    """Lets jobs in. `inputs` are the clients of the jobs that wait for their input, each as often as it has one."""
+
+    def __init__(self, decide: core.Scheduler, limits: Limits, inputs: Callable[[], list[str]], rates: Rates) -> None:
+        self._decide = decide
+        self._limits = limits
+        self._inputs = inputs
+        self._rates = rates
+        self._entering: Counter[str] = Counter()
+
+    @contextmanager
+    def enter(self, job: core.Enqueue, *, may_wait: bool) -> Iterator[None]:
+        """While a job is being written down. Raises `QueueFull` and `WorkerUnavailable`."""
+        self._check_room(job)
+        self._check_units(job, may_wait=may_wait)
+        self._entering[job.client] += 1
+        try:
+            yield
+        finally:
+            self._entering[job.client] -= 1
+            if not self._entering[job.client]:
+                del self._entering[job.client]
+
+    def _check_room(self, job: core.Enqueue) -> None:
+        queue, inputs = self._decide.queue, self._inputs()
+        waiting = len(queue) + len(inputs) + self._entering.total()
+        mine = queue.waiting_of(job.client) + inputs.count(job.client) + self._entering[job.client]
+        full: QueueFull | None = None
+        if waiting >= self._limits.queued:
+            full = QueueFull(f"{waiting} jobs wait already", hint="try again when some have started")
+        elif self._limits.queued_per_client and mine >= self._limits.queued_per_client:
+            full = ClientQueueFull(f"{mine} jobs of this client wait already", hint="try again when some of them have started")
+        if full is not None:
+            full.retry_after_seconds = self._rates.retry_seconds()
+            raise full
+
+    def _check_units(self, job: core.Enqueue, *, may_wait: bool) -> None:
+        decide, now = self._decide, trio.current_time()
+        need, pool = decide.need(job), decide.pool
+        known = len(pool) > 0 and now >= decide.opens_at
+        if known and job.min_units and not decide.attainable(job):
+            most = f"a job gets at most {need.workers} workers, and the largest have {pool.largest(need.workers)}"
+            raise WorkerUnavailable(
+                f"{need.least} compute units are needed, of {pool.total_units} that are connected: {most}",
+                hint="ask for fewer units, or add workers; `zisk ps` shows those there are",
+                needed=need.least,
+                free=pool.free_units,
+                total=pool.total_units,
+                retry_after_seconds=None,
+            )
+        if not may_wait and not decide.starts_at_once(job, now):
+            raise WorkerUnavailable(
+                f"{need.least} compute units are needed now, and {pool.free_units} are free of {pool.total_units}, with "
+                f"{len(decide.queue)} jobs in the queue",
+                hint="without --no-wait the job waits in the queue",
+                needed=need.least,
+                free=pool.free_units,
+                total=pool.total_units,
+                retry_after_seconds=self._rates.retry_seconds(),
+            )
