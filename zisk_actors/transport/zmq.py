@@ -139,7 +139,7 @@ def prepare(socket: Socket, limits: Limits) -> None:
     raw.handshake_ivl = 5000
     raw.tcp_keepalive = 1
     raw.reconnect_ivl = 100
-    raw.reconnect_ivl_max = 5000
+    raw.reconnect_ivl_max = 500  # shorter than a restarted coordinator waits for its workers, with the jitter that libzmq adds
 
 
 class Monitor:
