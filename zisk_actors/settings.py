@@ -89,8 +89,8 @@ class CoordinatorCore(Section, frozen=True):
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
     max_queued_jobs_per_client: Annotated[Natural, says("more waiting jobs of one client than this are refused; 0 is no limit")] = 500
     restart_settle_seconds: Annotated[
-        float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long workers have to come back with their shares")
-    ] = 2
+        float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long to wait for the workers that were there, at most")
+    ] = 5
     max_input_bytes: Annotated[int, Meta(ge=1, le=2**40), says("a larger input is refused, or streamed no further")] = 1024**3
     input_timeout_seconds: Annotated[Positive, says("a job that waits so long for more of its input fails")] = 600
     max_attempts_per_share: Annotated[Positive, says("so many failures of one share in a phase end its job")] = 3

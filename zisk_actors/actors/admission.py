@@ -63,7 +63,7 @@ class Limits:
     queued: int = 1000
     budget: Budget = field(default_factory=Budget)
     worker_wait_seconds: float = 60.0
-    settle_seconds: float = 2.0
+    settle_seconds: float = 5.0
     input_bytes: int = 1024**3
     input_seconds: float = 600.0
     straggler_factor: float = 2.0

@@ -32,6 +32,7 @@ from zisk_actors.actors.mock_workers import run_mock_workers
 from zisk_actors.actors.port_owner import owner_of
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.rights import RoleOf
+from zisk_actors.actors.roster import Roster
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.session import serve_worker
 from zisk_actors.actors.supervisor import supervise
@@ -95,8 +96,10 @@ async def run_coordinator(
         async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
             await recall(coordinator, journal)
+            roster = Roster(folder / "workers.json")
+            await _await_workers(coordinator, roster)
             with Network() as network:
-                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder)
+                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder, roster)
     finally:
         journal.close()
     words.info("stopped gracefully")
@@ -117,6 +120,13 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     if unfinished:
         coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
     coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
+
+
+async def _await_workers(coordinator: Coordinator, roster: Roster) -> None:
+    """Where jobs wait to go on, wait with them until the workers that were there are back, as long as we wait at all."""
+    if coordinator.decide.opens_at:
+        coordinator.decide.awaited = await in_thread(roster.read)
+    coordinator.on_roster = roster.changed
 
 
 def make_coordinator(
@@ -211,6 +221,7 @@ async def _serve(
     ready: Callable[[Ready], None],
     leave: trio.Event,
     folder: Path,
+    roster: Roster,
 ) -> None:
     words = log.get()
     mocked = config.backend.mode == mock.BACKEND
@@ -222,6 +233,7 @@ async def _serve(
         doors.open("worker", workers)
         nursery.start_soon(doors.watch_list)
         nursery.start_soon(doors.sum_up)
+        nursery.start_soon(roster.run, coordinator.roster)
         about = coordinator.about
         about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
         about.refusals = partial(_refusals, coordinator, doors.ports, {})

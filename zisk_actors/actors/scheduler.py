@@ -114,6 +114,7 @@ class Coordinator:
         self.stopping = Stopping()
         self.book.stopped = self.stopping.of
         self.door = Door(decide, limits, self.inputs.clients, self.measures.rates)
+        self.on_roster: Callable[[], None] = lambda: None
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
@@ -162,6 +163,10 @@ class Coordinator:
         self.book.tell(entry)
         return entry
 
+    def roster(self) -> set[WorkerId]:
+        """The workers that are registered, and those that a restart still waits for."""
+        return {*self.decide.registry.records, *self.decide.awaited}
+
     def check_open(self) -> None:
         """Raises `Draining` where nothing new is taken in any more."""
         if self.standing is Standing.DRAINING:
@@ -170,6 +175,7 @@ class Coordinator:
     async def drain(self) -> None:
         """Take nothing in and start nothing from now on; returns when no job runs."""
         self.standing = Standing.DRAINING
+        self.decide.awaited.clear()
         self.decide.opens_at = float("inf")
         while self.supervised:
             await self._job_over.wait()
@@ -286,6 +292,15 @@ class Coordinator:
             self.crews.answered(lease, phase, known.answer)
         return True
 
+    def will_ask(self, lease: Lease, phase: Phase) -> bool:
+        """Whether this is of before a restart, and asked for soon: its job has not been taken up again, or has and is not that far."""
+        if self.decide.claimed(lease):
+            return True
+        entry = self.book.entries.get(lease.job)
+        if entry is None or not self.decide.holds(lease) or self.crews.is_out(lease, phase):
+            return False
+        return entry.record.stage.phase is phase and (phase, lease.share) not in entry.record.answers
+
     def has_answer(self, lease: Lease, phase: Phase, answer: BlobRef) -> bool:
         """Whether this very answer of this very worker is in the journal."""
         entry = self.book.entries.get(lease.job)
@@ -327,6 +342,7 @@ class Coordinator:
                     pool=self.pool(),
                 )
             case core.Registered():
+                self.on_roster()
                 self.metrics.worker_joined(fresh=effect.fresh)
                 self.log.info(
                     "worker registered" if effect.fresh else "worker registered again",
@@ -346,6 +362,7 @@ class Coordinator:
                     permanent=refusal.permanent,
                 )
             case core.Lost():
+                self.on_roster()
                 session = self.sessions.pop(effect.record.worker, None)
                 if session is not None:
                     session.end()

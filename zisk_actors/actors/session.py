@@ -134,7 +134,7 @@ class Session:
                 said = (message.lease, message.phase, message.step, message.fraction)
                 if entry is not None and self._owns(message) and self._coordinator.crews.got_on(*said):
                     self._coordinator.book.share_is(entry, *said)
-            case Answer() | Failed() if self._coordinator.decide.claimed(message.lease):
+            case Answer() | Failed() if self._coordinator.will_ask(message.lease, message.phase):
                 pass  # asked for again when its job goes on; the worker keeps it until then
             case Answer() if (message.lease, message.phase) in self._collecting:
                 pass  # said twice; the first is on its way

@@ -202,6 +202,8 @@ port = 0
 heartbeat_interval_seconds = 1
 heartbeat_max_missed = 5
 restart_settle_seconds = {settle_seconds}
+straggler_factor = 0
+job_ttl_seconds = 604800
 [backend]
 mode = "{"mock" if mock else "coordinator"}"
 mock_workers = 0

@@ -77,6 +77,7 @@ def chaos(
     that is named gets no input.
     """
     from zisk_actors.bench.chaos import Plan, run
+    from zisk_actors.settings import CoordinatorCore
 
     seed = secrets.randbelow(1 << 32) if seed is None else seed
     if elf is None and not mock and not os.path.exists(DEFAULT_GUEST):
@@ -102,7 +103,7 @@ def chaos(
         coordinator_every=coordinator_every,
         mock=mock,
         verb_seconds=verb_seconds,
-        settle_seconds=settle if settle is not None else 2.0,
+        settle_seconds=settle if settle is not None else CoordinatorCore().restart_settle_seconds,
         in_flight=in_flight,
         limit_seconds=limit,
         elf=program,

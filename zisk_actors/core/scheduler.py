@@ -100,13 +100,14 @@ class Waiting(NamedTuple):
 @dataclass
 class Scheduler:
     """The state, and `handle` to change it. `opens_at`: nothing is admitted before, so that after a restart the workers can come back
-    first."""
+    first; `awaited` are those that were there, and with the last of them it opens."""
 
     registry: Registry
     max_workers_per_job: int = 10
     min_compute_units: int = 1
     opens_at: float = 0.0
     default_compute_units: int = 0
+    awaited: set[WorkerId] = field(default_factory=set)
     queue: Queue = field(default_factory=Queue)
     leases: Leases = field(default_factory=Leases)
     wanted: dict[tuple[JobId, int], Wanted] = field(default_factory=dict)
@@ -127,6 +128,7 @@ class Scheduler:
                 self.queue.enqueue(event)
             case Joined():
                 effects += self._join(event, now)
+                self._arrived(event.worker, now)
             case Heard():
                 before = self.registry.find(event.worker, event.incarnation)
                 self.registry.heard(event.worker, event.incarnation, now)
@@ -150,7 +152,7 @@ class Scheduler:
             case Tick():
                 self.registry.forgive(event.late_seconds)
                 effects += self._lose(self.registry.expire(now), "no heartbeat", Loss.HEARTBEAT)
-        return effects + self._grant() + self._admit(now)
+        return effects + self._grant(now) + self._admit(now)
 
     @property
     def crews(self) -> Mapping[JobId, Crew]:
@@ -231,6 +233,13 @@ class Scheduler:
             return [Turned(event.worker, event.incarnation, answer)]
         return [Registered(answer, fresh), *self._claim(event)]
 
+    def _arrived(self, worker: WorkerId, now: float) -> None:
+        """Open when the last of those is here for whom we wait."""
+        if worker in self.awaited and worker in self.registry.records:
+            self.awaited.remove(worker)
+            if not self.awaited:
+                self.opens_at = min(self.opens_at, now)
+
     def _claim(self, event: Joined) -> list[Effect]:
         """Note what a worker holds of jobs that wait to be resumed. Of two that hold a share, the later lease counts; of one that holds
         shares of two jobs, the first job."""
@@ -285,16 +294,20 @@ class Scheduler:
             del self.wanted[key]
         self.claims.take(job)
 
-    def _grant(self) -> list[Effect]:
-        """Find holders for the wanted shares, from the free workers and those of the same job."""
+    def _grant(self, now: float) -> list[Effect]:
+        """Find holders for the wanted shares, from the free workers and those of the same job; not from those that hold shares of another
+        since before a restart, nor before all had time to say so."""
         effects: list[Effect] = []
+        if now < self.opens_at < float("inf"):
+            return effects
         for key, want in list(self.wanted.items()):
             crew = self.leases.open(want.job)
             own, excluded = crew.load(), crew.excluded.get(want.share, set())
             others = [want.prefer] if want.prefer is not None and self.pool.is_free(want.prefer) else []
             records = [self.registry.records[worker] for worker in [*own, *others]]
             candidates = [record for record in records if record.health is Health.READY]
-            candidates += self.pool.first_free(len(excluded) + EQUALS)  # one of these has failed at nothing, or no free one has
+            candidates += self.pool.first_free(len(excluded) + EQUALS + len(self.claims))  # one has failed at nothing, or no free one has
+            candidates = [record for record in candidates if not self.claims.elsewhere(record.worker, want.job)]
             worker = choose_successor(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program)
             if worker is not None:
                 del self.wanted[key]
