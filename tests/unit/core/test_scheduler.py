@@ -298,3 +298,15 @@ def test_fewer_units_than_the_minimum_start_nothing(scheduler: core.Scheduler) -
     assert waiting is not None
     assert "15 compute units needed" in waiting[1]
     assert len(admits(join(scheduler, B))) == 1
+
+
+def test_a_job_that_goes_on_at_once_does_not_get_who_holds_a_share_of_another(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(core.Wanted(ONE, 0), 0)  # all that it had asked was answered, so that it does not wait in the queue
+    scheduler.handle(enqueue(TWO, weights=(10,), needs=(0,)), 0)
+    effects = scheduler.handle(core.Joined(A, start_of(A), 10, (held_by(A, TWO, 0),)), 0)
+    assert not granted(effects), "who comes next may have been asked before"
+    effects = [*scheduler.handle(core.Tick(), 2.0), *join(scheduler, B, now=2.5)]
+    (admit,) = admits(effects)
+    assert (admit.job, admit.adopted) == (TWO, (held_by(A, TWO, 0),))
+    assert [(lease.job, lease.worker) for lease in granted(effects)] == [(ONE, B)]
