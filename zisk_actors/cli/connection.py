@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from zisk_actors.cli.output import read_file, say
@@ -26,6 +27,16 @@ ENVIRONMENT = ("ZISK_URL", "ZISK_SERVER_KEY", "ZISK_KEY_FILE")
 EMBEDDED_WORKERS = 2
 
 
+class Into(Protocol):
+    """The input of a job that waits for it. Leaving it ends the input, an error cancels the job."""
+
+    @property
+    def job(self) -> str: ...
+    def write(self, content: bytes) -> None: ...
+    def __enter__(self) -> Into: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
 class Cluster(Protocol):
     """What the commands ask of a cluster. Every call blocks; every refusal is a ZiskError."""
 
@@ -37,24 +48,59 @@ class Cluster(Protocol):
         stdin: bytes = b"",
         params: str,
         name: str = "",
+        key: str = "",
+        priority: int = 0,
         deadline: float | None = None,
         min_units: int = 0,
         units: int = 0,
         queue: bool = True,
+        wait_for_cluster: bool = False,
     ) -> str:
         """Send what the cluster lacks and submit a job; its id."""
         ...
 
-    def watch(self, job: str) -> Iterator[JobStatus]:
-        """The job as it is, then each change of it, the final state last."""
+    def open_input(
+        self,
+        kind: Kind,
+        program: bytes | BlobRef,
+        *,
+        params: str,
+        name: str = "",
+        key: str = "",
+        priority: int = 0,
+        deadline: float | None = None,
+        min_units: int = 0,
+        units: int = 0,
+        queue: bool = True,
+        wait_for_cluster: bool = False,
+    ) -> Into:
+        """Submit a job whose input is yet to come."""
+        ...
+
+    def retry(self, job: str) -> str:
+        """Submit what a job asked for as a new job; its id."""
+        ...
+
+    def watch(self, job: str, *, after: int = 0) -> Iterator[JobStatus]:
+        """The job as it is, then each change of it, the final state last; of the changes only those above the number `after`."""
         ...
 
     def job(self, job: str) -> JobStatus:
         """One job by its id or an unambiguous beginning of it."""
         ...
 
-    def jobs(self, *, limit: int, state: str = "") -> Sequence[JobStatus]:
-        """The newest jobs."""
+    def jobs(
+        self,
+        *,
+        limit: int,
+        state: str = "",
+        kind: str = "",
+        program: str = "",
+        name: str = "",
+        mine: bool = False,
+        since: float = 0.0,
+    ) -> Sequence[JobStatus]:
+        """The newest jobs of those that every filter lets through."""
         ...
 
     def cancel(self, job: str) -> tuple[bool, JobStatus]:
@@ -139,12 +185,12 @@ def connect(*, embedded: bool) -> Iterator[Session]:
     address = named_in(os.environ)
     running = None if address else local.find()
     if address is not None:
-        with BlockingClient(address.url, address.server_key, read_keys(address.key_file)) as client:
+        with BlockingClient(address.url, address.server_key, read_keys(address.key_file), notice=say) as client:
             yield Session(client, embedded=False)
     elif running is not None:
         if not running.alive:
             raise Unreachable("the coordinator of the local cluster is gone", hint="`zisk down` clears up, `zisk up` starts it again")
-        with running.connect() as client:
+        with running.connect(notice=say) as client:
             yield Session(client, embedded=False)
     elif embedded:
         say("no cluster is running: starting an embedded one, which ends with this command")

@@ -2,7 +2,8 @@
 
 Rules of this file:
 * The job's id is said first, so that nothing is lost whatever happens to this process.
-* An interrupt leaves a cluster's job running and says how to watch it; an embedded cluster ends with the command.
+* An interrupt leaves a cluster's job running and says how to watch it, unless its input is still being sent: that cancels it; an embedded
+  cluster ends with the command.
 * A failed job ends the command with the failure's own code; a guest's trap is one line with all that is known of it.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -78,35 +80,48 @@ def completed(status: JobStatus) -> JobStatus:
     return status
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What a submit may say beside what it is for."""
+
+    key: str = ""
+    priority: int = 0
+    deadline: float | None = None
+    min_units: int = 0
+    units: int = 0
+    queue: bool = True
+    wait_for_cluster: bool = False
+
+
 def submit(
     session: Session,
     kind: str,
     program: ProgramReference,
-    stdin: bytes,
+    stdin: bytes | Iterator[bytes],
     level: str,
     *,
     as_json: bool,
-    deadline: float | None = None,
-    min_units: int = 0,
-    units: int = 0,
-    queue: bool = True,
+    wishes: Wishes = Wishes(),
 ) -> str:
-    """Submits a job and says its id."""
+    """Submits a job and says its id; one whose input comes in parts, before the input is there."""
     from zisk_actors.wire.values import Kind
 
-    session.job = session.cluster.submit(
-        Kind(kind),
-        program.content,
-        stdin=stdin,
-        params=level,
-        name=program.name,
-        deadline=deadline,
-        min_units=min_units,
-        units=units,
-        queue=queue,
-    )
-    if not as_json:
-        say(f"job {session.job}")
+    fields = asdict(wishes)
+    if isinstance(stdin, bytes):
+        session.job = session.cluster.submit(Kind(kind), program.content, stdin=stdin, params=level, name=program.name, **fields)
+        if not as_json:
+            say(f"job {session.job}")
+        return session.job
+    with session.cluster.open_input(Kind(kind), program.content, params=level, name=program.name, **fields) as into:
+        if not as_json:
+            say(f"job {into.job}")
+        try:
+            for part in stdin:
+                into.write(part)
+        except KeyboardInterrupt:
+            say(f"the input was interrupted: job {into.job} is cancelled")
+            raise
+    session.job = into.job
     return session.job
 
 

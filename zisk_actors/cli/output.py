@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +28,8 @@ LEVELS = ("test", "100", "128")
 DEFAULT_LEVEL = "128"
 
 WORDS_PER_LINE = 8
+
+PART_BYTES = 512 * 1024
 
 
 class Interrupted(click.Abort):
@@ -125,6 +127,14 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
+def refuse_address(name: str) -> None:
+    """Refuses what looks like an address where a file is meant."""
+    if "://" in name:
+        from zisk_actors.client.inputs import refuse_address
+
+        refuse_address(name)
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Rows under headings on stdout: drawn for a terminal, tab-separated for a program that reads along."""
     if not sys.stdout.isatty():
@@ -193,6 +203,18 @@ def check_writable(path: str, what: str) -> None:
         raise UsageError(f"cannot write the {what} to {path}: permission denied")
 
 
+def standard_input() -> Iterator[bytes]:
+    """What comes on stdin, in parts as they come."""
+    stdin: Any = sys.stdin.buffer  # Any: that it has read1, its declared type does not say
+    while part := stdin.read1(PART_BYTES):
+        yield part
+
+
+def job_input(raw: str | None, records: Sequence[str]) -> bytes | Iterator[bytes]:
+    """As `guest_input`; what comes on stdin, in parts as they come."""
+    return standard_input() if raw == "-" and not records else guest_input(raw, records)
+
+
 def guest_input(raw: str | None, records: Sequence[str]) -> bytes:
     """The guest's input: a file as it is (`-i`), or files wrapped as records (`--record`), or nothing.
 
@@ -202,6 +224,8 @@ def guest_input(raw: str | None, records: Sequence[str]) -> bytes:
         raise UsageError("-i and --record exclude each other", hint="-i is the whole input as the guest sees it")
     if sum(path == "-" for path in records) > 1:
         raise UsageError("stdin can be one record only")
+    for name in (raw or "", *records):
+        refuse_address(name)
     if raw is not None:
         return read_file(raw, "input", limit=(1 << 30) - 8)
     wrapped = bytearray()
@@ -216,7 +240,9 @@ def input_options(command: Command) -> Command:
     command = click.option(
         "--record", "records", metavar="FILE", multiple=True, help="Wrap FILE as one length-prefixed record of the input; repeatable."
     )(command)
-    return click.option("-i", "--input", "raw", metavar="FILE", help="The raw input as the guest sees it; - is stdin.")(command)
+    return click.option(
+        "-i", "--input", "raw", metavar="FILE", help="The raw input as the guest sees it; - is stdin, sent while it comes."
+    )(command)
 
 
 def deadline_option(command: Command) -> Command:

@@ -26,6 +26,8 @@ def describe(status: JobStatus) -> str:
     if status.state.value == "queued":
         words = "queued" if status.position is None else f"queued, position {status.position}"
         return f"{words}: {status.waiting_for}" if status.waiting_for else words
+    if status.state.value == "waiting_for_input":
+        return f"waiting for {status.waiting_for}" if status.waiting_for else "waiting for its input"
     if status.state.value != "running" or status.phase is None:
         return status.state.value
     workers = len({share.worker for share in status.shares})

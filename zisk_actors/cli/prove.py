@@ -14,6 +14,7 @@ import click
 
 from zisk_actors.cli.connection import connect, is_there_a_cluster, program_reference
 from zisk_actors.cli.following import (
+    Wishes,
     completed,
     execution_report,
     failure_of,
@@ -30,6 +31,7 @@ from zisk_actors.cli.output import (
     deadline_option,
     guest_input,
     input_options,
+    job_input,
     json_option,
     output_hex,
     output_lines,
@@ -54,6 +56,11 @@ if TYPE_CHECKING:
 @params_option
 @deadline_option
 @units_options
+@click.option("--key", default="", metavar="KEY", help="A name for this request: said again with it, it is the same job, not another.")
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, show_default=True, help="Higher goes first.")
+@click.option(
+    "--wait-for-cluster", is_flag=True, help="Where the cluster is full, starting or going down, ask again, for up to ten minutes."
+)
 @click.option("--detach", is_flag=True, help="Submit, print the job's id, and leave.")
 @json_option
 def prove(
@@ -66,6 +73,9 @@ def prove(
     min_units: int,
     units: int,
     no_wait: bool,
+    key: str,
+    priority: int,
+    wait_for_cluster: bool,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -78,25 +88,15 @@ def prove(
         raise UsageError("--detach leaves before there is a proof to write", hint="`zisk job watch ID -o FILE` writes it")
     if target is not None:
         check_writable(target, "proof")
-    stdin = guest_input(raw, records)
+    stdin = job_input(raw, records)
+    wishes = Wishes(key, priority, deadline, min_units, units, not no_wait, wait_for_cluster)
     began = time.monotonic()
     with connect(embedded=not detach) as session, interruptible(session):
         program = program_reference(session, program_name)
         path = target or f"{program.name}.proof"
         if not detach:
             check_writable(path, "proof")
-        job = submit(
-            session,
-            "prove",
-            program,
-            stdin,
-            level,
-            as_json=as_json or detach,
-            deadline=deadline,
-            min_units=min_units,
-            units=units,
-            queue=not no_wait,
-        )
+        job = submit(session, "prove", program, stdin, level, as_json=as_json or detach, wishes=wishes)
         if detach:
             if as_json:
                 print_json("zisk.submitted/1", job=job)
@@ -118,8 +118,8 @@ def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_jso
 
     Prints what it wrote to its console, its public output, its exit code, and the number of instructions.
     """
-    stdin = guest_input(raw, records)
     if is_there_a_cluster():
+        stdin = job_input(raw, records)
         with connect(embedded=False) as session, interruptible(session):
             program = program_reference(session, program_name)
             job = submit(session, "execute", program, stdin, DEFAULT_LEVEL, as_json=True)
@@ -133,7 +133,7 @@ def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_jso
         return
     from zisk_actors.proving import Prover
 
-    run = Prover().execute(read_file(program_name, "program"), stdin)
+    run = Prover().execute(read_file(program_name, "program"), guest_input(raw, records))
     if run.trap is not None:
         say_console(run.console)
         raise run.trap.error()

@@ -177,9 +177,9 @@ class BlockingClient:
     def retry(self, job: str, *, wait_for_cluster: bool = False) -> JobId:
         return self._call(lambda client: client.retry(job, wait_for_cluster=wait_for_cluster))
 
-    def watch(self, job: str) -> Iterator[JobStatus]:
-        """The job as it is, then each change of it, the final state last."""
-        number = 0
+    def watch(self, job: str, *, after: int = 0) -> Iterator[JobStatus]:
+        """The job as it is, then each change of it, the final state last; of the changes only those above the number `after`."""
+        number = after
 
         async def step(client: Client) -> JobStatus:
             nonlocal number

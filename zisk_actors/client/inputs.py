@@ -28,6 +28,8 @@ from zisk_actors.wire.messages import EndInput, InputTaken, JobReply, PushInput,
 from zisk_actors.wire.values import BlobRef, JobStatus, State
 
 CANCEL_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 2.0
+"""How long the bytes of a slow writer wait here to become a whole part."""
 
 R = TypeVar("R")
 
@@ -73,6 +75,7 @@ class OpenInput:
         self._written = 0
         self._sent = 0
         self._rest = bytearray()
+        self._pushed_at = trio.current_time()
 
     @property
     def job(self) -> JobId:
@@ -100,6 +103,8 @@ class OpenInput:
         self._rest += left
         while len(self._rest) >= CHUNK_BYTES:
             await self._push(bytes(self._rest[:CHUNK_BYTES]))
+        if self._rest and trio.current_time() - self._pushed_at > LINGER_SECONDS:
+            await self._push(bytes(self._rest))
 
     async def _push(self, part: bytes) -> None:
         reply = await self._ask(PushInput(self._talk.number(), self._job, self._sent), InputTaken, part)
@@ -109,6 +114,7 @@ class OpenInput:
                 hint="cancel the job and submit it again",
             )
         self._sent += len(part)
+        self._pushed_at = trio.current_time()
         del self._rest[: len(part)]
 
     async def aclose(self) -> JobStatus:

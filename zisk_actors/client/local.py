@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -111,9 +111,9 @@ class LocalCluster:
         self._reap()
         return any(process.alive for process in self.processes if process.role == "coordinator")
 
-    def connect(self, *, seconds: float = 10.0) -> BlockingClient:
-        """A client of this cluster. Raises `Unreachable`."""
-        return BlockingClient(self.client_url, self.server_key, self.keys, seconds=seconds)
+    def connect(self, *, seconds: float = 10.0, notice: Callable[[str], None] | None = None) -> BlockingClient:
+        """A client of this cluster; `notice` is told when the coordinator is silent, or is back. Raises `Unreachable`."""
+        return BlockingClient(self.client_url, self.server_key, self.keys, seconds=seconds, notice=notice)
 
     def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Stop all processes, workers first, and wait until they are gone; who does not go within `seconds` is killed."""

@@ -45,6 +45,25 @@ def completed(proof: bytes) -> JobStatus:
     return status(state=State.COMPLETED, percent=100.0, result=ref(proof), verified=verified)
 
 
+class FakeInput:
+    """An input on its way: `submitted` gets it as `stdin` when it ends, and `aborted` where it breaks off."""
+
+    job = JOB
+
+    def __init__(self, submitted: dict[str, Any]) -> None:
+        self._submitted = submitted
+        self._parts: list[bytes] = []
+
+    def write(self, content: bytes) -> None:
+        self._parts.append(content)
+
+    def __enter__(self) -> FakeInput:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._submitted |= {"stdin": b"".join(self._parts)} if kind is None else {"aborted": True}
+
+
 class FakeCluster:
     """Answers from what it was given; `watch` plays `story`, raising where an element is an exception."""
 
@@ -55,6 +74,7 @@ class FakeCluster:
         self.known: list[ProgramStatus] = []
         self.submitted: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
+        self.filters: dict[str, Any] = {}
         self.stands: ClusterStatus | None = None
         self.stalled: list[Stall] = []
         self.levels: list[tuple[str, str]] = []
@@ -63,27 +83,23 @@ class FakeCluster:
         self.blobs[blob_id(content)] = content
         return ref(content)
 
-    def submit(
-        self,
-        kind: Kind,
-        program: bytes | BlobRef,
-        *,
-        stdin: bytes = b"",
-        params: str,
-        name: str = "",
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-    ) -> str:
+    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", params: str, name: str = "", **wishes: Any) -> str:
         said = {"kind": kind, "program": program, "stdin": stdin, "params": params, "name": name}
-        asked = {"deadline": deadline, "min_units": min_units, "units": units, "queue": queue}
-        usual = {"deadline": None, "min_units": 0, "units": 0, "queue": True}
-        self.submitted.append(said | {name: value for name, value in asked.items() if value != usual[name]})
+        self.submitted.append(said | {name: wish for name, wish in wishes.items() if wish != (name == "queue")})
         return JOB
 
-    def watch(self, job: str) -> Iterator[JobStatus]:
+    def open_input(self, kind: Kind, program: bytes | BlobRef, *, params: str, name: str = "", **wishes: Any) -> FakeInput:
+        self.submit(kind, program, params=params, name=name, **wishes)
+        return FakeInput(self.submitted[-1])
+
+    def retry(self, job: str) -> str:
+        self.submitted.append({"retried": job})
+        return JOB
+
+    def watch(self, job: str, *, after: int = 0) -> Iterator[JobStatus]:
         for step in self.story:
+            if isinstance(step, JobStatus) and step.number <= after and not step.state.final and after:
+                continue
             if isinstance(step, BaseException):
                 raise step
             yield step
@@ -94,12 +110,13 @@ class FakeCluster:
                 return step
         raise NotFoundError(f"no job {job}")
 
-    def jobs(self, *, limit: int, state: str = "") -> Sequence[JobStatus]:
+    def jobs(self, *, limit: int, state: str = "", **filters: Any) -> Sequence[JobStatus]:
+        self.filters = {name: value for name, value in filters.items() if value}
         return [step for step in self.story if isinstance(step, JobStatus) and state in ("", step.state.value)][:limit]
 
     def cancel(self, job: str) -> tuple[bool, JobStatus]:
         self.cancelled.append(job)
-        return True, status(state=State.CANCELLED)
+        return True, status(state=State.CANCELLED, stopped=("worker-1",), stopping=("worker-2",))
 
     def fetch(self, blob: BlobRef) -> bytes:
         return self.blobs[blob.sha256]

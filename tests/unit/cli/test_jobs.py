@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,66 @@ def test_job_commands(elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFix
     states = [json.loads(line)["state"] for line in capsys.readouterr().out.splitlines()]
     assert states == ["queued", "running", "running", "completed"]
     assert Path("later.bin").read_bytes() == PROOF
+
+
+def test_what_comes_on_stdin_is_sent_while_it_comes(
+    elf: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Stdin:
+        buffer = io.BytesIO(b"ab" * 300_000)
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    assert run(["prove", str(elf), "-i", "-", "--key", "k", "--priority", "3", "--wait-for-cluster"]) == 0
+    sent = cluster.submitted[0]
+    assert sent["stdin"] == b"ab" * 300_000
+    assert (sent["key"], sent["priority"], sent["wait_for_cluster"]) == ("k", 3, True)
+    assert capsys.readouterr().err.startswith(f"job {JOB}\n")
+
+
+def test_an_interrupt_while_the_input_comes_cancels_the_job(
+    elf: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Stdin:
+        class buffer:
+            @staticmethod
+            def read1(count: int) -> bytes:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    assert run(["prove", str(elf), "-i", "-"]) == 130
+    assert cluster.submitted[0]["aborted"]
+    said = capsys.readouterr().err
+    assert f"the input was interrupted: job {JOB} is cancelled" in said
+    assert "goes on" not in said
+
+
+@pytest.mark.parametrize("words", [["-i", "file:///etc/passwd"], ["--record", "unix:///run/x"], ["-i", "quic://host:1"]])
+def test_an_address_is_no_input(words: list[str], elf: Path, cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["prove", str(elf), *words]) == 2
+    said = capsys.readouterr().err
+    assert "error[input-address]" in said
+    assert "hint: " in said
+    assert cluster.submitted == []
+
+
+def test_filters_of_a_list_go_to_the_cluster(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    words = ["--kind", "prove", "--program", "fib", "--name", "n", "--mine", "--since", "2h", "--limit", "5000", "--state", "queued"]
+    assert run(["job", "list", *words]) == 0
+    since = cluster.filters.pop("since")
+    assert time.time() - 7300 < since < time.time() - 7100
+    assert cluster.filters == {"kind": "prove", "program": "fib", "name": "n", "mine": True}
+    assert capsys.readouterr().out.count("queued") == 1
+
+
+def test_a_cancel_says_who_has_stopped(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["job", "cancel", JOB]) == 0
+    assert "is cancelled; stopped on worker-1; worker-2 has not said that it stopped" in capsys.readouterr().err
+    assert run(["job", "cancel", JOB, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["stopped"], answer["stopping"]) == (["worker-1"], ["worker-2"])
+
+
+def test_retry_prints_the_new_job(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]):
+    assert run(["job", "retry", JOB]) == 0
+    assert capsys.readouterr().out == f"{JOB}\n"
+    assert cluster.submitted == [{"retried": JOB}]

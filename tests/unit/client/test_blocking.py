@@ -23,7 +23,7 @@ def test_the_names_and_parameters_are_the_same() -> None:
     assert set(theirs) - set(ours) == only_async
     assert set(ours) - set(theirs) == {"close"}
     for name in set(ours) & set(theirs):
-        assert set(ours[name].parameters) == set(theirs[name].parameters) - ({"after"} if name == "watch" else set()), name
+        assert set(ours[name].parameters) == set(theirs[name].parameters), name
 
 
 def test_nobody_there_is_said_by_the_constructor() -> None:
