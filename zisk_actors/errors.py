@@ -67,6 +67,12 @@ class JobFailed(ZiskError):
     exit_code = 4
 
 
+class MemoryShort(JobFailed):
+    """A share needs more memory than there is for it."""
+
+    code = "memory-short"
+
+
 class JobCancelled(ZiskError):
     """Somebody cancelled the job."""
 

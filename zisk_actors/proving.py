@@ -19,7 +19,8 @@ import msgspec
 
 from zisk_actors.backends import make_backend
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
-from zisk_actors.errors import ProofInvalid, UsageError
+from zisk_actors.chips.footprint import proving_bytes
+from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError
 from zisk_actors.machine import layout, plan
 from zisk_actors.machine.emulator import Emulator
 from zisk_actors.machine.events import MAX_STEPS, Run, Trap
@@ -151,6 +152,8 @@ class Prover:
 
     def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
         self.backend = make_backend(backend, threads)
+        # What a share may take, in bytes; 0 is no limit.
+        self.memory_bytes = 0
         # Called with the name of a step and the part of the verb that is done, 0 to 1.
         self.on_progress: prover.Progress = lambda step, part: None
         self._programs: Recent[Program] = Recent(8)
@@ -207,6 +210,7 @@ class Prover:
         if run.trap is not None:
             raise run.trap.error()
         start, stop = plan.cut(run.steps, share.weights)[share.index]
+        self._admit(elf, emulator, start, stop, share)
         self.on_progress("replay", 0.05)
         events = emulator.replay(start, stop, final=share.index == 0)
         self.on_progress("fill", 0.1)
@@ -216,6 +220,18 @@ class Prover:
         state = prover.contribute(self.backend, key, share.index, tables, lambda step, part: self.on_progress(step, 0.2 + 0.8 * part))
         self.on_progress("contributed", 1.0)
         return public_statement(key.vk, run), state
+
+    def _admit(self, elf: bytes, emulator: Emulator, start: int, stop: int, share: Share) -> None:
+        """Raises `MemoryShort` for a share that would take more memory than it may, before any of it is taken."""
+        if not self.memory_bytes:
+            return
+        needed = proving_bytes(emulator.count(start, stop), len(self.program(elf).rom))
+        if needed > self.memory_bytes:
+            raise MemoryShort(
+                f"share {share.index} of {len(share.weights)} ({stop - start} steps) needs about {needed / 2**30:.1f} GiB to be proved; "
+                f"this worker has {self.memory_bytes / 2**30:.1f} GiB for it",
+                hint="more workers make smaller shares; worker.memory_bytes says what a worker may take",
+            )
 
     def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
         """Prove a share for the challenge that all contributions make; an encoded partial proof."""

@@ -168,6 +168,7 @@ class WorkerCore(Section, frozen=True):
     backend: Annotated[str, says("what it computes with: cpu or reference, or mock for a coordinator whose backend.mode is mock")] = "cpu"
     mock_verb_seconds: Annotated[float, Meta(ge=0, le=3600), says("with backend mock: how long a share takes in each phase")] = 0.05
     threads: Annotated[Natural, says("threads of the prover; 0 is as many as there are processors")] = 0
+    memory_bytes: Annotated[int, Meta(ge=0), says("larger shares are refused; 0: nine tenths of the machine's or control group's")] = 0
     cache_folder: Annotated[str, says("for blobs that can be fetched again; empty: a temporary folder")] = ""
     cache_bytes: Annotated[int, Meta(ge=0), says("how much is kept of them while there is nothing to do")] = 4 * 1024**3
 

@@ -1,10 +1,10 @@
 """A prover for tests: the verbs of the real one over hashes, deterministic, and as slow or as broken as the input asks.
 
 The input (`stdin`) is words separated by blanks: `sleep=S` makes each verb of a share take S seconds, `die=N` kills the process in the
-contribution of share N, `raise=N` raises there, `trap` makes the guest trap, `hang=N` never returns. With `mark=PATH`, a file that makes
-it happen once: `dieonce=N` as `die=N`, `lieonce=N` makes a partial proof of share N that does not verify, `miscontribute=N` a wrong
-contribution of share N, which who made it does not notice. An ELF that does not begin with 7f
-45 4c 46 is refused.
+contribution of share N, `raise=N` raises there, `exhaust=N` has no memory there, `large=N` refuses it with less than a billion bytes,
+`trap` makes the guest trap, `hang=N` never returns. With `mark=PATH`, a file that makes it happen once: `dieonce=N` as `die=N`,
+`lieonce=N` makes a partial proof of share N that does not verify, `miscontribute=N` a wrong contribution of share N, which who made it
+does not notice. An ELF that does not begin with 7f 45 4c 46 is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zisk_actors.errors import JobFailed, ProofInvalid, UsageError
+from zisk_actors.errors import JobFailed, MemoryShort, ProofInvalid, UsageError
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def output_of(stdin: bytes) -> tuple[int, ...]:
 
 class FakeProver:
     def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
+        self.memory_bytes = 0
         self.on_progress: Callable[[str, float], None] = lambda step, part: None
         self._states: dict[tuple[bytes, int], str] = {}
 
@@ -104,6 +105,10 @@ class FakeProver:
         if wishes.get("dieonce") == str(share) and not Path(wishes["mark"]).exists():
             Path(wishes["mark"]).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if wishes.get("large") == str(share) and 0 < self.memory_bytes < 10**9:
+            raise MemoryShort(f"share {share} needs about 1.0 GiB to be proved", hint="more workers make smaller shares")
+        if wishes.get("exhaust") == str(share):
+            raise MemoryError
         if wishes.get("raise") == str(share):
             raise RuntimeError("a bug, as ordered")
         if wishes.get("hang") == str(share):

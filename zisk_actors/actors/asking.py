@@ -171,7 +171,7 @@ class Asking:
         if own is not None and not lost.retryable:
             self._stop(JobEnds(self._failure(share)))
             return
-        coordinator.handle(GaveUp(lease))
+        coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
         for other in share.tries:
             coordinator.book.alone(self._entry, other, phase)
         event = ShareFailed(
@@ -219,7 +219,8 @@ class Asking:
         kind, code = (FailureKind.WORKER, "worker-lost") if own is None else (own.kind, own.code)
         if blamed and own is None and (lost is None or lost.worker is None):
             kind, code = FailureKind.PROOF, "proof-invalid"
-        return Failure(kind=kind, code=code, message=message[:4000], phase=phase, attempts=listed)
+        hint = own.hint if own is not None else ""
+        return Failure(kind=kind, code=code, message=message[:4000], hint=hint, phase=phase, attempts=listed)
 
     # ------------------------------------------------------------------------------------------------------------------ the clock
 

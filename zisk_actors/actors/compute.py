@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from zisk_actors.errors import ProofInvalid, ZiskError
+from zisk_actors.errors import MemoryShort, ProofInvalid, ZiskError
 from zisk_actors.wire.blobs import unpack_bundle
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.compute import (
@@ -81,10 +81,6 @@ class Child:
             self._said_at, self._said = 0.0, ""
             try:
                 reply: Done | Broke = perform(prover, call)
-            except MemoryError:
-                reply = Broke(
-                    _failure(FailureKind.MEMORY, "out-of-memory", "the share needs more memory than this worker has"), retryable=True
-                )
             except Exception as error:
                 reply = broke(error)
             self.write(reply)
@@ -155,7 +151,12 @@ def perform(prover: Any, call: Call) -> Done:
 def broke(error: Exception) -> Broke:
     """The failure that an error is: the guest's, the proof's, or ours. An error of the tree is the same everywhere; anything else may not
     be."""
+    if isinstance(error, MemoryError):
+        return Broke(_failure(FailureKind.MEMORY, "out-of-memory", "the share needs more memory than this worker has"), retryable=True)
     if isinstance(error, ZiskError):
+        if isinstance(error, MemoryShort):
+            failure = msgspec.structs.replace(_failure(FailureKind.MEMORY, error.code, error.message), hint=error.hint[:4000])
+            return Broke(failure, retryable=True)
         trap = getattr(error, "trap", None)
         kind = FailureKind.PROOF if isinstance(error, ProofInvalid) else FailureKind.GUEST
         failure = Failure(
@@ -195,6 +196,7 @@ def main() -> None:
     parser.add_argument("--prover", default=DEFAULT_PROVER)
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--memory", type=int, default=0)
     options = parser.parse_args()
     die_with(options.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -202,6 +204,7 @@ def main() -> None:
     os.dup2(2, 1)
     module, _, factory = options.prover.partition(":")
     prover = getattr(importlib.import_module(module), factory)(options.backend, options.threads or None)
+    prover.memory_bytes = options.memory
     Child(sys.stdin.buffer, sink).serve(prover)
 
 

@@ -57,11 +57,13 @@ class Caller(Protocol):
 
 @dataclass(frozen=True)
 class DeviceSettings:
-    """What a child is started with; 0 threads are as many as there are processors. `prover` is `module:factory`."""
+    """What a child is started with; 0 threads are as many as there are processors, 0 bytes no limit of a share's memory. `prover` is
+    `module:factory`."""
 
     backend: str = "cpu"
     threads: int = 0
     prover: str = DEFAULT_PROVER
+    memory_bytes: int = 0
 
 
 @dataclass
@@ -161,6 +163,7 @@ class Device:
         await self.kill()
         command = [sys.executable, "-m", "zisk_actors.actors.compute", "--parent", str(os.getpid()), "--prover", self._settings.prover]
         command += ["--backend", self._settings.backend, "--threads", str(self._settings.threads)]
+        command += ["--memory", str(self._settings.memory_bytes)]
         # ASYNC220 would have a thread start it, whose end would kill it; the call returns in milliseconds.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
         if process.stdin is None or process.stdout is None:

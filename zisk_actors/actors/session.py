@@ -280,7 +280,7 @@ async def _welcome(
         coordinator.metrics.refused("worker", refusal.code)
         coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
     else:
-        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units, hello.held)):
+        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units, hello.held, memory_bytes=hello.memory_bytes)):
             if isinstance(effect, Turned):
                 refusal = effect.refusal
     if refusal is not None:

@@ -87,6 +87,7 @@ class WorkerFacts:
     reconnect_seconds: float = 1.0
     reconnect_max_seconds: float = 30.0
     cache_bytes: int = 8 * 10**8
+    memory_bytes: int = 0
     pid: int = field(default_factory=os.getpid)
 
 
@@ -221,6 +222,7 @@ class WorkerActor:
             threads=facts.threads,
             pid=facts.pid,
             held=self._workload.held(),
+            memory_bytes=facts.memory_bytes,
         )
         await send(hello, b"")
         with trio.move_on_after(HELLO_SECONDS):

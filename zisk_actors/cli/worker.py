@@ -78,6 +78,7 @@ def main(
 async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.device import Device, DeviceSettings
+    from zisk_actors.actors.memory import memory_of_machine
     from zisk_actors.actors.mock_device import MockDevice
     from zisk_actors.actors.told import until_told
     from zisk_actors.actors.worker import WorkerActor, WorkerFacts
@@ -94,6 +95,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     keys = read_keypair(Path(settings.security.key_file))
     server_key = check_public_key(settings.security.server_key, "security.server_key")
     core = settings.worker
+    memory = core.memory_bytes or memory_of_machine()
     facts = WorkerFacts(
         worker=ids.WorkerId(core.worker_id) if core.worker_id else ids.new_worker_id(),
         incarnation=ids.new_incarnation(),
@@ -104,8 +106,9 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
         reconnect_seconds=settings.connection.reconnect_interval_seconds,
         reconnect_max_seconds=settings.connection.reconnect_max_seconds,
         cache_bytes=core.cache_bytes,
+        memory_bytes=memory,
     )
-    device = DeviceSettings(core.backend, core.threads, prover or DEFAULT_PROVER)
+    device = DeviceSettings(core.backend, core.threads, prover or DEFAULT_PROVER, memory)
     mocked = core.backend == mock.BACKEND
     words = log.get(worker=facts.worker)
     words.info("Connecting to coordinator at", url=url, compute_units=facts.units, threads=facts.threads, version=facts.version)

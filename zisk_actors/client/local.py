@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from zisk_actors.actors.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair
@@ -242,8 +243,9 @@ class _Starter:
         self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
         urls = self._wait_for_coordinator(ready)
         server_key = keys["coordinator"].public
+        memory = memory_of_machine() // max(1, len(names))
         for name in names:
-            settings = _worker_settings(self._folder, name, urls.worker_url, server_key, threads, self._log_level, self._mock)
+            settings = _worker_settings(self._folder, name, urls.worker_url, server_key, threads, memory, self._log_level, self._mock)
             self._write(f"{name}.toml", settings)
             self._spawn("worker", name, [])
         facts = ClusterFile(
@@ -371,12 +373,13 @@ format = "compact"
 """
 
 
-def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, log_level: str, mock: bool) -> str:
+def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, memory: int, log_level: str, mock: bool) -> str:
     return f"""# Written by the start of this local cluster; changed at the next start.
 [worker]
 worker_id = "{name}"
 backend = "{"mock" if mock else "cpu"}"
 threads = {threads}
+memory_bytes = {memory}
 cache_folder = "{folder / name}"
 
 [worker.compute_capacity]

@@ -48,8 +48,8 @@ class Enqueue:
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker said hello. `held` are the leases that it says it holds, `measured` how fast it found its device to be, and `programs`
-    what it has at hand."""
+    """A worker said hello. `held` are the leases that it says it holds, `measured` how fast it found its device to be, `programs`
+    what it has at hand, and `memory_bytes` what it has for a share, 0 where it does not know."""
 
     worker: WorkerId
     incarnation: Incarnation
@@ -57,6 +57,7 @@ class Joined:
     held: tuple[Lease, ...] = ()
     measured: float = 0.0
     programs: tuple[str, ...] = ()
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,10 @@ class DoubleWanted:
 
 @dataclass(frozen=True)
 class GaveUp:
-    """The holder failed at its share."""
+    """The holder failed at its share; `short`: because it has too little memory for it."""
 
     lease: Lease
+    short: bool = False
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,13 @@ L = TypeVar("L")
 @dataclass
 class Crew:
     """The leases of one running job, by share; the second leases of shares that have one; how often each share was tried; who is not to
-    try it again; its program."""
+    try it again; which shares were too large for the memory of a worker; its program."""
 
     leases: dict[int, Lease] = field(default_factory=dict)
     doubles: dict[int, Lease] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
     excluded: dict[int, set[WorkerId]] = field(default_factory=dict)
+    large: set[int] = field(default_factory=set)
     program: str = ""
 
     def load(self) -> dict[WorkerId, int]:

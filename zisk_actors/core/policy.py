@@ -103,14 +103,22 @@ def choose_successor(
     excluded: Collection[WorkerId],
     prefer: WorkerId | None,
     program: str = "",
+    large: bool = False,
 ) -> WorkerId | None:
     """Who takes a share that has lost its holder: who is preferred, else who did not fail at it, has fewest shares, most units, and the
-    program at hand."""
+    program at hand. For a share that was too `large` for a holder most memory comes before all that."""
     names = {record.worker for record in candidates}
     if prefer in names and prefer not in excluded:
         return prefer
     order = [
-        (record.worker in excluded, leases.get(record.worker, 0), -record.units, program not in record.programs, record.worker)
+        (
+            record.worker in excluded,
+            -record.memory_bytes if large else 0,
+            leases.get(record.worker, 0),
+            -record.units,
+            program not in record.programs,
+            record.worker,
+        )
         for record in candidates
     ]
     return min(order)[-1] if order else None

@@ -48,7 +48,15 @@ class Registry:
     _contenders: dict[Incarnation, float] = field(default_factory=dict)
 
     def hello(
-        self, worker: WorkerId, incarnation: Incarnation, units: int, now: float, *, measured: float = 0.0, programs: Sequence[str] = ()
+        self,
+        worker: WorkerId,
+        incarnation: Incarnation,
+        units: int,
+        now: float,
+        *,
+        measured: float = 0.0,
+        programs: Sequence[str] = (),
+        memory_bytes: int = 0,
     ) -> WorkerRecord | Refusal:
         """Register a start of a worker. The same start may say hello again, after a break of its link."""
         incumbent = self.records.get(worker)
@@ -65,6 +73,7 @@ class Registry:
             units=units,
             measured=measured,
             programs=tuple(programs)[-MAX_PROGRAMS:],
+            memory_bytes=memory_bytes,
             health=health,
             joined_at=joined_at,
             heard_at=now,

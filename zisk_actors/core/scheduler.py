@@ -142,7 +142,8 @@ class Scheduler:
             case DoubleWanted():
                 return self._double(event)
             case GaveUp():
-                self.leases.drop(event.lease, exclude=True)
+                if self.leases.drop(event.lease, exclude=True) and event.short:
+                    self.crews[event.lease.job].large.add(event.lease.share)
             case Blamed():
                 effects += self._blame(event, now)
             case Finished():
@@ -228,7 +229,15 @@ class Scheduler:
 
     def _join(self, event: Joined, now: float) -> list[Effect]:
         fresh = self.registry.find(event.worker, event.incarnation) is None
-        answer = self.registry.hello(event.worker, event.incarnation, event.units, now, measured=event.measured, programs=event.programs)
+        answer = self.registry.hello(
+            event.worker,
+            event.incarnation,
+            event.units,
+            now,
+            measured=event.measured,
+            programs=event.programs,
+            memory_bytes=event.memory_bytes,
+        )
         if isinstance(answer, Refusal):
             return [Turned(event.worker, event.incarnation, answer)]
         return [Registered(answer, fresh), *self._claim(event)]
@@ -306,9 +315,11 @@ class Scheduler:
             others = [want.prefer] if want.prefer is not None and self.pool.is_free(want.prefer) else []
             records = [self.registry.records[worker] for worker in [*own, *others]]
             candidates = [record for record in records if record.health is Health.READY]
-            candidates += self.pool.first_free(len(excluded) + EQUALS + len(self.claims))  # one has failed at nothing, or no free one has
+            large = want.share in crew.large
+            # One of the first ones has failed at nothing, or no free one has; who has most memory may be any.
+            candidates += self.pool.free() if large else self.pool.first_free(len(excluded) + EQUALS + len(self.claims))
             candidates = [record for record in candidates if not self.claims.elsewhere(record.worker, want.job)]
-            worker = choose_successor(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program)
+            worker = choose_successor(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program, large=large)
             if worker is not None:
                 del self.wanted[key]
                 effects.append(Granted(self._lease(want.job, want.share, worker)))

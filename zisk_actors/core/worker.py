@@ -62,6 +62,7 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     measured: float = 0.0
     programs: tuple[str, ...] = ()
+    memory_bytes: int = 0
     health: Health = Health.READY
     joined_at: float
     heard_at: float

@@ -68,7 +68,8 @@ class NoChunk(Tagged, frozen=True):
 
 
 class Hello(Tagged, frozen=True, kw_only=True):
-    """I am this worker, in this start of my process, with so many compute units; I still hold these leases."""
+    """I am this worker, in this start of my process, with so many compute units; I still hold these leases. `memory_bytes` is what I have
+    for a share, 0 where I do not know."""
 
     worker: Worker
     incarnation: Start
@@ -78,6 +79,7 @@ class Hello(Tagged, frozen=True, kw_only=True):
     threads: Count
     pid: Count
     held: tuple[Lease, ...] = ()
+    memory_bytes: Size = 0
 
 
 class Heartbeat(Tagged, frozen=True):

@@ -43,9 +43,10 @@ WALL_CLOCK = 1_800_000_000.0
 class FakeDevice:
     """A device without a process. `log` is what it was asked; `lies` makes it prove something else."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int = 0) -> None:
         self.log: list[str] = []
         self.killed = 0
+        self.memory_bytes = memory_bytes
 
     async def warm(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -65,7 +66,9 @@ class FakeDevice:
             self.killed += 1
             raise
         try:
-            return perform(FakeProver(), call)
+            prover = FakeProver()
+            prover.memory_bytes = self.memory_bytes
+            return perform(prover, call)
         except Exception as error:
             reply = broke(error)
             raise CallFailed(reply.failure, retryable=reply.retryable) from None
@@ -138,10 +141,20 @@ class World:
         journal.close()
         self._down.set()
 
-    def worker(self, name: str, *, units: int = 10, version: str = VERSION, key: str | None = None) -> SimWorker:
+    def worker(self, name: str, *, units: int = 10, version: str = VERSION, key: str | None = None, memory_bytes: int = 0) -> SimWorker:
         """Start a worker."""
-        it = SimWorker(WorkerId(name), FakeDevice())
-        facts = WorkerFacts(it.name, new_incarnation(), units, version, "fake", 1, reconnect_seconds=0.2, reconnect_max_seconds=2)
+        it = SimWorker(WorkerId(name), FakeDevice(memory_bytes))
+        facts = WorkerFacts(
+            it.name,
+            new_incarnation(),
+            units,
+            version,
+            "fake",
+            1,
+            reconnect_seconds=0.2,
+            reconnect_max_seconds=2,
+            memory_bytes=memory_bytes,
+        )
         store = BlobStore(self.folder / f"{name}-{facts.incarnation[:6]}", durable=False)
 
         async def dial() -> MemoryLink:

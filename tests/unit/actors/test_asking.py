@@ -256,3 +256,30 @@ async def test_a_share_waits_for_workers_that_come_and_go(open_world: OpenWorld,
         await trio.sleep(16)
         world.worker("b")
         assert (await client.wait(job)).state is State.COMPLETED
+
+
+async def test_a_share_that_is_too_large_goes_to_who_has_most_memory(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world(max_workers_per_job=1) as world, world.client() as client:
+        sizes = {"a": 10**8, "b": 10**8, "c": 10**10, "d": 10**8}
+        workers = {name: world.worker(name, memory_bytes=size, units=20 if name == "a" else 10) for name, size in sizes.items()}
+        await world.workers_are(*"abcd")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"large=0", params="test")
+        assert (await client.wait(job)).state is State.COMPLETED
+        asked = {name: worker.device.log.count("ContributeCall") for name, worker in workers.items()}
+        assert asked == {"a": 1, "b": 0, "c": 1, "d": 0}
+
+
+async def test_a_share_that_is_too_large_for_all_fails_as_memory_with_the_next_step(
+    open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    async with open_world() as world, world.client() as client:
+        for name in "ab":
+            world.worker(name, memory_bytes=10**8)
+        await world.workers_are("a", "b")
+        with pytest.raises(JobFailure, match="share 1 needs about 1") as caught:
+            await client.result(await client.submit(Kind.PROVE, ELF, stdin=b"large=1", params="test"))
+        failure = caught.value.failure
+        assert (failure.kind, failure.code, failure.hint) == (FailureKind.MEMORY, "memory-short", "more workers make smaller shares")
+        with pytest.raises(JobFailure) as caught:
+            await client.result(await client.submit(Kind.PROVE, ELF, stdin=b"exhaust=0", params="test"))
+        assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.MEMORY, "out-of-memory")

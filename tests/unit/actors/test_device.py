@@ -97,6 +97,21 @@ async def test_a_child_that_dies_is_a_failed_call(device: Device, paths: dict[st
     assert device.starts == 3
 
 
+async def test_memory_that_is_short_is_a_failure_of_its_own_kind_and_another_device_may_have_it(paths: dict[str, str]) -> None:
+    for wish, memory, code in (("large", 10**8, "memory-short"), ("exhaust", 0, "out-of-memory")):
+        Path(paths["empty"]).with_name(wish).write_bytes(f"{wish}=0".encode())
+        call = ContributeCall(paths["elf"], str(Path(paths["empty"]).with_name(wish)), "test", 0, (1,))
+        async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver", memory_bytes=memory), "test") as device:
+            with pytest.raises(CallFailed) as caught:
+                await device.call(call)
+            assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.MEMORY, code)
+            assert caught.value.retryable
+            await device.call(ContributeCall(paths["elf"], paths["empty"], "test", 0, (1,)))
+            assert device.starts == 1, "the child goes on"
+    async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver", memory_bytes=10**10), "test") as device:
+        await device.call(ContributeCall(paths["elf"], str(Path(paths["empty"]).with_name("large")), "test", 0, (1,)))
+
+
 async def test_a_prover_that_does_not_load_is_a_failed_call(paths: dict[str, str]) -> None:
     async with Device(DeviceSettings(prover="no.such.module:Prover"), "test") as device:
         with pytest.raises(CallFailed, match="did not start"):

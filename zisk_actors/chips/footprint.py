@@ -1,0 +1,61 @@
+"""How much memory proving a share takes, from what is known before any of it is taken: its records per chip.
+
+Rules of this file:
+* Arithmetic over the definitions of the AIRs and the plan of their tables; nothing here is a second definition of either.
+* It counts the matrices that live at once at the worst moment; `BESIDE` is for what the steps hold beside them, and `SURPLUS` for the
+  process itself. Both are of measurements (1.0 and 4.0 million instructions took 0.97 and 3.6 GiB; estimated are 1.0 and 3.7), and a test
+  holds them to what a run takes.
+* The chips that only share 0 has are not counted by their rows, which nobody knows before: a run touches less memory than it executes
+  instructions, with few exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from zisk_actors.air.air import Air
+from zisk_actors.chips import AIRS, NUMBER, table16
+from zisk_actors.machine.events import FIELDS
+from zisk_actors.machine.plan import MIN_LOG, instances
+
+WORD: Final = 8  # bytes
+QUOTIENT_WIDTH: Final = 6
+DIGEST: Final = 4
+TREES: Final = 3  # main, aux and quotients
+BESIDE: Final = 1.4
+SURPLUS: Final = 64 * 2**20  # bytes: the interpreter, the program, the native library
+
+
+def proving_bytes(records: Mapping[str, int], rom_rows: int) -> int:
+    """An estimate for a share with so many records per chip (as `Emulator.count` says), of a program with so many instructions."""
+    main = aux = rows = highest = 0
+    for air, height in _tables(records, rom_rows):
+        main += height * air.width
+        aux += height * air.aux_width
+        rows += height
+        highest = max(highest, height)
+    fixed = 3 * sum(
+        air.fixed_width * height for air, height in ((AIRS[NUMBER["rom"]], _height(rom_rows)), (AIRS[NUMBER["table16"]], _table16()))
+    )
+    tree = 2 * 2 * highest * DIGEST
+    filling = sum(records.values()) * len(FIELDS) + main
+    contributing = 3 * main + tree
+    proving = 2 * main + 2 * aux + 2 * QUOTIENT_WIDTH * rows + TREES * tree
+    return int(BESIDE * WORD * (fixed + max(filling, contributing, proving))) + SURPLUS
+
+
+def _tables(records: Mapping[str, int], rom_rows: int) -> Iterator[tuple[Air, int]]:
+    for name, count in records.items():
+        for log_height in instances(count):
+            yield AIRS[NUMBER[name]], 1 << log_height
+    yield AIRS[NUMBER["rom"]], _height(rom_rows)
+    yield AIRS[NUMBER["table16"]], _table16()
+
+
+def _height(count: int) -> int:
+    return 1 << max(MIN_LOG, (count - 1).bit_length())
+
+
+def _table16() -> int:
+    return 1 << table16.LOG_HEIGHT
