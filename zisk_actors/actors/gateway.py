@@ -266,8 +266,8 @@ class _Client:
         """The input that a submit names; None where it comes later. Raises `UsageError`."""
         if not message.streamed:
             return message.stdin or reference(b"")
-        if message.stdin is not None or kind is Kind.SETUP:
-            raise UsageError("an input that comes later is for a job that takes one, and that names none")
+        if message.stdin is not None or kind is Kind.SETUP or not message.queue:
+            raise UsageError("an input that comes later is for a job that takes one, names none, and may wait")
         return None
 
     async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef | None) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import traceback
 from functools import partial
 
+import msgspec
 import trio
 
 from zisk_actors.actors.asking import Asking
@@ -53,17 +54,24 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
         except ZiskError as error:
             failed = JobFailed(coordinator.book.clock(), _failure_of(error))
         except Exception as error:  # the boundary of one job: a bug of ours fails it, and not the others
-            trace = new_key(coordinator.chance)[:12]
             words = "".join(traceback.format_exception(error))
-            coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
-            message = f"internal error, trace {trace} in the coordinator's log"
-            failed = JobFailed(coordinator.book.clock(), Failure(kind=FailureKind.INTERNAL, code="internal", message=message, exit_code=1))
+            failure = Failure(kind=FailureKind.INTERNAL, code="internal", message="internal error", exit_code=1)
+            failed = JobFailed(coordinator.book.clock(), _traced(coordinator, entry, failure, words))
+    if failed is not None and failed.failure.kind is FailureKind.INTERNAL and not failed.failure.trace:
+        failed = msgspec.structs.replace(failed, failure=_traced(coordinator, entry, failed.failure, failed.failure.message))
     last = failed or entry.ending
     if last is not None and not entry.record.state.final:
         await _record_end(coordinator, entry, last)
     with trio.CancelScope(shield=True):
         entry.scope = None
         await coordinator.release(entry.record.job, _reason_of(last))
+
+
+def _traced(coordinator: Coordinator, entry: JobEntry, failure: Failure, words: str) -> Failure:
+    """An internal failure with a trace id, under which all that is known of it is in our log."""
+    trace = new_key(coordinator.chance)[:12]
+    coordinator.log.error("internal error in a job", job=entry.record.job, trace=trace, error=words)
+    return msgspec.structs.replace(failure, message=f"{failure.message}; trace {trace} in the coordinator's log"[:4000], trace=trace)
 
 
 def _reason_of(end: JobFailed | Cancelled | None) -> str:

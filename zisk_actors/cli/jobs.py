@@ -30,6 +30,8 @@ def job_fields(status: JobStatus) -> dict[str, Any]:
     import msgspec
 
     fields: dict[str, Any] = msgspec.to_builtins(status)
+    if status.failure is not None:
+        fields["failure"]["variant"] = status.failure.variant
     return fields
 
 
@@ -94,7 +96,7 @@ def show(name: str, as_json: bool) -> None:
     rows += [("stopped", ", ".join(status.stopped))] if status.stopped else []
     rows += [("stopping", f"{', '.join(status.stopping)}: not confirmed")] if status.stopping else []
     if status.failure is not None:
-        rows.append(("failure", f"[{status.failure.code}] {failure_of(status)}"))
+        rows.append(("failure", f"{status.failure.variant} [{status.failure.code}] {failure_of(status)}"))
     for name, value in rows:
         click.echo(f"{name:10} {value}")
 

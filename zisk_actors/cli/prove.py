@@ -88,7 +88,7 @@ def prove(
         raise UsageError("--detach leaves before there is a proof to write", hint="`zisk job watch ID -o FILE` writes it")
     if target is not None:
         check_writable(target, "proof")
-    stdin = job_input(raw, records)
+    stdin = guest_input(raw, records) if no_wait else job_input(raw, records)
     wishes = Wishes(key, priority, deadline, min_units, units, not no_wait, wait_for_cluster)
     began = time.monotonic()
     with connect(embedded=not detach) as session, interruptible(session):

@@ -125,7 +125,8 @@ class Attempt(Value, frozen=True):
 
 class Failure(Value, frozen=True, kw_only=True):
     """Why a job, or one share of it, failed. `code`, `hint` and `exit_code` are those of the error tree, for the command to end with.
-    `share` is the share whose contribution or partial proof is wrong, where that is what is wrong."""
+    `share` is the share whose contribution or partial proof is wrong, where that is what is wrong. `trace` finds an internal failure in the
+    coordinator's log."""
 
     kind: FailureKind
     code: Word
@@ -137,6 +138,14 @@ class Failure(Value, frozen=True, kw_only=True):
     trap: Trap | None = None
     attempts: tuple[Attempt, ...] = ()
     share: Count | None = None
+    trace: Word = ""
+
+    @property
+    def variant(self) -> str:
+        """What the operator's manual calls a failure of this kind: Timeout, Input, Execution or Internal."""
+        if self.kind is FailureKind.GUEST:
+            return "Input" if self.trap is None else "Execution"
+        return {FailureKind.TIMEOUT: "Timeout", FailureKind.INTERNAL: "Internal"}.get(self.kind, "Execution")
 
 
 class ExecutionReport(Value, frozen=True, kw_only=True):

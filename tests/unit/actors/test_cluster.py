@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.errors import JobCancelled, Unreachable, WaitTimeout
+from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.transport.memory import MemoryLink
 from zisk_actors.wire.blobs import reference
@@ -363,3 +364,28 @@ async def test_a_cancel_says_which_workers_have_stopped(open_world: OpenWorld, a
         assert (status.stopped, status.stopping) == (("a",), ("b",))
         queued = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
         assert (await client.wait(queued)).stopped == ()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), StoreUnwritable("no room")])
+async def test_an_internal_failure_has_a_trace_that_is_in_the_log(
+    error: Exception,
+    open_world: OpenWorld,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def breaks(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("zisk_actors.actors.supervisor._run", breaks)
+    async with open_world() as world, world.client() as client:
+        world.worker("a")
+        job = await client.submit(Kind.EXECUTE, ELF)
+        with pytest.raises(JobFailure) as caught:
+            await client.result(job)
+    failure = caught.value.failure
+    assert (failure.kind, failure.variant) == (FailureKind.INTERNAL, "Internal")
+    assert failure.trace
+    assert failure.trace in failure.message
+    line = next(line for line in capsys.readouterr().out.splitlines() if failure.trace in line)
+    assert "internal error in a job" in line
