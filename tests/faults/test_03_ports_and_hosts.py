@@ -1,7 +1,7 @@
-"""Rows 3, 4 and 7: ports and addresses to listen at.
+"""Rows 3 and 7: ports and addresses to listen at.
 
 What this pins down: the three ports can be set by flag, key and environment, in this order; `--check-config` shows each value with where
-it is from; the address to listen at is a setting; what is listened at, with the real ports, is in the log at the start.
+it is from; what is listened at, with the real ports, is in the log at the start.
 Victim: none; one coordinator's settings, and a running one.
 """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -49,7 +50,7 @@ from zisk_actors.store.journal import Journal
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed, Listener
-from zisk_actors.transport.curve import Network
+from zisk_actors.transport.curve import Network, is_loopback
 from zisk_actors.transport.router import RouterListener
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.cluster_view import ClusterView
@@ -262,10 +263,25 @@ async def _serve(
         )
         if url:
             words.info("metrics server listening", url=url)
+        _say_reach(config, workers.endpoint)
         ready(Ready(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))
         await leave.wait()
         await _drain(coordinator, config.server.shutdown_timeout_seconds)
         nursery.cancel_scope.cancel()
+
+
+def _say_reach(config: CoordinatorConfig, endpoint: str) -> None:
+    """Say who can reach the workers' port. That nobody from elsewhere can is worth a warning where such workers are to be expected."""
+    host = config.coordinator.host or config.server.host
+    port = endpoint.rpartition(":")[2]
+    words = log.get()
+    if is_loopback(host):
+        say = words.info if config.service.environment == "development" else words.warning
+        hint = 'for workers elsewhere set coordinator.host to an address of this machine, or to "0.0.0.0" for all of them'
+        say("only workers on this machine can connect: the address is loopback", host=host, port=port, hint=hint)
+    else:
+        name = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        words.info("workers on other machines connect with coordinator.url", url=f"tcp://{name}:{port}", host=host)
 
 
 async def _drain(coordinator: Coordinator, seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import os
 import shutil
 import sys
@@ -123,22 +122,15 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
 
 def _check_hosts(settings: config.CoordinatorConfig, allowed: AllowList) -> None:
     """Beyond this machine we listen only for somebody. Raises `UsageError` where a port would be open and nobody allowed at it."""
+    from zisk_actors.transport.curve import is_loopback
+
     server, core = settings.server, settings.coordinator
     for port, host, key in (("client", server.host, "server.host"), ("worker", core.host or server.host, "coordinator.host")):
-        if not _is_loopback(host) and not allowed.count(port):
+        if not is_loopback(host) and not allowed.count(port):
             raise UsageError(
                 f"{key} is {host}, which is beyond this machine, and {allowed.path} allows no key at the {port} port",
                 hint=f"allow a key there first, or listen on 127.0.0.1; a line of it is ROLE KEY NAME, here with the role {port}",
             )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _keys(path: Path, *, make: bool) -> KeyPair:

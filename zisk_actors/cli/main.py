@@ -20,6 +20,7 @@ from zisk_actors import __version__
 from zisk_actors.cli.bench import bench
 from zisk_actors.cli.chaos import chaos
 from zisk_actors.cli.cluster import down, ps, up
+from zisk_actors.cli.doctor import doctor
 from zisk_actors.cli.jobs import job
 from zisk_actors.cli.operating import log_level, status, stuck
 from zisk_actors.cli.output import Interrupted, report
@@ -54,7 +55,7 @@ def cli() -> None:
 
 
 job.add_command(stuck)
-for command in (prove, verify, execute, up, ps, down, status, program, job, log_level, bench, chaos):
+for command in (prove, verify, execute, up, ps, down, status, doctor, program, job, log_level, bench, chaos):
     cli.add_command(command)
 
 

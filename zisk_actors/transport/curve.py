@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -51,6 +52,16 @@ def endpoint_of(url: str) -> str:
             hint = "CURVE encrypts already; " + hint
         raise BadUrl(f"{url!r} is not the address of a coordinator", hint=hint)
     return f"tcp://{match['host']}:{match['port']}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen at is reached from its own machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class WrongPort(KeyRefused):

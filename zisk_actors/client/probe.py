@@ -1,0 +1,222 @@
+"""What can be found out about the way to a coordinator, step by step: name, port, protocol, keys, answers.
+
+Rules of this file:
+* Each step is one finding, with what to do next where it is not well; what cannot be looked at because of an earlier step is left out.
+* Nothing is changed at the coordinator: a worker's key is tried without registering a worker.
+* Every step has a limit, so that the whole ends within half a minute whatever is at the other end.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import trio
+
+from zisk_actors.client.client import attach
+from zisk_actors.errors import NotAuthorised, Unreachable, UsageError, ZiskError
+from zisk_actors.transport.auth import KeyPair
+from zisk_actors.transport.base import Link
+from zisk_actors.transport.curve import Network, WrongPort, endpoint_of
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.messages import CoordinatorSays, Heartbeat, Reintroduce
+from zisk_actors.wire.operating import ClusterStatus
+
+State = Literal["ok", "warn", "fail"]
+Role = Literal["client", "worker"]
+
+STEP_SECONDS: Final = 5.0
+GREETING_SECONDS: Final = 2.0
+SLOW_SECONDS: Final = 0.25
+CLOCK_SECONDS: Final = 2.0
+PORTS: Final = {
+    "client": "clients go to server.port (7000), workers to coordinator.port (50051)",
+    "worker": "workers go to coordinator.port (50051), clients to server.port (7000)",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. `then` is what to do about it; `exit_code` is that of the error tree where it failed."""
+
+    check: str
+    state: State
+    found: str
+    then: str = ""
+    exit_code: int = 0
+
+
+def ok(check: str, found: str) -> Finding:
+    return Finding(check, "ok", found)
+
+
+def warn(check: str, found: str, then: str) -> Finding:
+    return Finding(check, "warn", found, then)
+
+
+def fail(check: str, found: str, then: str, exit_code: int = Unreachable.exit_code) -> Finding:
+    return Finding(check, "fail", found, then, exit_code)
+
+
+def failed(check: str, error: ZiskError) -> Finding:
+    return Finding(check, "fail", error.message, error.hint, error.exit_code)
+
+
+def probe(url: str, server_key: str, keys: KeyPair, role: Role, version: str) -> Iterator[Finding]:
+    """Look at everything between us and a coordinator. `role` says which of its ports `url` is to be."""
+    try:
+        host, port = _place(url)
+    except UsageError as error:
+        yield failed("address", error)
+        return
+    addresses = _resolve(host, port)
+    yield addresses
+    if addresses.state == "fail":
+        return
+    reached = _reach(host, port)
+    yield reached
+    if reached.state == "fail":
+        return
+    yield from trio.run(_talk, url, server_key, keys, role, version)
+
+
+def _place(url: str) -> tuple[str, int]:
+    host, _, port = endpoint_of(url).removeprefix("tcp://").rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _resolve(host: str, port: int) -> Finding:
+    try:
+        found = sorted({str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is no name"
+        return fail("name", f"{host} has no address: {words}", "correct the host in the address, or the name server of this machine")
+    return ok("name", f"{host} is {', '.join(found[:4])}")
+
+
+def _reach(host: str, port: int) -> Finding:
+    """Whether something listens at the port, and greets as ZeroMQ does."""
+    began = time.monotonic()
+    try:
+        with socket.create_connection((host, port), timeout=STEP_SECONDS) as link:
+            seconds = time.monotonic() - began
+            link.settimeout(GREETING_SECONDS)
+            greeting = b""
+            while len(greeting) < 10 and (more := link.recv(10 - len(greeting))):
+                greeting += more
+    except ConnectionRefusedError:
+        return fail(
+            "port",
+            f"nobody listens at {host}:{port}",
+            "is the coordinator running on its host, on that port, and at an address beyond 127.0.0.1 if that is another machine "
+            "(server.host, coordinator.host)?",
+        )
+    except TimeoutError:
+        if time.monotonic() - began < STEP_SECONDS:
+            return _not_ours(host, port)
+        return fail("port", f"{host}:{port} does not answer", "a firewall drops the packets, or the machine is down")
+    except OSError as error:
+        return fail("port", f"{host}:{port} cannot be reached: {error.strerror or error}", "check the route and the firewall between us")
+    if len(greeting) < 10 or greeting[0] != 0xFF or greeting[9] != 0x7F:
+        return _not_ours(host, port)
+    return ok("port", f"{host}:{port} takes connections after {1000 * seconds:.0f} ms, and speaks ZeroMQ")
+
+
+def _not_ours(host: str, port: int) -> Finding:
+    return fail(
+        "port",
+        f"something listens at {host}:{port}, and it does not speak ZeroMQ",
+        "is that the port for metrics (9090, HTTP), or another program's? Clients go to 7000, workers to 50051",
+    )
+
+
+async def _talk(url: str, server_key: str, keys: KeyPair, role: Role, version: str) -> list[Finding]:
+    with Network() as network:
+        try:
+            link = await network.dial(url, server_key, keys, seconds=STEP_SECONDS)
+        except WrongPort as error:
+            return [Finding("handshake", "fail", error.message, PORTS[role], error.exit_code)]
+        except NotAuthorised as error:
+            line = f"put the line `{role} {keys.public} NAME` into the coordinator's allow-list (security.allow_file), where it has none"
+            return [Finding("handshake", "fail", error.message, line, error.exit_code)]
+        except Unreachable as error:
+            then = f"is {server_key} the public key of that coordinator? It is in its key file (security.key_file)"
+            return [Finding("handshake", "fail", error.message, then, error.exit_code)]
+        try:
+            found = [ok("handshake", f"the coordinator has the key we expect, and allows ours ({keys.public}) at this port")]
+            return found + (await _as_client(link, version) if role == "client" else await _as_worker(link))
+        finally:
+            await link.aclose()
+
+
+async def _as_worker(link: Link) -> list[Finding]:
+    """Say what a registered worker would, and hear that we are none: an answer, and no registration."""
+    unpacker: Unpacker[Any] = Unpacker(CoordinatorSays)  # Any: the union has no type of its own
+    began = trio.current_time()
+    try:
+        with trio.fail_after(STEP_SECONDS):
+            await link.send(pack(Heartbeat(0)))
+            message, _, _ = unpacker.unpack(await link.receive())
+    except trio.TooSlowError:
+        return [fail("answer", f"no answer within {STEP_SECONDS:g} s", "the coordinator hangs or is overloaded: see its log, and /readyz")]
+    except ZiskError as error:
+        return [failed("answer", error)]
+    seconds = trio.current_time() - began
+    if not isinstance(message, Reintroduce):
+        return [warn("answer", f"it answered with {type(message).__name__}", "does it run the same release as this machine?")]
+    return [
+        _round_trip(seconds),
+        ok("version", "not told to a worker before it registers; one of another release is refused with `version-mismatch` in both logs"),
+    ]
+
+
+async def _as_client(link: Link, version: str) -> list[Finding]:
+    try:
+        with trio.fail_after(2 * STEP_SECONDS):
+            async with attach(link) as client:
+                cluster = await client.cluster()
+                asked_at, began = time.time(), trio.current_time()
+                await client.ping()
+                seconds = trio.current_time() - began
+                cluster_now = (await client.cluster()).now
+    except trio.TooSlowError:
+        then = "the coordinator hangs or is overloaded: see its log, and /readyz"
+        return [fail("answer", f"no answer within {2 * STEP_SECONDS:g} s", then)]
+    except ZiskError as error:
+        return [failed("answer", error)]
+    return [_round_trip(seconds), *_of_cluster(cluster, version, cluster_now - asked_at)]
+
+
+def _round_trip(seconds: float) -> Finding:
+    words = f"the coordinator answers after {1000 * seconds:.1f} ms"
+    return ok("answer", words) if seconds < SLOW_SECONDS else warn("answer", words, "a slow network or an overloaded coordinator")
+
+
+def _of_cluster(cluster: ClusterStatus, version: str, ahead: float) -> Iterator[Finding]:
+    """What the coordinator says of itself; `ahead` is how far its clock is before ours, in seconds."""
+    if cluster.version == version:
+        yield ok("version", f"both sides run {version}")
+    else:
+        words = f"the coordinator runs {cluster.version}, this machine {version}"
+        yield warn("version", words, "run the same release everywhere; a worker of another one is refused")
+    yield ok("role", f"our key has the role {cluster.role}")
+    if abs(ahead) < CLOCK_SECONDS:
+        yield ok("clock", f"the clocks agree within {max(0.1, abs(ahead)):.1f} s")
+    else:
+        words = f"the coordinator's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+        yield warn("clock", words, "set both by NTP: deadlines and times in logs are wrong by that much; leases and heartbeats are not")
+    if cluster.problems:
+        yield warn("cluster", f"takes no new work: {'; '.join(cluster.problems)}", "`zisk status` says more")
+    elif not cluster.workers:
+        yield warn("cluster", "no worker is connected, so no job can start", "`zisk doctor --worker --config FILE` on a worker's host")
+    else:
+        yield ok("cluster", f"takes work; {sum(cluster.workers.values())} workers, {cluster.units_free} of {cluster.units} units free")
+    if cluster.backend == "mock":
+        yield warn("mode", "the cluster is a mock: its proofs prove nothing", 'set backend.mode to "coordinator" for real ones')
+    low = cluster.disk_total_bytes and cluster.disk_free_bytes < max(2**30, cluster.disk_total_bytes // 50)
+    if low:
+        words = f"{cluster.disk_free_bytes / 2**30:.1f} GiB free where the coordinator's state is"
+        yield warn("its disk", words, "make room before it is full: then new jobs are refused")
