@@ -162,6 +162,10 @@ def _check(config: CoordinatorConfig | WorkerConfig) -> None:
                 f"coordinator.reconnect_grace_period_ms ({core.reconnect_grace_period_ms} ms) is not below the heartbeats that a worker may"
                 f" miss: heartbeat_interval_seconds × heartbeat_max_missed = {budget:g} s"
             )
+        from zisk_actors.web.webhook import check_url  # here: it loads the loop, which no other use of this file needs
+
+        if core.webhook_url and (problem := check_url(core.webhook_url)):
+            raise ConfigError(f"coordinator.webhook_url: {problem}")
         ports = {"server.port": config.server.port, "coordinator.port": core.port}
         if config.metrics.enabled:
             ports["metrics.port"] = config.metrics.port

@@ -86,6 +86,9 @@ class CoordinatorCore(Section, frozen=True):
     heartbeat_max_missed: Annotated[int, Meta(ge=2, le=100), says("so many missed beats, and a worker is lost")] = 3
     reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
     job_ttl_seconds: Annotated[Natural, says("how long an ended job can be asked for, with its result; 0: to the next sweep")] = 3600
+    webhook_url: Annotated[str, says("told of each job's end; {$job_id} is replaced, else the id appended; empty: nobody")] = ""
+    webhook_secret_file: Annotated[str, says("the secret that calls of the webhook are signed with; empty: not signed")] = ""
+    webhook_give_up_seconds: Annotated[Natural, says("how long after a job's end its webhook is tried again")] = 86400
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
     max_queued_jobs_per_client: Annotated[Natural, says("more waiting jobs of one client than this are refused; 0 is no limit")] = 500
     restart_settle_seconds: Annotated[

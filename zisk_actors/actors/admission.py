@@ -70,6 +70,7 @@ class Limits:
     straggler_seconds: float = 10.0
     job_ttl_seconds: float = 3600.0
     queued_per_client: int = 0
+    webhook_seconds: float = 86400.0
 
 
 class Door:

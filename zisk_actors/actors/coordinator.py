@@ -57,6 +57,7 @@ from zisk_actors.web.cluster_view import ClusterView
 from zisk_actors.web.health import Health, health_pages
 from zisk_actors.web.metrics import metrics_page
 from zisk_actors.web.server import Routes, listen_http, serve_listeners
+from zisk_actors.web.webhook import Post, post, read_target
 from zisk_actors.wire.values import Phase
 
 LAST_WORDS_SECONDS = 0.2
@@ -138,8 +139,9 @@ def make_coordinator(
     *,
     clock: Callable[[], float] = time.time,
     chance: Random = CHANCE,
+    post: Post = post,
 ) -> Coordinator:
-    """The coordinator's state, from its settings."""
+    """The coordinator's state, from its settings. Raises `UsageError` where the webhook's secret cannot be read."""
     metrics = Metrics()
     core = config.coordinator
     registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
@@ -163,6 +165,7 @@ def make_coordinator(
         float(core.straggler_min_seconds),
         float(core.job_ttl_seconds),
         core.max_queued_jobs_per_client,
+        float(core.webhook_give_up_seconds),
     )
     return Coordinator(
         decide=decide,
@@ -174,6 +177,8 @@ def make_coordinator(
         metrics=metrics,
         clock=clock,
         chance=chance,
+        webhook=read_target(core.webhook_url, core.webhook_secret_file),
+        post=post,
     )
 
 

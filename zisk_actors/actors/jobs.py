@@ -97,8 +97,8 @@ class JobEntry:
 
 
 class JobBook:
-    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. `notify`: each end is owed to
-    the webhook."""
+    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. Where there is
+    an `on_end`, each end is owed to the webhook, and it is told of it when that is on disk."""
 
     def __init__(
         self, recorder: Recorder, *, waiting: Callable[[JobId], Waiting | None], program_name: ProgramName, clock: Callable[[], float]
@@ -107,7 +107,7 @@ class JobBook:
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}
         self.submits: dict[tuple[str, str], JobId] = {}
-        self.notify = False
+        self.on_end: Callable[[JobRecord], None] | None = None
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
         self.stopped: Callable[[JobId], tuple[tuple[WorkerId, ...], tuple[WorkerId, ...]]] = lambda job: ((), ())
         self.received: Callable[[JobId], int | None] = lambda job: None
@@ -131,6 +131,11 @@ class JobBook:
         if past.head.key:
             self.submits[past.head.client, past.head.key] = past.job
 
+    def record_of(self, job: JobId) -> JobRecord | None:
+        """All that is known of a job; None where it is not known."""
+        entry = self.entries.get(job)
+        return None if entry is None else entry.record
+
     def forget(self, job: JobId) -> None:
         """Know a job no more; its key may be used again."""
         entry = self.entries.pop(job, None)
@@ -143,9 +148,11 @@ class JobBook:
             async with entry.turn:
                 before = entry.record
                 after = evolve(before, event)
-                ending = Ending(summarise(after), self.notify) if after.state.final else None
+                ending = Ending(summarise(after), self.on_end is not None) if after.state.final else None
                 await self.recorder.append(before.job, event, ending)
                 entry.record = after
+        if after.state.final and self.on_end is not None:
+            self.on_end(after)
         if self.on_change is not None:
             self.on_change(before, after, event.at)
         failure = after.failure

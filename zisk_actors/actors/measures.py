@@ -85,6 +85,7 @@ def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView
         shares_running=running,
         shares_done=done,
         workers=_workers(coordinator),
+        webhooks_owed=len(coordinator.webhooks.owed),
     )
 
 

@@ -34,6 +34,7 @@ from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.retention import Retention
 from zisk_actors.actors.stopping import Stopping
 from zisk_actors.actors.submitting import Turns
+from zisk_actors.actors.webhooks import Webhooks
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
@@ -47,6 +48,7 @@ from zisk_actors.store.rows import Mark
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.health import Standing
+from zisk_actors.web.webhook import Post, Target, post
 from zisk_actors.wire.messages import CancelJob, CancelLease
 from zisk_actors.wire.values import BlobRef, Lease, Phase, State
 
@@ -79,6 +81,8 @@ class Coordinator:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         chance: Random = CHANCE,
+        webhook: Target | None = None,
+        post: Post = post,
     ) -> None:
         self.decide = decide
         self.clock = clock
@@ -100,6 +104,19 @@ class Coordinator:
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
         self.retention = Retention(self, limits.job_ttl_seconds)
+        self.webhooks = Webhooks(
+            target=webhook,
+            give_up_seconds=limits.webhook_seconds,
+            post=post,
+            recorder=recorder,
+            store=store,
+            metrics=metrics,
+            record_of=self.book.record_of,
+            clock=clock,
+            chance=chance,
+        )
+        if self.webhooks.wanted:
+            self.book.on_end = self.webhooks.owe
         self.submits = Turns()
         self.marks: list[Mark] = []
         self.inputs = Inputs(
@@ -131,6 +148,7 @@ class Coordinator:
             nursery.start_soon(self.recorder.run)
             nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self.retention.run)
+            nursery.start_soon(self.webhooks.run)
             task_status.started()
             await trio.sleep_forever()
 

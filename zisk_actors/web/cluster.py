@@ -75,6 +75,9 @@ LOSSES: Final = Counter("coordinator_workers_lost_total", "workers", "Workers th
 WEBHOOKS: Final = Counter(
     "coordinator_webhooks_total", "attempts", "Attempts to deliver a webhook.", (Label("outcome", ("success", "failure")),)
 )
+WEBHOOKS_GIVEN_UP: Final = Counter(
+    "coordinator_webhooks_given_up_total", "jobs", "Jobs whose end the webhook was not told of: all attempts failed for too long."
+)
 
 RECORDED: Final = (
     REQUESTS,
@@ -94,6 +97,7 @@ RECORDED: Final = (
     JOINS,
     LOSSES,
     WEBHOOKS,
+    WEBHOOKS_GIVEN_UP,
 )
 
 
@@ -166,3 +170,7 @@ class Metrics(Recorder[ClusterView]):
     def webhook_attempted(self, *, delivered: bool) -> None:
         """A webhook was sent, or could not be."""
         self.count(WEBHOOKS, "success" if delivered else "failure")
+
+    def webhook_given_up(self) -> None:
+        """The webhook will not be told of the end of a job."""
+        self.count(WEBHOOKS_GIVEN_UP)

@@ -52,6 +52,7 @@ class ClusterView:
     shares_running: int
     shares_done: int
     workers: tuple[WorkerSeen, ...]
+    webhooks_owed: int = 0
 
 
 def _active(view: ClusterView) -> float:
@@ -108,6 +109,12 @@ GAUGES: Final[tuple[Gauge[ClusterView], ...]] = (
         "coordinator_jobs_known", "jobs", "Jobs that can be asked about, by state; ended ones until they are forgotten.", _jobs, (_STATE,)
     ),
     Gauge("coordinator_phase_jobs", "jobs", "Running jobs by phase.", _phases, (PHASE,)),
+    Gauge(
+        "coordinator_webhooks_owed",
+        "jobs",
+        "Ended jobs whose end the webhook has not been told of yet.",
+        one(lambda view: view.webhooks_owed),
+    ),
     Gauge("coordinator_queue_depth", "jobs", "Jobs that wait for workers.", one(lambda view: view.queue_depth)),
     Gauge(
         "coordinator_queue_oldest_age_seconds",
