@@ -93,6 +93,7 @@ async def told(world: World, step: float = 1) -> None:
             await trio.sleep(step)
 
 
+@pytest.mark.slow
 async def test_every_end_is_told_with_the_manuals_fields_and_signed(
     open_world: OpenWorld, patient_clock: MockClock, receiver: Receiver, secret: str
 ) -> None:
@@ -125,6 +126,7 @@ async def test_every_end_is_told_with_the_manuals_fields_and_signed(
         assert headers["webhook-id"] == job
 
 
+@pytest.mark.slow
 async def test_a_receiver_that_fails_is_told_again_over_a_restart(
     open_world: OpenWorld, patient_clock: MockClock, receiver: Receiver
 ) -> None:
