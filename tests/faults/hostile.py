@@ -1,10 +1,9 @@
 """What a hostile peer can send, from a seed, and a command that sends as much of it as wanted to a cluster of its own.
 
-    python -m tests.faults.hostile --count 1000000 --seed 1
+    python -m tests.faults.hostile --frames 1000000 --garbage 300 --half-open 500
 
-starts a coordinator and a worker (with the fake prover), sends so many mutated messages of an allowed client's key and of an allowed
-worker's, and prints what was refused, the coordinator's memory, and how long an honest client waited for its answers before and
-meanwhile.
+starts a coordinator and a worker (with the fake prover), attacks them, and prints what was refused, the coordinator's memory, and how
+long an honest client waited for its answers, quiet and under attack (`siege.py`). Its exit code is not 0 where something broke.
 
 Rules of this file:
 * Everything that is sent follows from the seed.
@@ -14,21 +13,22 @@ Rules of this file:
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 import msgspec
 import trio
+import zmq
 
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.transport.auth import KeyPair
@@ -71,6 +71,9 @@ WORKER: Final[tuple[msgspec.Struct, ...]] = (
     say.NoChunk(BLOB.sha256, "reason"),
 )
 CHANGES: Final = (say.Submit, say.AddProgram, say.CancelRequest, say.Hello)
+
+AT_ONCE: Final = 48
+"""Messages that are sent before waiting for all of them to be read."""
 
 Frames = list[bytes]
 
@@ -156,6 +159,8 @@ def _duplicated(content: bytes) -> bytes:
 
 # ------------------------------------------------------------------------------------------------------------------- the sockets
 
+GREETING: Final = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + bytes(32)
+
 
 def address(url: str) -> tuple[str, int]:
     host, _, port = url.removeprefix("tcp://").rpartition(":")
@@ -201,6 +206,84 @@ async def send_all(url: str, server_key: str, keys: KeyPair, messages: Iterator[
     return sent
 
 
+async def send_and_wait(port: str, url: str, server_key: str, keys: KeyPair, seed: int, count: int) -> tuple[int, int]:
+    """Send so many mutated messages, never more at once than an inbox holds; how many went, and how many of them can be read."""
+    samples, union = (CLIENT, say.ClientSays) if port == "client" else (WORKER, say.WorkerSays)
+    unpacker: Unpacker[Any] = Unpacker(union)
+    source = mutants(samples, union, seed)
+    with Network() as network:
+        link = await network.dial(url, server_key, keys, seconds=10)
+        pace = _Pace(link, port)
+        for number in range(count):
+            frames = next(source)
+            with suppress(WireError):
+                unpacker.unpack(frames)
+                pace.readable += 1
+            await link.send(frames)
+            if number % AT_ONCE == AT_ONCE - 1 or number == count - 1:
+                await pace.wait()
+        await link.aclose()
+    return count, pace.readable
+
+
+class _Pace:
+    """Knows when everything that was sent has been read: at the client port by a ping's answer, at the worker port by the number of times
+    that we are asked to introduce ourselves, which is once for each message that can be read."""
+
+    def __init__(self, link: Link, port: str) -> None:
+        self.readable = 0
+        self._link = link
+        self._port = port
+        self._beats = 0
+        self._asked = 0
+
+    async def wait(self) -> None:
+        for _ in range(20):
+            self._beats += 1
+            await self._link.send(pack(say.Ping(self._beats) if self._port == "client" else say.Heartbeat(self._beats)))
+            with trio.move_on_after(3):
+                while not await self._is_answered():
+                    pass
+                return
+            self._asked = self.readable + self._beats  # what was lost with a link that has ended is not waited for
+        raise AssertionError("the coordinator does not answer")
+
+    async def _is_answered(self) -> bool:
+        frames = await self._link.receive()
+        if self._port == "client":
+            message = Unpacker[Any](say.GatewaySays).unpack(frames).message
+            return isinstance(message, say.Pong) and message.request == self._beats
+        self._asked += 1
+        return self._asked >= self.readable + self._beats
+
+
+def flood(port: str, url: str, server_key: str, keys: KeyPair, seed: int, seconds: float) -> int:
+    """Send mutated messages as fast as can be, over a new connection when the last one takes none; how many were handed over."""
+    samples, union = (CLIENT, say.ClientSays) if port == "client" else (WORKER, say.WorkerSays)
+    source = mutants(samples, union, seed)
+    ready = [next(source) for _ in range(5000)]
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    sent, peer = 0, None
+    print("begins", flush=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if peer is None:
+            peer = context.socket(zmq.DEALER)
+            peer.linger, peer.sndtimeo, peer.reconnect_ivl = 0, 20, 10
+            peer.curve_serverkey, peer.curve_publickey, peer.curve_secretkey = (
+                each.encode() for each in (server_key, keys.public, keys.secret)
+            )
+            peer.connect(url)
+        try:
+            peer.send_multipart(ready[sent % len(ready)])
+            sent += 1
+        except zmq.Again:
+            peer.close()
+            peer = None
+    context.destroy(linger=0)
+    return sent
+
+
 async def _ignore(link: Link) -> None:
     with suppress(LinkClosed):
         while True:
@@ -234,8 +317,7 @@ def resident(pid: int) -> int:
 
 
 class Attack(threading.Thread):
-    """An attack in a thread of its own; `error` is what ended it. `apart` is a process of its own, which leaves the honest client here its
-    processor."""
+    """An attack in a thread of its own; `error` is what ended it."""
 
     def __init__(self, url: str, server_key: str, keys: KeyPair, messages: Iterator[Frames], count: int) -> None:
         super().__init__(daemon=True)
@@ -250,60 +332,37 @@ class Attack(threading.Thread):
             self.error = error
 
 
-def apart(at: str, url: str, server_key: str, keys: KeyPair, seed: int, count: int) -> Attack:
-    """An attack with mutated messages on one port, from another process."""
-    attack = Attack(url, server_key, keys, iter(()), 0)
-    command = [sys.executable, "-m", "tests.faults.hostile", "--attack", at, url, server_key, keys.public, keys.secret]
-    command += ["--seed", str(seed), "--count", str(count)]
-    attack._task = lambda: int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return attack
+def attack(way: str, *words: str) -> None:
+    """One attack, as `siege.py` starts it in a process of its own."""
+    if way == "garbage":
+        from tests.faults.siege import make_noise
+
+        make_noise((words[0], words[1]), int(words[2]), int(words[3]))
+        return
+    port, url, server_key, public, secret, seed, much = words
+    keys = KeyPair(public, secret)
+    if way == "decode":
+        sent, readable = trio.run(send_and_wait, port, url, server_key, keys, int(seed), int(much))
+        print(json.dumps({"sent": sent, "readable": readable}))
+    else:
+        print(json.dumps({"sent": flood(port, url, server_key, keys, int(seed), float(much))}))
 
 
 def main() -> None:
-    from tests.faults.stage import ELF, process, refusals
-    from zisk_actors.client import local
-    from zisk_actors.transport.auth import read_keypair
+    if sys.argv[1:2] == ["--attack"]:
+        attack(*sys.argv[2:])
+        return
+    from tests.faults.siege import Plan, siege
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1_000_000, help="mutated messages, half to each port")
+    parser.add_argument("--frames", type=int, default=1_000_000, help="mutated messages for the decoder, half to each port")
+    parser.add_argument("--garbage", type=int, default=300, help="connections of garbage in each window")
+    parser.add_argument("--half-open", type=int, default=500, help="handshakes that do not end, in each window")
+    parser.add_argument("--repeats", type=int, default=6, help="pairs of windows")
+    parser.add_argument("--seconds", type=float, default=10, help="length of a window")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--attack", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.attack:
-        at, url, server_key, public, secret = options.attack
-        samples, union = (CLIENT, say.ClientSays) if at == "client" else (WORKER, say.WorkerSays)
-        print(trio.run(send_all, url, server_key, KeyPair(public, secret), mutants(samples, union, options.seed), options.count))
-        return
-    print(f"seed {options.seed}")
-    with local.embedded(workers=1, prover="tests.cluster.fake_prover:FakeProver") as cluster, closing(cluster.connect()) as client:
-        job = client.submit(Kind.EXECUTE, ELF)
-        client.wait(job, seconds=30)
-        pid = process(cluster, "coordinator").pid
-        before, memory = waits(client, lambda count: count >= 500), resident(pid)
-        worker = read_keypair(cluster.folder / "keys" / "worker-1.key")
-        half = options.count // 2
-        attacks = (
-            apart("client", cluster.client_url, cluster.server_key, cluster.keys, options.seed, half),
-            apart("worker", cluster.facts.worker_url, cluster.server_key, worker, options.seed, half),
-        )
-        began = time.perf_counter()
-        during: list[float] = []
-        for attack in attacks:
-            attack.start()
-            during += waits(client, lambda count, attack=attack: not attack.is_alive() and count >= 100)  # type: ignore[misc]
-            if attack.error is not None:
-                raise attack.error
-        seconds = time.perf_counter() - began
-        print(f"sent {sum(attack.sent for attack in attacks)} messages in {seconds:.1f} s")
-        for at in ("client", "worker"):
-            for reason, count in sorted(refusals(cluster, at).items()):
-                print(f"refused at {at}: {reason} {count}")
-        print(f"memory {memory / 2**20:.0f} MiB before, {resident(pid) / 2**20:.0f} MiB after")
-        print(f"honest client: p50 {statistics.median(before) * 1e3:.2f} ms, p99 {p99(before) * 1e3:.2f} ms before")
-        print(f"honest client: p50 {statistics.median(during) * 1e3:.2f} ms, p99 {p99(during) * 1e3:.2f} ms meanwhile")
-        unchanged = [status.job for status in client.jobs()] == [job] and [each.worker for each in client.workers()] == ["worker-1"]
-        print("state: " + ("unchanged" if unchanged else "CHANGED"))
-        sys.exit(0 if unchanged else 1)
+    sys.exit(siege(Plan(options.seed, options.frames, options.garbage, options.half_open, options.repeats, options.seconds)))
 
 
 if __name__ == "__main__":

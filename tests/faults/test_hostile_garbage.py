@@ -14,14 +14,13 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.cluster.conftest import Start
-from tests.faults.hostile import address, garbage, knock, p99, resident, waits
+from tests.faults.hostile import GREETING, address, garbage, knock, p99, resident, waits
 from tests.faults.stage import ELF, process, refusals, until
 from zisk_actors.wire.values import Kind, State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(120)]
 
 SEED = 1
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + bytes(32)
 
 
 def test_noise_is_counted_and_lets_nobody_in(start: Start) -> None:

@@ -158,7 +158,6 @@ class _Client:
                     self._coordinator.log.warning(
                         "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
                     )
-                return
 
     async def _serve(self, message: Any, bulk: bytes, scope: trio.CancelScope) -> None:
         began = trio.current_time()

@@ -225,7 +225,7 @@ async def serve_worker(
     unpacker: Unpacker[Any] = Unpacker(WorkerSays)  # Any: the union has no type of its own
     session: Session | None = None
     try:
-        hello = await _first_hello(link, unpacker)
+        hello = await _first_hello(link, unpacker, coordinator)
         if hello is None:
             return
         session = await _welcome(link, hello, coordinator, version, heartbeat, mocked)
@@ -233,13 +233,6 @@ async def serve_worker(
             return
         reason = await session.run(unpacker, heartbeat[0])
     except LinkClosed:
-        return
-    except WireError as error:
-        if seldom(count := link.refuse(error.code)):
-            peer = link.peer
-            coordinator.log.warning(
-                "worker port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
-            )
         return
     finally:
         with trio.CancelScope(shield=True):
@@ -249,17 +242,22 @@ async def serve_worker(
         coordinator.handle(Left(session.worker, session.incarnation, reason))
 
 
-async def _first_hello(link: Link, unpacker: Unpacker[Any]) -> Hello | None:
+async def _first_hello(link: Link, unpacker: Unpacker[Any], coordinator: Coordinator) -> Hello | None:
     """The hello of a new link; whoever says something else first is asked for it. None where it does not come."""
     with trio.move_on_after(HELLO_SECONDS):
-        asked = False
         while True:
-            message = unpacker.unpack(await link.receive()).message
+            try:
+                message = unpacker.unpack(await link.receive()).message
+            except WireError as error:
+                if seldom(count := link.refuse(error.code)):
+                    peer = link.peer
+                    coordinator.log.warning(
+                        "worker port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+                    )
+                continue
             if isinstance(message, Hello):
                 return message
-            if not asked:
-                asked = True
-                await link.send(pack(Reintroduce()))
+            await link.send(pack(Reintroduce()))
     return None
 
 

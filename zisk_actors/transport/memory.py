@@ -12,16 +12,18 @@ from collections.abc import Sequence
 
 import trio
 
+from zisk_actors.transport.accounts import Account
 from zisk_actors.transport.base import Limits, LinkClosed, Peer, Refusals
 
 
 class MemoryLink:
     """One end of a pair."""
 
-    def __init__(self, peer: Peer, inbox: int) -> None:
+    def __init__(self, peer: Peer, limits: Limits) -> None:
         self._refusals = Refusals()
+        self._account = Account(limits.rates, trio.current_time())
         self._peer = peer
-        self._put, self._get = trio.open_memory_channel[list[bytes]](inbox)
+        self._put, self._get = trio.open_memory_channel[list[bytes]](limits.inbox)
         self._other: MemoryLink | None = None
         self._closed = False
         self._cut = False
@@ -50,13 +52,18 @@ class MemoryLink:
             raise LinkClosed(f"the link to {self._peer.address} is closed") from None
 
     def refuse(self, reason: str) -> int:
+        if self._account.misbehaved(trio.current_time()):
+            self._close()
         return self._refusals.refuse(reason)
 
     async def aclose(self) -> None:
+        self._close()
+        await trio.lowlevel.checkpoint()
+
+    def _close(self) -> None:
         self._closed = True
         self._put.close()
         self._get.close()
-        await trio.lowlevel.checkpoint()
 
     def cut(self) -> None:
         """From now on nothing passes in either direction, and neither end is told."""
@@ -67,7 +74,7 @@ class MemoryLink:
 
 def memory_pair(client: Peer, server: Peer, limits: Limits) -> tuple[MemoryLink, MemoryLink]:
     """Two ends of one link: the first is the client's and sees `server` as its peer, the second is the server's and sees `client`."""
-    near, far = MemoryLink(server, limits.inbox), MemoryLink(client, limits.inbox)
+    near, far = MemoryLink(server, limits), MemoryLink(client, limits)
     near._other, far._other = far, near
     return near, far
 
