@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from zisk_actors.backends import make_backend
+from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
 from zisk_actors.chips.footprint import proving_bytes
 from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError
@@ -161,6 +162,10 @@ class Prover:
         self._runs: Recent[tuple[Emulator, Run]] = Recent(2)
         # A state holds a share's extended trace: the largest thing there is.
         self._states: Recent[prover.ShareState] = Recent(1)
+
+    def measure(self) -> float:
+        """How fast this device is: trace cells that it commits to in a second."""
+        return measure(self.backend)
 
     # --- programs and runs ---
 

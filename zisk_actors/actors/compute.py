@@ -39,6 +39,7 @@ from zisk_actors.wire.compute import (
     ContributeCall,
     Done,
     ExecuteCall,
+    MeasureCall,
     ProveCall,
     Ready,
     SetupCall,
@@ -114,6 +115,8 @@ class Child:
 def perform(prover: Any, call: Call) -> Done:
     """Carry a call out. Raises whatever the prover raises."""
     match call:
+        case MeasureCall():
+            return Done(b"", rate=prover.measure())
         case SetupCall():
             return Done(prover.setup(_read(call.elf), call.params))
         case ExecuteCall():

@@ -135,5 +135,15 @@ def _workers(coordinator: Coordinator) -> tuple[WorkerSeen, ...]:
             state = "suspect" if record.health is WorkerHealth.SUSPECT else "quarantined"
         free = record.units if state == "idle" else 0
         age = max(0.0, now - record.heard_at)
-        seen.append(WorkerSeen(worker=name, state=state, units=record.units, free_units=free, heartbeat_age_seconds=age))
+        seen.append(
+            WorkerSeen(
+                worker=name,
+                state=state,
+                units=record.units,
+                free_units=free,
+                heartbeat_age_seconds=age,
+                measured=record.measured,
+                programs=record.programs,
+            )
+        )
     return tuple(seen)

@@ -367,6 +367,7 @@ class Coordinator:
                     worker=effect.record.worker,
                     incarnation=effect.record.incarnation,
                     compute_capacity=effect.record.units,
+                    cells_per_second=round(effect.record.measured),
                     pool=self.pool(),
                 )
             case core.Turned():

@@ -17,10 +17,11 @@ import trio
 from zisk_actors import log, mock
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
+from zisk_actors.core import scheduler as core
 from zisk_actors.core.registry import Refusal
 from zisk_actors.core.scheduler import Heard, Joined, Left, Loss, Turned
 from zisk_actors.errors import ZiskError
-from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.ids import Incarnation, ProgramId, WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.codec import Unpacker, pack
@@ -36,6 +37,7 @@ from zisk_actors.wire.messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    Measured,
     NoChunk,
     Progress,
     Refused,
@@ -152,6 +154,9 @@ class Session:
             case CancelDone():
                 self._coordinator.stopping.done(message.job, self.worker)
                 self._log.debug("worker has stopped work for a job", job=message.job)
+            case Measured():
+                self._coordinator.handle(core.Measured(self.worker, self.incarnation, message.rate))
+                self._log.info("worker capacity measured", compute_units=self.hello.units, cells_per_second=round(message.rate))
             case Heartbeat() | Hello():
                 pass
 
@@ -214,6 +219,8 @@ class Session:
             address=self.link.peer.address[:200],
             heard_seconds_ago=max(0.0, trio.current_time() - record.heard_at) if record is not None else 0.0,
             jobs=jobs[:64],
+            measured=record.measured if record is not None else 0.0,
+            programs=tuple(ProgramId(program) for program in record.programs) if record is not None else (),
         )
 
 
@@ -278,7 +285,16 @@ async def _welcome(
         coordinator.metrics.refused("worker", refusal.code)
         coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
     else:
-        for effect in coordinator.handle(Joined(hello.worker, hello.incarnation, hello.units, hello.held, memory_bytes=hello.memory_bytes)):
+        joined = Joined(
+            hello.worker,
+            hello.incarnation,
+            hello.units,
+            hello.held,
+            memory_bytes=hello.memory_bytes,
+            measured=hello.measured,
+            programs=hello.programs,
+        )
+        for effect in coordinator.handle(joined):
             if isinstance(effect, Turned):
                 refusal = effect.refusal
     if refusal is not None:

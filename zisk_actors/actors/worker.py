@@ -20,7 +20,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import Caller
+from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.actors.workload import Workload
@@ -29,6 +29,7 @@ from zisk_actors.ids import CHANCE, Incarnation, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.compute import MeasureCall
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.messages import (
     AggregateTask,
@@ -44,6 +45,7 @@ from zisk_actors.wire.messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    Measured,
     NoChunk,
     ProveTask,
     Refused,
@@ -76,7 +78,7 @@ class _Again(Exception):
 
 @dataclass(frozen=True)
 class WorkerFacts:
-    """What the worker says of itself."""
+    """What the worker says of itself; `measure`, whether it finds out how fast its device is."""
 
     worker: WorkerId
     incarnation: Incarnation
@@ -88,6 +90,7 @@ class WorkerFacts:
     reconnect_max_seconds: float = 30.0
     cache_bytes: int = 8 * 10**8
     memory_bytes: int = 0
+    measure: bool = False
     pid: int = field(default_factory=os.getpid)
 
 
@@ -117,6 +120,7 @@ class WorkerActor:
         self._online = trio.Event()
         self._metrics = metrics
         self._heard_at: float | None = None
+        self._measured = 0.0
 
     def view(self) -> WorkerView:
         """How things stand now."""
@@ -138,9 +142,19 @@ class WorkerActor:
     async def run(self) -> None:
         """Work until cancelled. Raises `WorkerRefused` when the coordinator says that there is no use."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._device.warm)
+            nursery.start_soon(self._measure if self._facts.measure else self._device.warm)
             nursery.start_soon(self._workload.run)
             nursery.start_soon(self._stay_connected)
+
+    async def _measure(self) -> None:
+        """Start the device and find out how fast it is, once; whoever is connected meanwhile is told then."""
+        try:
+            self._measured = (await self._device.call(MeasureCall())).rate
+        except CallFailed as error:
+            self._log.warning("the device was not measured", error=error.message, code=error.failure.code)
+        else:
+            self._log.info("device measured", cells_per_second=round(self._measured), compute_units=self._facts.units)
+            await self._try_send(Measured(self._measured))
 
     # --------------------------------------------------------------------------------------------------------- the connection
 
@@ -223,6 +237,8 @@ class WorkerActor:
             pid=facts.pid,
             held=self._workload.held(),
             memory_bytes=facts.memory_bytes,
+            measured=self._measured,
+            programs=tuple(self._workload.programs),
         )
         await send(hello, b"")
         with trio.move_on_after(HELLO_SECONDS):

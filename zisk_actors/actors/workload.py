@@ -22,6 +22,7 @@ from zisk_actors.actors.tasks import prepare
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Send
 from zisk_actors.errors import ZiskError
+from zisk_actors.ids import ProgramId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.messages import PHASE_OF, Answer, Failed, Progress, Task
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and mo
     from zisk_actors.web.worker import ShareOutcome, WorkerMetrics
 
 MAX_TASKS: Final = 256
+MAX_PROGRAMS: Final = 64
 PROGRESS_SECONDS: Final = 0.25
 
 
@@ -65,6 +67,7 @@ class Workload:
         self.jobs: dict[tuple[Lease, Phase], Job] = {}
         self.outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
         self.phase: Phase | None = None
+        self.programs: dict[ProgramId, None] = {}
 
     def held(self) -> tuple[Lease, ...]:
         """The leases under which something is done, or an answer is kept."""
@@ -78,6 +81,7 @@ class Workload:
         if key in self.outbox:
             await send(self.outbox[key], b"")
             return
+        self._note(ProgramId(task.program.sha256))
         job = Job(task)
         try:
             self._put.send_nowait(job)
@@ -85,6 +89,13 @@ class Workload:
             self.outbox[key] = Failed(*key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already"))
         else:
             self.jobs[key] = job
+
+    def _note(self, program: ProgramId) -> None:
+        """Remember that a program is at hand; the last used last."""
+        self.programs.pop(program, None)
+        self.programs[program] = None
+        if len(self.programs) > MAX_PROGRAMS:
+            del self.programs[next(iter(self.programs))]
 
     async def cancel(self, chosen: Callable[[Lease], bool], reason: str) -> None:
         """Stop and forget what is done under the chosen leases; returns when nothing of it runs any more."""

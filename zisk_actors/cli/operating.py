@@ -44,9 +44,15 @@ def status(list_workers: bool, as_json: bool) -> None:
     if list_workers:
         click.echo()
         table(
-            ("WORKER", "STATE", "UNITS", "HEARD", "ADDRESS", "WORKS FOR"),
-            [(w.worker, w.state, str(w.units), f"{w.heard_seconds_ago:.0f} s ago", w.address, _jobs(w)) for w in workers],
+            ("WORKER", "STATE", "UNITS", "MEASURED", "PROGRAMS", "HEARD", "ADDRESS", "WORKS FOR"),
+            [_row(worker) for worker in workers],
         )
+
+
+def _row(worker: WorkerStatus) -> tuple[str, ...]:
+    rate = f"{worker.measured / 1e6:.2f} M cells/s" if worker.measured else "-"
+    heard = f"{worker.heard_seconds_ago:.0f} s ago"
+    return worker.worker, worker.state, str(worker.units), rate, str(len(worker.programs)), heard, worker.address, _jobs(worker)
 
 
 def _jobs(worker: WorkerStatus) -> str:

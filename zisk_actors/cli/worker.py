@@ -107,6 +107,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
         reconnect_max_seconds=settings.connection.reconnect_max_seconds,
         cache_bytes=core.cache_bytes,
         memory_bytes=memory,
+        measure=not prover and core.backend != mock.BACKEND,
     )
     device = DeviceSettings(core.backend, core.threads, prover or DEFAULT_PROVER, memory)
     mocked = core.backend == mock.BACKEND

@@ -61,6 +61,15 @@ class Joined:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A worker has found out how fast its device is."""
+
+    worker: WorkerId
+    incarnation: Incarnation
+    rate: float
+
+
+@dataclass(frozen=True)
 class Heard:
     """A sign of life."""
 
@@ -139,7 +148,7 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Ended | Tick
+Event = Enqueue | Joined | Measured | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Ended | Tick
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 

@@ -24,6 +24,9 @@ MAX_CONDEMNED: Final = 10_000
 MAX_PROGRAMS: Final = 64
 """Programs that are remembered of one worker; the longest unused goes."""
 
+MAX_RATE: Final = 1e15
+"""No device is faster."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -71,7 +74,7 @@ class Registry:
             worker=worker,
             incarnation=incarnation,
             units=units,
-            measured=measured,
+            measured=_believable(measured),
             programs=tuple(programs)[-MAX_PROGRAMS:],
             memory_bytes=memory_bytes,
             health=health,
@@ -91,6 +94,11 @@ class Registry:
             return False
         self._put(evolve(record, Sign.HEARD, now))
         return True
+
+    def measured(self, worker: WorkerId, incarnation: Incarnation, rate: float) -> WorkerRecord | None:
+        """Note how fast a start of a worker is; its record, or None where it is not registered."""
+        record = self.find(worker, incarnation)
+        return None if record is None else self._put(msgspec.structs.replace(record, measured=_believable(rate)))
 
     def works_on(self, worker: WorkerId, program: str) -> None:
         """A worker is given work on a program, and has it at hand from now on."""
@@ -151,3 +159,8 @@ class Registry:
         alive = incumbent.heard_at > first_try
         reason = f"worker id {incumbent.worker} is in use by another process" + ("" if alive else ", which we are asking whether it lives")
         return Refusal("duplicate-worker", reason, permanent=alive)
+
+
+def _believable(rate: float) -> float:
+    """A rate that can be reckoned with: what is no number is not known."""
+    return rate if 0.0 < rate < MAX_RATE else 0.0

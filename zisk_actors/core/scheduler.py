@@ -34,6 +34,7 @@ from zisk_actors.core.events import (
     Left,
     Loss,
     Lost,
+    Measured,
     Quarantined,
     Registered,
     Revoked,
@@ -69,6 +70,7 @@ __all__ = [
     "Left",
     "Loss",
     "Lost",
+    "Measured",
     "Quarantined",
     "Registered",
     "Revoked",
@@ -129,6 +131,9 @@ class Scheduler:
             case Joined():
                 effects += self._join(event, now)
                 self._arrived(event.worker, now)
+            case Measured():
+                self.registry.measured(event.worker, event.incarnation, event.rate)
+                return []
             case Heard():
                 before = self.registry.find(event.worker, event.incarnation)
                 self.registry.heard(event.worker, event.incarnation, now)

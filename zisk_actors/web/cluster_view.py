@@ -21,13 +21,16 @@ one gave something wrong and gets none until it is restarted."""
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSeen:
-    """A worker that is connected. `free_units` are those that new work could have now."""
+    """A worker that is connected. `free_units` are those that new work could have now; `measured` is how many trace cells its device
+    commits to in a second, 0 where that is not known; `programs` are those that it has at hand."""
 
     worker: str
     state: WorkerState
     units: int
     free_units: int
     heartbeat_age_seconds: float
+    measured: float = 0.0
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,14 @@ def _workers(view: ClusterView) -> Readings:
     counts = Counter(seen.state for seen in view.workers)
     return [((state,), counts[state]) for state in get_args(WorkerState)]
 
+
+def _setup(view: ClusterView) -> Readings:
+    counts = Counter(program for seen in view.workers for program in seen.programs)
+    return [((program,), count) for program, count in counts.most_common(MAX_PROGRAMS)]
+
+
+MAX_PROGRAMS: Final = 100
+"""Programs that are shown, those that most workers have."""
 
 WORKER: Final = Label("worker_id")
 PHASE: Final = Label("phase", tuple(phase.value for phase in Phase))
@@ -141,6 +152,20 @@ GAUGES: Final[tuple[Gauge[ClusterView], ...]] = (
         "compute units",
         "Compute units that new work could have now.",
         one(lambda view: sum(seen.free_units for seen in view.workers)),
+    ),
+    Gauge(
+        "coordinator_workers_setup",
+        "workers",
+        "Connected workers that have this program at hand; new work on it goes to them first.",
+        _setup,
+        (Label("program"),),
+    ),
+    Gauge(
+        "coordinator_worker_measured_rate",
+        "cells per second",
+        "How many trace cells this worker's device commits to in a second, as it measured at its start; absent where it has not.",
+        lambda view: [((seen.worker,), seen.measured) for seen in view.workers if seen.measured],
+        (WORKER,),
     ),
     Gauge(
         "coordinator_worker_heartbeat_age_seconds",

@@ -68,7 +68,11 @@ class VerifyCall(Tagged, frozen=True):
     level: Params
 
 
-Call = SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall
+class MeasureCall(Tagged, frozen=True):
+    """Find out how fast this device is."""
+
+
+Call = MeasureCall | SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall
 
 
 class Ready(Tagged, frozen=True):
@@ -89,6 +93,7 @@ class Done(Tagged, frozen=True):
 
     content: bytes
     verified: VerifiedReport | None = None
+    rate: float = 0.0
 
 
 class Broke(Tagged, frozen=True):

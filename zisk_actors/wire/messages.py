@@ -26,7 +26,9 @@ from zisk_actors.wire.values import (
     Lease,
     Params,
     Phase,
+    Program,
     ProgramStatus,
+    Rate,
     Seconds,
     Size,
     Start,
@@ -68,8 +70,8 @@ class NoChunk(Tagged, frozen=True):
 
 
 class Hello(Tagged, frozen=True, kw_only=True):
-    """I am this worker, in this start of my process, with so many compute units; I still hold these leases. `memory_bytes` is what I have
-    for a share, 0 where I do not know."""
+    """I am this worker, in this start of my process, with so many compute units; I still hold these leases, and have these programs at
+    hand. `measured` is as in `Measured`, and `memory_bytes` what I have for a share, 0 where I do not know."""
 
     worker: Worker
     incarnation: Start
@@ -80,12 +82,20 @@ class Hello(Tagged, frozen=True, kw_only=True):
     pid: Count
     held: tuple[Lease, ...] = ()
     memory_bytes: Size = 0
+    measured: Rate = 0.0
+    programs: Annotated[tuple[Program, ...], Meta(max_length=64)] = ()
 
 
 class Heartbeat(Tagged, frozen=True):
     """I am alive; sent by both sides each period, with a count."""
 
     tick: Count
+
+
+class Measured(Tagged, frozen=True):
+    """My device was found to commit to so many trace cells in a second."""
+
+    rate: Rate
 
 
 class Progress(Tagged, frozen=True):
@@ -447,7 +457,7 @@ Transfer = FetchChunk | Chunk | NoChunk
 
 Task = SetupTask | ExecuteTask | ContributeTask | ProveTask | AggregateTask
 
-WorkerSays = Hello | Heartbeat | Progress | Answer | Failed | CancelDone | Goodbye | FetchChunk | Chunk | NoChunk
+WorkerSays = Hello | Heartbeat | Measured | Progress | Answer | Failed | CancelDone | Goodbye | FetchChunk | Chunk | NoChunk
 
 CoordinatorSays = (
     Welcome

@@ -19,6 +19,7 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 U64 = Annotated[int, Meta(ge=0)]  # msgpack itself has none above 2**64 - 1
 Size = Annotated[int, Meta(ge=0, le=2**40)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Rate = Annotated[float, Meta(ge=0.0, le=1e15)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e10)]
 Text = Annotated[str, Meta(max_length=4000)]
 Word = Annotated[str, Meta(max_length=200)]
@@ -224,7 +225,8 @@ class JobStatus(Value, frozen=True, kw_only=True):
 
 
 class WorkerStatus(Value, frozen=True, kw_only=True):
-    """A connected worker. `jobs` are the jobs it holds leases of."""
+    """A connected worker. `jobs` are the jobs it holds leases of; `measured` how many trace cells its device commits to in a second, 0
+    where that is not known; `programs` those that it has at hand, the last used last."""
 
     worker: Worker
     incarnation: Start
@@ -237,6 +239,8 @@ class WorkerStatus(Value, frozen=True, kw_only=True):
     address: Word
     heard_seconds_ago: Seconds
     jobs: tuple[Job, ...] = ()
+    measured: Rate = 0.0
+    programs: tuple[Program, ...] = ()
 
 
 class ProgramStatus(Value, frozen=True, kw_only=True):

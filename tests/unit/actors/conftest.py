@@ -32,7 +32,7 @@ from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.transport.memory import MemoryLink, MemoryListener
-from zisk_actors.wire.compute import Call, ContributeCall, Done
+from zisk_actors.wire.compute import Call, ContributeCall, Done, MeasureCall
 from zisk_actors.wire.values import State
 
 VERSION = "1"
@@ -43,15 +43,19 @@ WALL_CLOCK = 1_800_000_000.0
 class FakeDevice:
     """A device without a process. `log` is what it was asked; `lies` makes it prove something else."""
 
-    def __init__(self, memory_bytes: int = 0) -> None:
+    def __init__(self, memory_bytes: int = 0, rate: float = 0.0) -> None:
         self.log: list[str] = []
         self.killed = 0
         self.memory_bytes = memory_bytes
+        self.rate = rate
 
     async def warm(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
+        if isinstance(call, MeasureCall):
+            await trio.sleep(1)
+            return Done(b"", rate=self.rate)
         self.log.append(type(call).__name__)
         path = getattr(call, "stdin", None)
         wishes = dict(word.split("=") for word in Path(path).read_text().split() if "=" in word) if path else {}  # noqa: ASYNC240 - tiny
@@ -141,9 +145,11 @@ class World:
         journal.close()
         self._down.set()
 
-    def worker(self, name: str, *, units: int = 10, version: str = VERSION, key: str | None = None, memory_bytes: int = 0) -> SimWorker:
-        """Start a worker."""
-        it = SimWorker(WorkerId(name), FakeDevice(memory_bytes))
+    def worker(
+        self, name: str, *, units: int = 10, version: str = VERSION, key: str | None = None, memory_bytes: int = 0, rate: float = 0.0
+    ) -> SimWorker:
+        """Start a worker; with a `rate` it measures its device, a second after its start."""
+        it = SimWorker(WorkerId(name), FakeDevice(memory_bytes, rate))
         facts = WorkerFacts(
             it.name,
             new_incarnation(),
@@ -154,6 +160,7 @@ class World:
             reconnect_seconds=0.2,
             reconnect_max_seconds=2,
             memory_bytes=memory_bytes,
+            measure=rate > 0,
         )
         store = BlobStore(self.folder / f"{name}-{facts.incarnation[:6]}", durable=False)
 

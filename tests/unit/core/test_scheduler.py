@@ -310,3 +310,29 @@ def test_a_job_that_goes_on_at_once_does_not_get_who_holds_a_share_of_another(sc
     (admit,) = admits(effects)
     assert (admit.job, admit.adopted) == (TWO, (held_by(A, TWO, 0),))
     assert [(lease.job, lease.worker) for lease in granted(effects)] == [(ONE, B)]
+
+
+def test_what_is_no_number_is_no_measure(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    for rate, known in ((float("nan"), 0.0), (float("inf"), 0.0), (-1.0, 0.0), (5.0, 5.0)):
+        assert scheduler.handle(core.Measured(A, start_of(A), rate), 0) == []
+        assert scheduler.registry.records[A].measured == known
+    scheduler.handle(core.Measured(A, start_of(A, 9), 7.0), 0)
+    assert scheduler.registry.records[A].measured == 5.0, "of another start"
+
+
+def test_a_request_that_cannot_start_does_not_hold_back_and_one_that_could_does(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (first,) = admits(scheduler.handle(core.Enqueue(ONE, Kind.PROVE, 0, 0.0, units=5), 0))
+    assert [lease.worker for lease in first.leases] == [A]
+    scheduler.handle(core.Enqueue(TWO, Kind.PROVE, 0, 1.0, client="x", min_units=21), 1)
+    (third,) = admits(scheduler.handle(core.Enqueue(THREE, Kind.PROVE, 0, 2.0, client="y", units=5), 2))
+    assert third.job == THREE, "nobody has 21 units"
+    scheduler.handle(core.Ended(THREE), 3)
+    scheduler.handle(core.Ended(TWO), 3)
+    four, five = JobId("job-4"), JobId("job-5")
+    scheduler.handle(core.Enqueue(four, Kind.PROVE, 0, 4.0, client="x", min_units=20), 4)
+    assert admits(scheduler.handle(core.Enqueue(five, Kind.PROVE, 0, 5.0, client="y", units=5), 5)) == [], "it waits for the first to end"
+    assert not scheduler.starts_at_once(core.Enqueue(JobId("job-6"), Kind.EXECUTE, 0, 6.0, client="z"), 6)
+    (both,) = admits(scheduler.handle(core.Ended(ONE), 6))
+    assert (both.job, len(both.leases)) == (four, 2)

@@ -23,8 +23,8 @@ CLUSTER = ClusterView(
     shares_running=6,
     shares_done=2,
     workers=(
-        WorkerSeen(worker="a", state="idle", units=10, free_units=10, heartbeat_age_seconds=0.25),
-        WorkerSeen(worker="b", state="computing", units=20, free_units=0, heartbeat_age_seconds=1.5),
+        WorkerSeen(worker="a", state="idle", units=10, free_units=10, heartbeat_age_seconds=0.25, measured=2e6, programs=("p",)),
+        WorkerSeen(worker="b", state="computing", units=20, free_units=0, heartbeat_age_seconds=1.5, programs=("p", "q")),
         WorkerSeen(worker="c", state="suspect", units=30, free_units=0, heartbeat_age_seconds=61.0),
     ),
 )
