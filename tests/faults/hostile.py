@@ -47,6 +47,8 @@ BLOB: Final = reference(b"a blob that nobody has")
 CLIENT: Final[tuple[msgspec.Struct, ...]] = (
     say.Ping(1),
     say.Submit(request=2, kind=Kind.PROVE.value, program=BLOB, stdin=BLOB, params="test", name="name", key="key"),
+    say.Submit(request=12, kind="wrap", program=BLOB, streamed=True, params="test"),
+    say.EndInput(13, JOB, BLOB),
     say.ShowJob(3, JOB),
     say.WaitJob(4, JOB, 0.5),
     say.WatchJob(5, JOB, 7),

@@ -84,6 +84,12 @@ class ProgramNotFound(NotFoundError):
     code = "program-not-found"
 
 
+class InputNotFound(NotFoundError):
+    """The cluster does not have that input, or not any more, and the client does not offer it."""
+
+    code = "input-not-found"
+
+
 class TooManyRequests(RefusedRetryLater):
     """One client has too many requests open."""
 
@@ -93,6 +99,7 @@ class TooManyRequests(RefusedRetryLater):
 _NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
     JobNotFound: (1001, "JOB_NOT_FOUND"),
     ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
+    InputNotFound: (1004, "INVALID_REQUEST"),
     KindNotSupported: (1005, "INVALID_PROOF_CONVERSION"),
     UsageError: (1004, "INVALID_REQUEST"),
     NotAuthorised: (1006, "NOT_AUTHORISED"),
@@ -235,7 +242,7 @@ class _Client:
         await self._need(message.program, MAX_PROGRAM_BYTES)
         if stdin is not None:
             coordinator.inputs.check_size(stdin.size)
-            await self._need(stdin, MAX_BLOB_BYTES)
+            await self._need(stdin, MAX_BLOB_BYTES, InputNotFound)
         await coordinator.programs.add(message.program, message.name)
         job = new_job_id(coordinator.chance)
         async with coordinator.submits.of((client, message.key or job)):
@@ -279,8 +286,8 @@ class _Client:
         await self._send(Submitted(message.request, known, fresh=False))
         return True
 
-    async def _need(self, blob: BlobRef, limit: int) -> None:
-        """Have a blob on our shelf, from this client if need be. Raises `ProgramNotFound` and `UsageError`."""
+    async def _need(self, blob: BlobRef, limit: int, missing: type[NotFoundError] = ProgramNotFound) -> None:
+        """Have a blob on our shelf, from this client if need be. Raises `missing` and `UsageError`."""
         if blob.size > limit:
             raise UsageError(f"a blob of {blob.size} bytes is over the limit of {limit}")
         if self._coordinator.store.has(blob):
@@ -292,7 +299,10 @@ class _Client:
             with trio.fail_after(UPLOAD_SECONDS):
                 await self.exchange.fetch(blob)
         except NotFoundError:
-            raise ProgramNotFound(f"the cluster does not have {blob.sha256}, and the client does not offer it") from None
+            raise missing(
+                f"the cluster does not have {blob.sha256}, or not any more, and the client does not offer it",
+                hint="submit it again with the bytes themselves",
+            ) from None
         except trio.TooSlowError:
             raise UsageError(f"blob {blob.sha256} did not arrive in {UPLOAD_SECONDS:.0f} s") from None
 

@@ -10,6 +10,7 @@ from zisk_actors.actors import listing
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.core.job import Submitted, begin
+from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.messages import ListJobs
@@ -88,3 +89,10 @@ async def test_a_job_can_be_asked_for_again(open_world: OpenWorld, autojump_cloc
         status = await client.wait(second)
         assert second != first
         assert (status.state, status.stdin) == (State.COMPLETED, reference(b"ab"))
+        world.coordinator.store.path(reference(b"ab").sha256).unlink()
+        with pytest.raises(ClusterRefused, match="not any more") as caught:
+            await client.retry(first)
+        assert caught.value.code == "input-not-found"
+        waiting = await client.open_input(Kind.EXECUTE, ELF)
+        with pytest.raises(UsageError, match="never had its whole input"):
+            await client.retry(waiting.job)
