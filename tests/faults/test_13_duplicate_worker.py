@@ -1,7 +1,7 @@
 """Row 13: two workers with one id.
 
 What this pins down: while the first answers, the second is refused for good and ends with the reason, and the first keeps its session and
-its work; when the first is dead, the second is taken once that is known; workers without an id get different ones.
+its work; both sides say so in their logs, and the refusal is counted; when the first is dead, the second is taken once that is known; workers without an id get different ones.
 Victim: the id "a".
 """
 
@@ -18,7 +18,9 @@ from zisk_actors.wire.values import Kind, State
 pytestmark = pytest.mark.timeout(60)
 
 
-async def test_the_incumbent_stays_and_the_second_is_told(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+async def test_the_incumbent_stays_and_the_second_is_told(
+    open_world: OpenWorld, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with open_world() as world, world.client() as client:
         first = world.worker("a")
         await world.workers_are("a")
@@ -31,6 +33,10 @@ async def test_the_incumbent_stays_and_the_second_is_told(open_world: OpenWorld,
         assert first.refused is None
         assert second.device.log == []
         assert first.device.log == ["ContributeCall", "ProveCall", "AggregateCall"], "nothing was done twice"
+        assert world.coordinator.metrics.refusals["worker duplicate-worker"] >= 1
+        said = "".join(capsys.readouterr())
+        assert "worker refused to register" in said, "the coordinator says so"
+        assert "Registration rejected" in said, "and the worker"
 
 
 async def test_the_second_is_taken_when_the_first_is_dead(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -118,7 +118,7 @@ def stuck(seconds: float, as_json: bool) -> None:
         say(f"nothing has stood still for {duration(seconds)}" if seconds else "no job waits for anything")
         return
     table(("JOB", "PHASE", "SHARE", "STILL FOR", "HELD FOR", "AT", "WAITS FOR"), [stall_row(stall) for stall in stalls])
-    say("what to do: docs/operations.md, row 11; `zisk job cancel JOB` ends a job and frees its workers")
+    say("what to do: docs/runbook.md, row 11; `zisk job cancel JOB` ends a job and frees its workers")
 
 
 def stall_row(stall: Stall) -> Sequence[str]:
