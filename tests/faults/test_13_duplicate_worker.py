@@ -1,7 +1,8 @@
 """Row 13: two workers with one id.
 
 What this pins down: while the first answers, the second is refused for good and ends with the reason, and the first keeps its session and
-its work; both sides say so in their logs, and the refusal is counted; when the first is dead, the second is taken once that is known; workers without an id get different ones.
+its work; both sides say so in their logs, and the refusal is counted; when the first is dead, the second is taken once that is known;
+workers without an id get different ones.
 Victim: the id "a".
 """
 
