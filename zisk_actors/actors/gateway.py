@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -309,8 +310,9 @@ class _Client:
     async def _watch(self, message: WatchJob) -> None:
         entry = self._find(message.job)
         after = message.after if message.after <= entry.number else 0
-        async for number, status in self._coordinator.book.changes(entry, after):
-            await self._send(JobChanged(message.request, number, status))
+        async with aclosing(self._coordinator.book.changes(entry, after)) as changes:
+            async for number, status in changes:
+                await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
         chosen, cursor = choose(message, self._seen().values(), self._coordinator.programs.name, self._rights.key)

@@ -263,7 +263,7 @@ class Coordinator:
     async def release(self, job: JobId, reason: str) -> None:
         """Take all leases of a job back, and have its workers stop what they do for it."""
         crew = self.decide.crews.get(job)
-        workers = {lease.worker for lease in crew.all()} if crew is not None else set()
+        workers = sorted({lease.worker for lease in crew.all()}) if crew is not None else []
         self.handle(core.Ended(job))
         self.lookout.ended(job)
         for worker in workers:

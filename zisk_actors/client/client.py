@@ -304,6 +304,8 @@ class Client:
                     get = await self._talk.begin(request)
                     continue
                 if isinstance(message, JobChanged):
+                    if message.number <= after and not message.status.state.final:
+                        continue  # told twice: the request was said again before its answer had come
                     after = message.number
                     self._talk.instead(WatchJob(request.request, job, after))
                     yield message.number, message.status

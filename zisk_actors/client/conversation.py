@@ -3,7 +3,8 @@
 Rules of this file:
 * Nothing here waits for ever: who is silent for `PATIENCE_SECONDS` is unreachable.
 * Every request may be said twice. All that are open are said again when another coordinator process answers, or the same one over another
-  connection: it has forgotten what it was asked over the old one.
+  connection: it has forgotten what it was asked over the old one. What was asked before anybody had answered at all may have gone to one
+  that has ended since, and is said again as well.
 * That the coordinator is silent, and that it is back, is a notice, not an error.
 """
 
@@ -27,6 +28,7 @@ from zisk_actors.wire.messages import Chunk, ErrorReply, FetchChunk, GatewaySays
 PING_SECONDS: Final = 2.0
 NOTICE_SECONDS: Final = 7.0
 PATIENCE_SECONDS: Final = 30.0
+NOWHERE: Final = (0, 0)
 
 R = TypeVar("R")
 
@@ -43,13 +45,14 @@ class Conversation:
     def __init__(self, link: Link, notice: Notice | None = None) -> None:
         self.blobs = MemoryBlobs()
         self.epoch = 0
-        self._connection = 0
+        self._here = NOWHERE
         self._link = link
         self._notice = notice or (lambda text: None)
         self._unpacker: Unpacker[Any] = Unpacker(GatewaySays)  # Any: the union has no type of its own
         self.exchange = Exchange(self._send, self.blobs)
         self._replies: dict[int, trio.MemorySendChannel[Any]] = {}
         self._requests: dict[int, tuple[msgspec.Struct, bytes]] = {}
+        self._said_to: dict[int, tuple[int, int]] = {}
         self._number = 0
         self._heard_at = 0.0
         self._quiet = False
@@ -72,16 +75,9 @@ class Conversation:
     async def _take(self, frames: list[bytes]) -> None:
         message, bulk, epoch = self._unpacker.unpack(frames)
         self._heard_at = trio.current_time()
-        known, self.epoch = self.epoch, epoch
-        anew = bool(known) and known != epoch
+        self.epoch = epoch
         if isinstance(message, Pong):
-            before, self._connection = self._connection, message.connection
-            anew = anew or (bool(before) and before != message.connection)
-        if anew:
-            where = self._link.peer.address
-            self._notice(f"the coordinator at {where} has started again; going on" if known != epoch else f"connected to {where} again")
-            for request, content in list(self._requests.values()):
-                await self.try_send(request, content)
+            await self._met((epoch, message.connection))
         elif self._quiet:
             self._notice(f"the coordinator at {self._link.peer.address} answers again")
         self._quiet = False
@@ -92,6 +88,20 @@ class Conversation:
                 channel.send_nowait(message)
             except trio.WouldBlock:  # a reader that is slow
                 self._replies.pop(message.request).close()
+
+    async def _met(self, here: tuple[int, int]) -> None:
+        """A coordinator process has answered over a connection: what it was not asked over this one it is asked now."""
+        before, self._here = self._here, here
+        where = self._link.peer.address
+        if before not in (NOWHERE, here):
+            anew = before[0] != here[0]
+            self._notice(f"the coordinator at {where} has started again; going on" if anew else f"connected to {where} again")
+        elif self._quiet:
+            self._notice(f"the coordinator at {where} answers again")
+        for number, (request, content) in list(self._requests.items()):
+            if self._said_to.get(number) != here:
+                self._said_to[number] = here
+                await self.try_send(request, content)
 
     async def _keep_alive(self) -> None:
         while True:
@@ -125,6 +135,7 @@ class Conversation:
         put, get = trio.open_memory_channel[Any](1000)
         self._replies[request.request] = put
         self._requests[request.request] = (request, content)
+        self._said_to[request.request] = self._here
         if self.broken is not None:
             self.end(request.request)
             raise self.broken
@@ -141,6 +152,7 @@ class Conversation:
         if channel is not None:
             channel.close()
         self._requests.pop(number, None)
+        self._said_to.pop(number, None)
         return channel is not None
 
     async def receive(self, get: trio.MemoryReceiveChannel[Any]) -> Any:

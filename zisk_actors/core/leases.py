@@ -189,10 +189,12 @@ class Claims:
             self._forget(lease)
         return taken
 
-    def drop_worker(self, worker: WorkerId) -> None:
-        """A worker is gone, or not believed any more."""
-        for lease in list(self._by_worker.get(worker, {}).values()):
+    def drop_worker(self, worker: WorkerId) -> list[Lease]:
+        """A worker is gone, or not believed any more; what it claimed."""
+        dropped = list(self._by_worker.get(worker, {}).values())
+        for lease in dropped:
             self._forget(lease)
+        return dropped
 
     def _forget(self, lease: Lease) -> None:
         _without(self._by_job, lease.job, lease.share)

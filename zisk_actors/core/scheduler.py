@@ -154,7 +154,7 @@ class Scheduler:
             case Finished():
                 self.leases.drop(event.lease, exclude=False)
             case Ended():
-                self._forget(event.job)
+                effects += self._forget(event.job)
             case Tick():
                 self.registry.forgive(event.late_seconds)
                 effects += self._lose(self.registry.expire(now), "no heartbeat", Loss.HEARTBEAT)
@@ -295,18 +295,19 @@ class Scheduler:
 
     def _revoke(self, worker: WorkerId, reason: str, why: Loss) -> list[Effect]:
         """Take back all that a worker holds or says it holds."""
-        self.claims.drop_worker(worker)
+        claimed = self.claims.drop_worker(worker)
         held = self.leases.of_worker(worker)
         for lease in held:
             self.leases.drop(lease, exclude=True)
-        return [Revoked(lease, reason, why) for lease in held]
+        return [*(Revoked(lease, reason, why) for lease in held), *(Disowned(lease, reason) for lease in claimed)]
 
-    def _forget(self, job: JobId) -> None:
+    def _forget(self, job: JobId) -> list[Effect]:
+        """Nothing is left of a job; who claims a share of it is to forget that too."""
         self.leases.close(job)
         self.queue.remove(job)
         for key in [key for key in self.wanted if key[0] == job]:
             del self.wanted[key]
-        self.claims.take(job)
+        return [Disowned(lease, "its job has ended") for lease in self.claims.take(job)]
 
     def _grant(self, now: float) -> list[Effect]:
         """Find holders for the wanted shares, from the free workers and those of the same job; not from those that hold shares of another

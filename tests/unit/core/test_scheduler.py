@@ -336,3 +336,11 @@ def test_a_request_that_cannot_start_does_not_hold_back_and_one_that_could_does(
     assert not scheduler.starts_at_once(core.Enqueue(JobId("job-6"), Kind.EXECUTE, 0, 6.0, client="z"), 6)
     (both,) = admits(scheduler.handle(core.Ended(ONE), 6))
     assert (both.job, len(both.leases)) == (four, 2)
+
+
+def test_who_claims_a_share_of_a_job_that_ends_before_it_is_resumed_is_told_to_drop_it(scheduler: core.Scheduler) -> None:
+    scheduler.opens_at = 2.0
+    scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
+    scheduler.handle(core.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
+    assert scheduler.handle(core.Ended(ONE), 1) == [core.Disowned(held_by(A, ONE, 0, 1), "its job has ended")]
+    assert not scheduler.claimed(held_by(A, ONE, 0, 1))

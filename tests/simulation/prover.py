@@ -1,0 +1,196 @@
+"""A prover of hashes, honest or not, as a device of a simulated machine: its verbs take virtual time and no other.
+
+Rules of this file:
+* A contribution holds a root that only the right computation of its share gives, a partial proof is bound to its contribution and to the
+  challenge of all, a proof to all of its parts: each can be checked by who has no input, as with real proofs.
+* `judge` is what the invariants check with. It knows nothing of the actors.
+* A device lies as its `lies` say, and not otherwise; honest work is the same whoever does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import trio
+
+from tests.simulation.disk import SimBlobs
+from zisk_actors.actors.device import CallFailed
+from zisk_actors.errors import NotFoundError
+from zisk_actors.wire.blobs import unpack_bundle
+from zisk_actors.wire.codec import encode_record
+from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, Done, ExecuteCall, ProveCall, SetupCall, VerifyCall
+from zisk_actors.wire.values import ExecutionReport, Failure, FailureKind, Trap, VerifiedReport
+
+LIES = ("malformed contribution", "false contribution", "false partial", "false aggregate", "false accusation")
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def statement_of(elf: bytes, stdin: bytes, weights: Sequence[int]) -> str:
+    return digest("statement", elf, stdin, tuple(weights))
+
+
+def key_of(elf: bytes, params: str) -> bytes:
+    return digest("vk", elf, params).encode()
+
+
+def output_of(stdin: bytes) -> tuple[int, ...]:
+    return tuple(hashlib.sha256(stdin).digest()) + (0,) * 32
+
+
+def _pack(**fields: object) -> bytes:
+    return json.dumps(fields, sort_keys=True).encode()
+
+
+def _proof_failure(code: str, message: str, share: int | None = None) -> CallFailed:
+    return CallFailed(Failure(kind=FailureKind.PROOF, code=code, message=message, share=share, exit_code=10), retryable=False)
+
+
+def _contributions(contents: Sequence[bytes]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = []
+    for share, content in enumerate(contents):
+        try:
+            listed.append(json.loads(content))
+            if listed[-1]["share"] != share:
+                raise ValueError
+        except (ValueError, KeyError, TypeError):
+            raise _proof_failure("proof-encoding", f"the contribution of share {share} is none", share) from None
+    return listed
+
+
+def seal_of(vk: str, statement: str, contributions: Sequence[bytes], roots: Sequence[str]) -> str:
+    return digest("seal", vk, statement, tuple(roots), digest(*contributions))
+
+
+def judge(proof: bytes, elf: bytes, stdin: bytes, params: str, weights: Sequence[int]) -> str:
+    """Why bytes are no proof that this program ran on this input; empty where they are one."""
+    statement = statement_of(elf, stdin, weights)
+    roots = [digest("root", statement, share) for share in range(len(weights))]
+    contributions = [_pack(share=share, statement=statement, root=root) for share, root in enumerate(roots)]
+    vk = key_of(elf, params).decode()
+    seal = seal_of(vk, statement, contributions, roots)
+    wanted = _pack(vk=vk, params=params, shares=len(weights), statement=statement, roots=roots, seal=seal)
+    return "" if proof == wanted else f"{proof[:80]!r} is not {wanted[:80]!r}"
+
+
+@dataclass
+class SimDevice:
+    """A `Caller`. `pace` is how many virtual seconds a share takes, `lies` what it is dishonest about, `dies` how often a call ends with
+    the death of its child, `hangs` whether calls never return."""
+
+    store: SimBlobs
+    chance: Random
+    pace: float = 1.0
+    lies: frozenset[str] = frozenset()
+    dies: float = 0.0
+    hangs: bool = False
+    calls: int = 0
+    verified: set[tuple[str, str]] = field(default_factory=set)
+    _turn: trio.Lock = field(default_factory=trio.Lock)
+
+    async def warm(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: Callable[[str, float], None] | None = None) -> Done:
+        async with self._turn:
+            self.calls += 1
+            with trio.move_on_after(seconds or float("inf")) as limit:
+                if self.hangs:
+                    await trio.sleep_forever()
+                takes = self.pace * (0.5 + self.chance.random()) * (0.1 if isinstance(call, VerifyCall | SetupCall) else 1.0)
+                for part in range(2):
+                    if on_progress is not None:
+                        on_progress("work", part / 2)
+                    await trio.sleep(takes / 2)
+                if self.chance.random() < self.dies:
+                    raise _lost(FailureKind.MEMORY, "compute-killed", "the compute process died (signal 9)")
+                return self._perform(call)
+            if limit.cancelled_caught:
+                raise _lost(FailureKind.TIMEOUT, "call-timeout", f"{type(call).__name__} took longer than {seconds:g} s")
+            raise AssertionError("a call returns or raises")
+
+    def _perform(self, call: Call) -> Done:
+        read = self.store.at
+        try:
+            match call:
+                case SetupCall():
+                    return Done(key_of(read(call.elf), call.params))
+                case ExecuteCall():
+                    return self._execute(read(call.stdin))
+                case ContributeCall():
+                    return Done(self._contribute(call))
+                case ProveCall():
+                    return Done(self._prove(call))
+                case AggregateCall():
+                    return Done(self._aggregate(call))
+                case VerifyCall():
+                    return self._verify(call)
+        except NotFoundError as error:
+            raise _lost(FailureKind.INTERNAL, "internal", error.message) from None
+
+    def _execute(self, stdin: bytes) -> Done:
+        trap = Trap("access-outside-map", 0x80000010, "main", "ld a0, 0(a1)", 0x10) if b"trap" in stdin else None
+        return Done(encode_record(ExecutionReport(steps=1000, exit_code=0, output=output_of(stdin), trap=trap)))
+
+    def _contribute(self, call: ContributeCall) -> bytes:
+        elf, stdin = self.store.at(call.elf), self.store.at(call.stdin)
+        if b"trap" in stdin:
+            trap = Trap("access-outside-map", 0x80000010, "main", "ld a0, 0(a1)", 0x10)
+            failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message="the guest trapped", trap=trap)
+            raise CallFailed(failure, retryable=False)
+        if "malformed contribution" in self.lies:
+            return b"no contribution at all"
+        statement = statement_of(elf, stdin, call.weights)
+        root = digest("root", statement, call.share)
+        return _pack(share=call.share, statement=statement, root=digest("another", root) if "false contribution" in self.lies else root)
+
+    def _prove(self, call: ProveCall) -> bytes:
+        contents = unpack_bundle(self.store.at(call.contributions)).contents
+        if "false accusation" in self.lies:
+            raise _proof_failure("proof-encoding", "something is wrong, believe me", self.chance.randrange(len(contents)))
+        listed = _contributions(contents)
+        statement = statement_of(self.store.at(call.elf), self.store.at(call.stdin), call.weights)
+        root = digest("root", statement, call.share)
+        if listed[call.share]["root"] != root and "false contribution" not in self.lies:
+            raise _proof_failure("contribution-mismatch", f"share {call.share} computed here differs from what was contributed for it")
+        challenge = "a lie" if "false partial" in self.lies else digest(*contents)
+        pad = "x" * 700_000 if statement.startswith("00") else ""
+        return _pack(share=call.share, challenge=challenge, root=root, pad=pad)
+
+    def _aggregate(self, call: AggregateCall) -> bytes:
+        contents = unpack_bundle(self.store.at(call.contributions)).contents
+        if "false accusation" in self.lies:
+            raise _proof_failure("proof-encoding", "something is wrong, believe me", self.chance.randrange(len(contents)))
+        listed = _contributions(contents)
+        challenge = digest(*contents)
+        for share, path in enumerate(call.partials):
+            partial = json.loads(self.store.at(path))
+            right = digest("root", listed[share]["statement"], share)
+            if (partial["share"], partial["challenge"], partial["root"]) != (share, challenge, right) or listed[share]["root"] != right:
+                raise _proof_failure("proof-invalid", f"share {share}: the partial proof does not verify", share)
+        if len(call.partials) != len(contents):
+            raise _proof_failure("proof-missing-share", "partial proofs are missing")
+        vk, statement = key_of(self.store.at(call.elf), call.params).decode(), listed[0]["statement"]
+        roots = [each["root"] for each in listed]
+        seal = "a lie" if "false aggregate" in self.lies else seal_of(vk, statement, contents, roots)
+        return _pack(vk=vk, params=call.params, shares=len(contents), statement=statement, roots=roots, seal=seal)
+
+    def _verify(self, call: VerifyCall) -> Done:
+        said = json.loads(self.store.at(call.proof))
+        contributions = [_pack(share=share, statement=said["statement"], root=root) for share, root in enumerate(said["roots"])]
+        vk = self.store.at(call.key).decode()
+        if (said["vk"], said["params"], said["seal"]) != (vk, call.level, seal_of(vk, said["statement"], contributions, said["roots"])):
+            raise _proof_failure("proof-invalid", "the proof does not verify")
+        self.verified.add((call.proof.rpartition("/")[2], call.key.rpartition("/")[2]))
+        return Done(b"", VerifiedReport(program=said["vk"], exit_code=0, output=(), params=call.level, bits=128.0, shares=said["shares"]))
+
+
+def _lost(kind: FailureKind, code: str, message: str) -> CallFailed:
+    return CallFailed(Failure(kind=kind, code=code, message=message), retryable=True)

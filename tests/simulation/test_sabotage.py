@@ -1,0 +1,111 @@
+"""The laws bite: each way of breaking the product that they are there for is found within a few seeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulation.run import simulate
+from zisk_actors.actors import measures, supervisor
+from zisk_actors.actors.jobs import JobBook, JobEntry
+from zisk_actors.actors.recorder import Recorder
+from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.core.job import Cancelled, Event, Verified, evolve
+from zisk_actors.core.leases import Leases
+from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.wire.values import VerifiedReport
+
+SEEDS = 60
+
+Patch = pytest.MonkeyPatch
+
+
+def leases_are_not_taken_back(patch: Patch) -> None:
+    patch.setattr(Leases, "drop", lambda self, lease, *, exclude: True)
+
+
+def busy_workers_count_as_free(patch: Patch) -> None:
+    patch.setattr(Scheduler, "busy", lambda self: ())
+
+
+def told_before_it_is_written(patch: Patch) -> None:
+    record = JobBook.record
+
+    async def early(self: JobBook, entry: JobEntry, event: Event) -> None:
+        before = entry.record
+        entry.record = evolve(before, event)
+        self.tell(entry)
+        entry.record = before
+        await record(self, entry, event)
+
+    patch.setattr(JobBook, "record", early)
+
+
+def accepted_before_it_is_written(patch: Patch) -> None:
+    append = Recorder.append
+
+    async def lazily(self: Recorder, job: Any, event: Any, *more: Any) -> None:
+        if type(event).__name__ != "Submitted":
+            await append(self, job, event, *more)
+
+    patch.setattr(Recorder, "append", lazily)
+
+
+def nothing_is_verified(patch: Patch) -> None:
+    async def trusting(coordinator: Coordinator, entry: JobEntry) -> None:
+        said = entry.record.submitted
+        key = await coordinator.programs.key_of(said.program, said.params)
+        report = VerifiedReport(program="", exit_code=0, output=(), params=said.params, bits=0.0, shares=1)
+        await coordinator.book.record(entry, Verified(coordinator.book.clock(), key, report))
+
+    patch.setattr(supervisor, "_verify", trusting)
+
+
+def nothing_goes_on_after_a_restart(patch: Patch) -> None:
+    patch.setattr(Coordinator, "resume", lambda self: None)
+
+
+def a_cancel_ends_what_has_ended(patch: Patch) -> None:
+    async def again(self: Coordinator, entry: JobEntry, reason: str) -> bool:
+        await self.recorder.append(entry.job, Cancelled(self.book.clock(), reason))
+        return True
+
+    patch.setattr(Coordinator, "cancel", again)
+
+
+def gauges_say_nothing(patch: Patch) -> None:
+    patch.setattr(measures, "_shares", lambda coordinator: (0, 0, 0))
+
+
+def a_lost_worker_keeps_its_place(patch: Patch) -> None:
+    lose = Scheduler._lose
+
+    def quietly(self: Scheduler, lost: list[Any], *args: Any) -> list[Any]:
+        return [effect for effect in lose(self, lost, *args) if type(effect).__name__ != "Revoked"]
+
+    patch.setattr(Scheduler, "_lose", quietly)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "broken"),
+    [
+        (leases_are_not_taken_back, "the leases in force are not"),
+        (busy_workers_count_as_free, "gauge of free units|holds shares of two jobs"),
+        (told_before_it_is_written, "a client hears"),
+        (accepted_before_it_is_written, "the first event of job|is not on disk"),
+        (nothing_is_verified, "was not verified"),
+        (nothing_goes_on_after_a_restart, "nowhere"),
+        (a_cancel_ends_what_has_ended, "on disk|another event"),
+        (gauges_say_nothing, "gauge of shares"),
+        (a_lost_worker_keeps_its_place, "the leases in force are not"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_sabotage_is_found(sabotage: Callable[[Patch], None], broken: str, monkeypatch: Patch) -> None:
+    sabotage(monkeypatch)
+    breaks = next((found for seed in range(SEEDS) if (found := simulate(seed).breaks)), ())
+    assert breaks, f"{SEEDS} seeds, and nobody noticed"
+    assert re.search(broken, breaks[0]), breaks[0]
