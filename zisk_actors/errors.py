@@ -68,9 +68,10 @@ class JobFailed(ZiskError):
 
 
 class MemoryShort(JobFailed):
-    """A share needs more memory than there is for it."""
+    """A share needs more memory than there is for it. `pieces`: into how many it would have to be cut, 0 where that does not help."""
 
     code = "memory-short"
+    pieces: int = 0
 
 
 class JobCancelled(ZiskError):

@@ -230,13 +230,17 @@ class Prover:
         """Raises `MemoryShort` for a share that would take more memory than it may, before any of it is taken."""
         if not self.memory_bytes:
             return
-        needed = proving_bytes(emulator.count(start, stop), len(self.program(elf).rom))
+        instructions = len(self.program(elf).rom)
+        needed, least = proving_bytes(emulator.count(start, stop), instructions), proving_bytes({}, instructions)
         if needed > self.memory_bytes:
-            raise MemoryShort(
+            error = MemoryShort(
                 f"share {share.index} of {len(share.weights)} ({stop - start} steps) needs about {needed / 2**30:.1f} GiB to be proved; "
                 f"this worker has {self.memory_bytes / 2**30:.1f} GiB for it",
                 hint="more workers make smaller shares; worker.memory_bytes says what a worker may take",
             )
+            if self.memory_bytes > least:
+                error.pieces = min(stop - start, max(2, -(-(needed - least) // (self.memory_bytes - least))))
+            raise error
 
     def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
         """Prove a share for the challenge that all contributions make; an encoded partial proof."""
@@ -244,6 +248,7 @@ class Prover:
         key = self.proving_key(elf, parameters)
         state = self._states.take(_state_key(elf, stdin, parameters, share, weights))
         if state is None:
+            self._states.make_room()
             _, state = self._contribute(elf, stdin, parameters, Share(share, tuple(weights)))
         if state.contribution not in ordered:
             raise ContributionMismatch(f"share {share} computed here differs from what was contributed for it")

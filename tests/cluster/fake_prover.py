@@ -2,6 +2,7 @@
 
 The input (`stdin`) is words separated by blanks: `sleep=S` makes each verb of a share take S seconds, `die=N` kills the process in the
 contribution of share N, `raise=N` raises there, `exhaust=N` has no memory there, `large=N` refuses it with less than a billion bytes,
+`cut=N` refuses all shares while there are fewer than N,
 `trap` makes the guest trap, `hang=N` never returns. With `mark=PATH`, a file that makes it happen once: `dieonce=N` as `die=N`,
 `lieonce=N` makes a partial proof of share N that does not verify, `miscontribute=N` a wrong contribution of share N, which who made it
 does not notice. An ELF that does not begin with 7f 45 4c 46 is refused.
@@ -107,6 +108,10 @@ class FakeProver:
             os.kill(os.getpid(), signal.SIGKILL)
         if wishes.get("large") == str(share) and 0 < self.memory_bytes < 10**9:
             raise MemoryShort(f"share {share} needs about 1.0 GiB to be proved", hint="more workers make smaller shares")
+        if len(weights) < int(wishes.get("cut", "0")):
+            error = MemoryShort(f"share {share} is too large")
+            error.pieces = 2
+            raise error
         if wishes.get("exhaust") == str(share):
             raise MemoryError
         if wishes.get("raise") == str(share):

@@ -24,6 +24,7 @@ from zisk_actors.core.budget import Tally, attempts, tally
 from zisk_actors.core.job import ShareFailed
 from zisk_actors.core.patience import Patience, Try, deadline, rate, stands_still, straggler
 from zisk_actors.core.phases import Phases
+from zisk_actors.core.policy import cut_finer
 from zisk_actors.core.scheduler import Doubled, DoubleWanted, Finished, GaveUp
 from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
@@ -50,6 +51,15 @@ class _Share:
     last: ShareLost | None = None
 
 
+class TooLarge(Exception):
+    """The shares of a job are too large for every worker that there is. Carries the weights of smaller ones."""
+
+    def __init__(self, failure: Failure, weights: tuple[int, ...]) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.weights = weights
+
+
 class Asking:
     """One phase under way; `run` is its life, after which `answers` has every share, and `first` who answered first."""
 
@@ -66,12 +76,12 @@ class Asking:
         self._running: dict[int, _Share] = {}
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
-        self._end: JobEnds | Accusation | None = None
+        self._end: JobEnds | Accusation | TooLarge | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
 
     async def run(self) -> None:
-        """Ask for all shares. Raises `JobEnds` and `Accusation`."""
+        """Ask for all shares. Raises `JobEnds`, `Accusation` and `TooLarge`."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
@@ -83,7 +93,7 @@ class Asking:
         if self._end is not None:
             raise self._end
 
-    def _stop(self, end: JobEnds | Accusation) -> None:
+    def _stop(self, end: JobEnds | Accusation | TooLarge) -> None:
         """The phase cannot end well; the first who finds that out says why."""
         self._end = self._end or end
         self._scope.cancel()
@@ -171,6 +181,11 @@ class Asking:
         if own is not None and not lost.retryable:
             self._stop(JobEnds(self._failure(share)))
             return
+        if own is not None and own.pieces and phase is Phase.CONTRIBUTE and not self._somebody_larger(lease):
+            weights = cut_finer(record.weights, own.pieces)
+            if weights is not None:
+                self._stop(TooLarge(own, weights))
+                return
         coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
         for other in share.tries:
             coordinator.book.alone(self._entry, other, phase)
@@ -192,6 +207,12 @@ class Asking:
             so_far=str(self._tally(share.number)),
             reason=lost.reason,
         )
+
+    def _somebody_larger(self, lease: Lease) -> bool:
+        """Whether there is a worker with more memory than a holder that has too little, as far as is known."""
+        registry = self._coordinator.decide.registry
+        holder = registry.records.get(lease.worker)
+        return any(holder is None or not each.memory_bytes or each.memory_bytes > holder.memory_bytes for each in registry.ready())
 
     def _tally(self, share: int) -> Tally:
         return tally(self._entry.record, self._unwritten, self._phase.phase, share)

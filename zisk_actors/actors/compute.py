@@ -158,7 +158,8 @@ def broke(error: Exception) -> Broke:
         return Broke(_failure(FailureKind.MEMORY, "out-of-memory", "the share needs more memory than this worker has"), retryable=True)
     if isinstance(error, ZiskError):
         if isinstance(error, MemoryShort):
-            failure = msgspec.structs.replace(_failure(FailureKind.MEMORY, error.code, error.message), hint=error.hint[:4000])
+            failure = _failure(FailureKind.MEMORY, error.code, error.message)
+            failure = msgspec.structs.replace(failure, hint=error.hint[:4000], pieces=error.pieces)
             return Broke(failure, retryable=True)
         trap = getattr(error, "trap", None)
         kind = FailureKind.PROOF if isinstance(error, ProofInvalid) else FailureKind.GUEST

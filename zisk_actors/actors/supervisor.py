@@ -15,16 +15,16 @@ from functools import partial
 import msgspec
 import trio
 
-from zisk_actors.actors.asking import Asking
+from zisk_actors.actors.asking import Asking, TooLarge
 from zisk_actors.actors.blame import Accusation, JobEnds, judge, reject_aggregate
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Stage, Verified
+from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Recut, Stage, Verified
 from zisk_actors.core.phases import PHASES, Gathered, Phases
-from zisk_actors.core.scheduler import Admit
+from zisk_actors.core.scheduler import Admit, Renewed
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import new_key
 from zisk_actors.store.errors import StoreUnwritable
@@ -111,6 +111,9 @@ async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
         except Accusation as accusation:
             await judge(coordinator, entry, accusation)
             continue
+        except TooLarge as found:
+            await _recut(coordinator, entry, found)
+            continue
         event = phase.fold(gathered, coordinator.book.clock())
         if isinstance(event, KeysMade):
             await _check_keys(coordinator, entry.record, gathered)
@@ -134,6 +137,25 @@ async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> 
     if asking.first is None:
         raise AssertionError("a phase has at least one share")
     return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=asking.first)
+
+
+async def _recut(coordinator: Coordinator, entry: JobEntry, found: TooLarge) -> None:
+    """Have more and smaller shares, of which a worker does several one after the other."""
+    record = entry.record
+    crew = coordinator.decide.crews.get(record.job)
+    held = crew.all() if crew is not None else []
+    coordinator.log.warning(
+        "shares are too large for the workers: cut finer",
+        job=record.job,
+        shares=len(found.weights),
+        before=len(record.weights),
+        reason=found.failure.message,
+    )
+    await coordinator.book.record(entry, Recut(coordinator.book.clock(), found.weights))
+    coordinator.handle(Renewed(record.job))
+    for lease in held:
+        coordinator.stop_work(lease, "the run is cut into other shares")
+    entry.shares = {}
 
 
 async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRef, ...]) -> BlobRef:

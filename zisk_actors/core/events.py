@@ -135,6 +135,13 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """A job's shares are others now: each of its leases is replaced by a new one for the same number and worker, and none is excluded."""
+
+    job: JobId
+
+
+@dataclass(frozen=True)
 class Ended:
     """A job needs nothing any more."""
 
@@ -148,7 +155,7 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Measured | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Ended | Tick
+Event = Enqueue | Joined | Measured | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Renewed | Ended | Tick
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 

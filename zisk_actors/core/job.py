@@ -110,6 +110,13 @@ class Admitted(Tagged, frozen=True):
     weights: tuple[Count, ...]
 
 
+class Recut(Tagged, frozen=True):
+    """The shares were too large for the memory of every worker: the run is cut into more, and all that was contributed is void."""
+
+    at: Seconds
+    weights: tuple[Count, ...]
+
+
 class KeysMade(Tagged, frozen=True):
     """All asked agree on the verifying key."""
 
@@ -219,6 +226,7 @@ Event = (
     Submitted
     | InputGiven
     | Admitted
+    | Recut
     | ShareAnswered
     | ShareFailed
     | KeysMade
@@ -240,6 +248,7 @@ _WITHOUT_SHARES: Final = (Stage.WAITING_FOR_INPUT, Stage.QUEUED, Stage.VERIFY)
 _GIVEN: Final = (Stage.WAITING_FOR_INPUT, InputGiven, Stage.QUEUED)
 
 _BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
+    (Kind.PROVE, Stage.CONTRIBUTE, Recut): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.CONTRIBUTE, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, PartialRejected): Stage.PROVE,
@@ -355,6 +364,8 @@ def evolve(job: JobRecord, event: Event) -> JobRecord:
         return _answered(job, event)
     if isinstance(event, ShareFailed):
         return _failed(job, event)
+    if isinstance(event, Recut):
+        return msgspec.structs.replace(job, weights=event.weights, answers={}, tries=())
     if isinstance(event, Rejected):
         return _rejected(job, event, after)
     changes = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}

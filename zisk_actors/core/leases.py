@@ -133,6 +133,16 @@ class Leases:
             crew.excluded.setdefault(lease.share, set()).add(lease.worker)
         return True
 
+    def renew(self, job: JobId) -> None:
+        """Replace the leases of a job, for shares that are others than before."""
+        crew = self.open(job)
+        for lease in list(crew.doubles.values()):
+            self.drop(lease, exclude=False)
+        for lease in list(crew.leases.values()):
+            self.give(job, lease.share, lease.worker, lease.incarnation)
+        crew.excluded.clear()
+        crew.large.clear()
+
     def close(self, job: JobId) -> Crew | None:
         """End all leases of a job, and forget it."""
         crew = self._crews.pop(job, None)

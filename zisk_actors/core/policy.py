@@ -20,6 +20,9 @@ from zisk_actors.wire.values import Kind
 TURNS_PER_PRIORITY: Final = 10
 """A step of priority goes before so many turns of those that have waited longer."""
 
+MAX_SHARES: Final = 256
+"""A run is cut into more shares than there are workers only where they would be too large, and into no more than so many."""
+
 
 def queue_order(priority: int, submitted_at: float, resumed: bool, turn: int) -> tuple[bool, int, float]:
     """The sort key of a waiting job: what was running before a restart first, by priority; then by turn, each step of priority being
@@ -129,3 +132,10 @@ def choose_second(candidates: Sequence[WorkerRecord], *, leases: Mapping[WorkerI
     able = [record for record in candidates if record.worker not in barred]
     order = sorted(able, key=lambda record: (leases.get(record.worker, 0), -record.units, record.worker))
     return order[0].worker if order else None
+
+
+def cut_finer(weights: Sequence[int], pieces: int) -> tuple[int, ...] | None:
+    """Weights of shares that are each a part of one of before; None where there would be too many."""
+    if pieces < 2 or len(weights) * pieces > MAX_SHARES:
+        return None
+    return tuple(weight for weight in weights for _ in range(pieces))

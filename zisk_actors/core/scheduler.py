@@ -37,6 +37,7 @@ from zisk_actors.core.events import (
     Measured,
     Quarantined,
     Registered,
+    Renewed,
     Revoked,
     Tick,
     Turned,
@@ -73,6 +74,7 @@ __all__ = [
     "Measured",
     "Quarantined",
     "Registered",
+    "Renewed",
     "Revoked",
     "Scheduler",
     "Tick",
@@ -153,6 +155,8 @@ class Scheduler:
                 effects += self._blame(event, now)
             case Finished():
                 self.leases.drop(event.lease, exclude=False)
+            case Renewed():
+                self.leases.renew(event.job)
             case Ended():
                 effects += self._forget(event.job)
             case Tick():

@@ -126,8 +126,8 @@ class Attempt(Value, frozen=True):
 
 class Failure(Value, frozen=True, kw_only=True):
     """Why a job, or one share of it, failed. `code`, `hint` and `exit_code` are those of the error tree, for the command to end with.
-    `share` is the share whose contribution or partial proof is wrong, where that is what is wrong. `trace` finds an internal failure in the
-    coordinator's log."""
+    `share` is the share whose contribution or partial proof is wrong, where that is what is wrong; `pieces`, into how many a share would
+    have to be cut that is too large, 0 where cutting does not help. `trace` finds an internal failure in the coordinator's log."""
 
     kind: FailureKind
     code: Word
@@ -140,6 +140,7 @@ class Failure(Value, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     share: Count | None = None
     trace: Word = ""
+    pieces: Count = 0
 
     @property
     def variant(self) -> str:

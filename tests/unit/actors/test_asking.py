@@ -283,3 +283,46 @@ async def test_a_share_that_is_too_large_for_all_fails_as_memory_with_the_next_s
         with pytest.raises(JobFailure) as caught:
             await client.result(await client.submit(Kind.PROVE, ELF, stdin=b"exhaust=0", params="test"))
         assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.MEMORY, "out-of-memory")
+
+
+async def test_shares_that_are_too_large_for_all_are_cut_finer_and_done_one_after_the_other(
+    open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    async with open_world(phase1_timeout_seconds=20, phase2_timeout_seconds=20) as world, world.client() as client:
+        workers = {name: world.worker(name, memory_bytes=10**9) for name in "ab"}
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"cut=7 vsleep=8", params="test")
+        other = await client.submit(Kind.PROVE, ELF, stdin=b"x", params="test")
+        status = await client.wait(job)
+        assert status.state is State.COMPLETED
+        assert status.weights == (10,) * 8
+        assert status.verified is not None
+        assert status.verified.shares == 8
+        assert all(worker.device.log.count("ProveCall") >= 4 for worker in workers.values()), "both did their part, beyond the limit of one"
+        assert (await client.wait(other)).state is State.COMPLETED
+        assert {each.state for each in await client.workers()} == {"ready"}
+
+
+async def test_a_job_that_was_cut_finer_is_resumed_so(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        for name in "ab":
+            world.worker(name, memory_bytes=10**9)
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"cut=4 vsleep=8", params="test")
+        with trio.fail_after(100):
+            while len(world.coordinator.book.entries[job].record.answers) < 2:  # noqa: ASYNC110 - virtual time
+                await trio.sleep(0.5)
+        await world.stop()
+        await world.start()
+        async with world.client() as again:
+            status = await again.wait(job)
+        assert (status.state, status.weights) == (State.COMPLETED, (10,) * 4)
+
+
+async def test_a_run_that_cannot_be_cut_small_enough_fails_as_memory(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.client() as client:
+        world.worker("a", memory_bytes=10**9)
+        await world.workers_are("a")
+        with pytest.raises(JobFailure, match="is too large") as caught:
+            await client.result(await client.submit(Kind.PROVE, ELF, stdin=b"cut=100000", params="test"))
+        assert caught.value.failure.kind is FailureKind.MEMORY
