@@ -1,7 +1,8 @@
 """Row 9: the mode of the backend.
 
 Pins down: `backend.mode` is `coordinator` or `mock`, and anything else is refused with file, line and suggestion; a mock coordinator runs
-jobs without a worker, says what it is everywhere, and what it makes is refused by every verifier; mock and real do not mix.
+jobs without a worker, says what it is everywhere, and what it makes is refused by every verifier; mock and real do not mix,
+neither as workers nor on one state.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, daemon, lines, process, running, said, until
 from zisk_actors import mock
+from zisk_actors.actors.backend_mode import OtherBackend, claim
 from zisk_actors.stark.errors import MockProof
 from zisk_actors.wire.values import Kind, State
 
@@ -93,6 +95,19 @@ def test_a_mock_coordinator_needs_no_worker_and_says_what_it_is(tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == MockProof.exit_code == 10
     assert "error[proof-mock]" in done.stderr
+
+
+def test_no_state_is_of_both(tmp_path: Path) -> None:
+    mocked, real = tmp_path / "mocked", tmp_path / "real"
+    for folder, is_mock in ((mocked, True), (real, False)):
+        folder.mkdir()
+        for _ in range(2):
+            claim(folder, mocked=is_mock)
+            (folder / "journal").mkdir(exist_ok=True)
+        with pytest.raises(OtherBackend) as caught:
+            claim(folder, mocked=not is_mock)
+        assert (caught.value.code, caught.value.exit_code) == ("backend-mode", 2)
+        assert str(folder) in caught.value.message
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.admission import Limits
+from zisk_actors.actors.backend_mode import claim
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
 from zisk_actors.actors.doors import Doors, limits_of
 from zisk_actors.actors.gateway import serve_client
@@ -88,13 +89,14 @@ async def run_coordinator(
     """Serve until cancelled, or until `leave` is set and running jobs have ended or had their time. `ready` is called when all ports
     listen.
 
-    Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable` and `PortInUse`.
+    Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable`, `OtherBackend` and `PortInUse`.
     """
     words = log.get()
+    mocked = config.backend.mode == mock.BACKEND
+    claim(folder, mocked=mocked)
     journal = await in_thread(Journal, folder / "journal")
     try:
         store = BlobStore(folder / "blobs")
-        mocked = config.backend.mode == mock.BACKEND
         async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
             await recall(coordinator, journal)

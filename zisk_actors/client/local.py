@@ -234,7 +234,7 @@ class _Starter:
         keys = {name: self._keys(name) for name in ("coordinator", "client", *names)}
         allowed = [f"operator {keys['client'].public} local-user", *(f"worker {keys[name].public} {name}" for name in names)]
         self._write("keys/allowed", "\n".join(allowed) + "\n")
-        ready = self._folder / "coordinator" / "ready.json"
+        ready = self._folder / _state(mock=self._mock) / "ready.json"
         ready.unlink(missing_ok=True)
         self._write(
             "coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._security)
@@ -335,6 +335,11 @@ class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metrics_url: str = ""
 
 
+def _state(*, mock: bool) -> str:
+    """The folder of the coordinator's state: a mock has another, so that the two are never mixed."""
+    return "coordinator-mock" if mock else "coordinator"
+
+
 def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str, mock: bool, security: str) -> str:
     return f"""# Written by the start of this local cluster; changed at the next start.
 [server]
@@ -360,7 +365,7 @@ mode = "{"mock" if mock else "coordinator"}"
 mock_workers = 0
 
 [store]
-folder = "{folder / "coordinator"}"
+folder = "{folder / _state(mock=mock)}"
 
 [security]
 key_file = "{folder / "keys" / "coordinator.key"}"
