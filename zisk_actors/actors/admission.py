@@ -117,19 +117,23 @@ class Door:
             most = f"a job gets at most {need.workers} workers, and the largest have {pool.largest(need.workers)}"
             raise WorkerUnavailable(
                 f"{need.least} compute units are needed, of {pool.total_units} that are connected: {most}",
-                hint="ask for fewer units, or add workers; `zisk ps` shows those there are",
+                hint="ask for fewer units, or add workers; `zisk status --workers` shows those there are",
                 needed=need.least,
                 free=pool.free_units,
                 total=pool.total_units,
                 retry_after_seconds=None,
             )
         if not may_wait and not decide.starts_at_once(job, now):
-            raise WorkerUnavailable(
-                f"{need.least} compute units are needed now, and {pool.free_units} are free of {pool.total_units}, with "
-                f"{len(decide.queue)} jobs in the queue",
-                hint="without --no-wait the job waits in the queue",
-                needed=need.least,
-                free=pool.free_units,
-                total=pool.total_units,
-                retry_after_seconds=self._rates.retry_seconds(),
-            )
+            raise self.would_wait(job)
+
+    def would_wait(self, job: core.Enqueue) -> WorkerUnavailable:
+        """What a job is told that is not to wait, and has to."""
+        need, pool, waiting = self._decide.need(job), self._decide.pool, len(self._decide.queue)
+        return WorkerUnavailable(
+            f"{need.least} compute units are needed now, {pool.free_units} are free of {pool.total_units}, and {waiting} jobs wait",
+            hint="without --no-wait the job waits in the queue",
+            needed=need.least,
+            free=pool.free_units,
+            total=pool.total_units,
+            retry_after_seconds=self._rates.retry_seconds(),
+        )

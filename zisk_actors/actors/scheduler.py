@@ -179,6 +179,11 @@ class Coordinator:
         self.log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)
         self._take_up(entry)
         self.book.tell(entry)
+        waits = self.decide.queue.find(entry.job)
+        if waits is not None and not may_wait:  # another one was quicker while it was being written down
+            self.log.info("[Job] is not to wait", job=event.job)
+            await self.cancel(entry, "it was to start at once, and another job was quicker")
+            raise self.door.would_wait(waits)
         return entry
 
     def roster(self) -> set[WorkerId]:
@@ -367,7 +372,7 @@ class Coordinator:
                     worker=effect.record.worker,
                     incarnation=effect.record.incarnation,
                     compute_capacity=effect.record.units,
-                    cells_per_second=round(effect.record.measured),
+                    cells_per_second=round(effect.record.measured) or "not measured yet",
                     pool=self.pool(),
                 )
             case core.Turned():

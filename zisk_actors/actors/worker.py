@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and mo
 
 HELLO_SECONDS: Final = 10.0
 FETCH_SECONDS: Final = 300.0
+MEASURE_SECONDS: Final = 30.0
 
 Dial = Callable[[], Awaitable[Link]]
 
@@ -149,7 +150,7 @@ class WorkerActor:
     async def _measure(self) -> None:
         """Start the device and find out how fast it is, once; whoever is connected meanwhile is told then."""
         try:
-            self._measured = (await self._device.call(MeasureCall())).rate
+            self._measured = (await self._device.call(MeasureCall(), seconds=MEASURE_SECONDS)).rate
         except CallFailed as error:
             self._log.warning("the device was not measured", error=error.message, code=error.failure.code)
         else:

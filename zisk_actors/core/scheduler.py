@@ -206,7 +206,7 @@ class Scheduler:
         elif not self.attainable(each):
             reason = f"more workers: {figures}, and at most {need.workers} workers for a job, who have {pool.largest(need.workers)}"
         else:
-            reason = f"a free worker: {figures}" if position == 0 else f"its turn, behind {position} jobs: {figures}"
+            reason = f"a free worker: {figures}" if position == 0 else f"its turn, behind {position} job{'s' * (position > 1)}: {figures}"
         return Waiting(position, reason, need.least, pool.free_units, pool.total_units)
 
     def need(self, each: Enqueue) -> Need:
