@@ -90,10 +90,9 @@ def load(
         config = msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         key = str(error).rpartition("$.")[2].rstrip("`")
-        origin = origins.get(key, "the configuration")
-        raise ConfigError(f"{origin}: {key}: {str(error).split(' - at')[0]}") from None
+        raise ConfigError(f"{_place(key, origins)}: {key}: {_plainly(str(error).split(' - at')[0], _value(tree, key))}") from None
     _check_words(config, origins)
-    _check(config)
+    _check(config, origins)
     return config, origins
 
 
@@ -117,8 +116,34 @@ def _read_core(tree: dict[str, Any], origins: Origins) -> None:
     _merge(tree, _known(CoordinatorConfig, core, "", path, content, origins), "", str(path), origins)
 
 
-WORDS: Final = {"backend.mode": ("coordinator", "mock"), "worker.backend": ("cpu", "reference", "mock")}
+def _value(tree: Mapping[str, Any], key: str) -> Any:
+    """What was set for a dotted key."""
+    value: Any = tree
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _plainly(complaint: str, value: Any) -> str:
+    """A complaint about a value's range or type in words that name the value."""
+    limit = re.fullmatch(r"Expected `\w+` (<=|>=|<|>) (\S+)", complaint)
+    if limit is not None:
+        words = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}[limit[1]]
+        return f"must be {words} {limit[2].removesuffix('.0')}, not {value!r}"
+    if "matching regex" in complaint:
+        return f"{value!r} has other characters than are allowed here, or too many"
+    return f"{complaint}: {value!r}"
+
+
+WORDS: Final = {
+    "backend.mode": ("coordinator", "mock"),
+    "worker.backend": ("cpu", "reference", "mock"),
+    "verifier.backend": ("cpu", "reference"),
+    "service.environment": ("development", "staging", "production"),
+}
 """Keys whose values are one of a few words."""
+
+HOST: Final = r"[A-Za-z0-9_.:%\[\]-]{0,255}"
 
 
 def _check_words(config: CoordinatorConfig | WorkerConfig, origins: Origins) -> None:
@@ -127,7 +152,7 @@ def _check_words(config: CoordinatorConfig | WorkerConfig, origins: Origins) -> 
         if words and value not in words:
             close = difflib.get_close_matches(str(value), words, 1, 0.4)
             hint = f"did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"{_place(key, origins)}: {key} is {' or '.join(words)}, not {value!r}", hint=hint)
+            raise ConfigError(f"{_place(key, origins)}: {key} is {', '.join(words[:-1])} or {words[-1]}, not {value!r}", hint=hint)
 
 
 def _place(key: str, origins: Origins) -> str:
@@ -140,16 +165,21 @@ def _place(key: str, origins: Origins) -> str:
     table, _, name = key.rpartition(".")
     lines = content.splitlines()
     begin = next((number for number, text in enumerate(lines) if text.replace(" ", "").startswith(f"[{table}]")), 0)
-    line = next((number for number in range(begin, len(lines)) if re.match(rf"\s*{name}\s*=", lines[number])), begin)
+    line = next((number for number in range(begin, len(lines)) if re.match(rf"\s*(?:[\w.]+\.)?{name}\s*=", lines[number])), begin)
     return f"{origin}:{line + 1}"
 
 
-def _check(config: CoordinatorConfig | WorkerConfig) -> None:
+def _check(config: CoordinatorConfig | WorkerConfig, origins: Origins) -> None:
     """What is wrong only in combination."""
     if config.logging.level not in ("trace", "debug", "info", "warn", "warning", "error"):
-        raise ConfigError(f"logging.level is trace, debug, info, warn or error, not {config.logging.level!r}")
+        raise ConfigError(
+            f"{_place('logging.level', origins)}: logging.level is trace, debug, info, warn or error, not {config.logging.level!r}"
+        )
     if config.logging.format not in ("pretty", "compact", "json"):
-        raise ConfigError(f"logging.format is pretty, compact or json, not {config.logging.format!r}")
+        raise ConfigError(f"{_place('logging.format', origins)}: logging.format is pretty, compact or json, not {config.logging.format!r}")
+    for key, value in _flat("", config):
+        if key.endswith(".host") and not re.fullmatch(HOST, str(value)):
+            raise ConfigError(f"{_place(key, origins)}: {key} is an address or a host name, not {value!r}")
     if isinstance(config, WorkerConfig):
         pauses = config.connection
         if pauses.reconnect_max_seconds < pauses.reconnect_interval_seconds:

@@ -50,6 +50,7 @@ def main(
     prover: str,
 ) -> None:
     """Run a worker until it is told to stop."""
+    from zisk_actors.transport.allowlist import check_public_key
     from zisk_actors.transport.curve import endpoint_of
 
     flags = {
@@ -64,6 +65,8 @@ def main(
         files = daemon.config_files("worker", config_file, os.environ)
         settings, origins = config.load(config.WorkerConfig, files, os.environ, config.WORKER_ENVIRONMENT, flags)
         endpoint_of(settings.coordinator.url)
+        if settings.security.server_key:
+            check_public_key(settings.security.server_key, "security.server_key")
         if check_config:
             daemon.show(settings, origins, os.environ)
             return
