@@ -39,3 +39,21 @@ async def test_no_job_is_lost_and_no_worker_wedged(gentle: bool, open_world: Ope
             assert worker.refused is None
             assert "ContributeCall" in worker.device.log, "the new start works"
         assert len(await client.jobs()) == 3
+
+
+async def test_a_share_outlives_more_restarts_than_it_has_attempts(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    """Restarts say nothing of the share: the manual's three attempts are for failures."""
+    async with open_world() as world, world.client() as client:
+        workers = {name: world.worker(name) for name in ("a", "b")}
+        await world.workers_are("a", "b")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=12", params="test")
+        for turn in range(8):
+            name = "ab"[turn % 2]
+            await trio.sleep(5)
+            if turn % 3:
+                workers[name].kill()
+            else:
+                workers[name].scope.cancel()
+            workers[name] = world.worker(name)
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert world.core.max_attempts_per_share == 3
