@@ -70,13 +70,13 @@ async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusatio
         what = "contribution" if wrong is Phase.CONTRIBUTE else "partial proof"
         reason = f"the {what} of share {share} that worker {giver.worker} made is wrong: {verdict.message}"[:4000]
         kind = ContributionRejected if wrong is Phase.CONTRIBUTE else PartialRejected
-        await coordinator.book.record(entry, kind(at, share, giver.worker, giver.incarnation, reason))
+        await coordinator.book.persist(entry, kind(at, share, giver.worker, giver.incarnation, reason))
         _take_back(coordinator, record, accusation.phase)
         coordinator.handle(Blamed(giver.worker, giver.incarnation, record.job, share, reason))
         return
     reason = f"worker {accuser.worker} says that something is wrong where nothing is: {accusation.failure.message}"[:4000]
     other = PartialRejected if accusation.phase is Phase.PROVE else AggregateRejected
-    await coordinator.book.record(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
+    await coordinator.book.persist(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
     coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, accuser.share, reason))
 
 
@@ -96,13 +96,13 @@ async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation:
         reason = f"the contribution of share {share} that worker {given.worker} made is wrong: worker {accuser.worker} has another"
         if given.worker != accuser.worker:
             reason += ", and a third worker the same as that"
-        await coordinator.book.record(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
+        await coordinator.book.persist(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
         _take_back(coordinator, record, Phase.PROVE if phase is Phase.PROVE else Phase.CONTRIBUTE, share)
         coordinator.handle(Blamed(given.worker, given.incarnation, record.job, share, reason))
     elif wrong == "accuser":
         reason = f"the contribution of share {share} that worker {accuser.worker} computes is wrong: two others agree on another"
         if phase is Phase.PROVE:
-            await coordinator.book.record(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
+            await coordinator.book.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
         coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, share, reason))
 
 
@@ -115,7 +115,7 @@ async def reject_aggregate(coordinator: Coordinator, entry: JobEntry, failure: F
     if maker is None:
         raise JobEnds(Failure(kind=failure.kind, code=failure.code, message=message, hint=failure.hint, phase=Phase.VERIFY))
     event = AggregateRejected(coordinator.book.clock(), share, maker.worker, maker.incarnation, message)
-    await coordinator.book.record(entry, event)
+    await coordinator.book.persist(entry, event)
     _take_back(coordinator, record, Phase.AGGREGATE)
     coordinator.handle(Blamed(maker.worker, maker.incarnation, record.job, share, message))
 

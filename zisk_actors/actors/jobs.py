@@ -29,6 +29,8 @@ from zisk_actors.store.rows import Ending, Past
 from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
 
 MAX_CHANGES: Final = 64
+UNWRITABLE_SECONDS: Final = 1.0
+"""The pause before it is tried again to write something of a job."""
 MAX_SHARES_SHOWN: Final = 64
 
 ProgramName = Callable[[str], str]
@@ -39,7 +41,8 @@ class JobEntry:
     """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope.
 
     `known` is the job, or the journal's row of one that had ended before our start, which is read when somebody asks for the `record`.
-    `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why not, where that was tried.
+    `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why something of
+    the job cannot be written down now, its end for instance.
     """
 
     known: JobRecord | Past
@@ -261,11 +264,29 @@ class JobBook:
             await entry.changed.wait()
 
     async def written_down(self, entry: JobEntry) -> None:
-        """Wait until a job has ended. Raises `StoreUnwritable` where its end is known and cannot be written down."""
+        """Wait until a job has ended. Raises `StoreUnwritable` where that waits for the disk."""
         while not entry.record.state.final:
             if entry.unwritten is not None:
                 raise entry.unwritten
             await entry.changed.wait()
+
+    async def persist(self, entry: JobEntry, event: Event) -> None:
+        """Make an event true, however long the disk takes to come back. Raises `IllegalTransition`."""
+        while True:
+            try:
+                await self.record(entry, event)
+            except StoreUnwritable as error:
+                await self.disk_pause(entry, error)
+            else:
+                entry.unwritten = None
+                return
+
+    async def disk_pause(self, entry: JobEntry, error: StoreUnwritable) -> None:
+        """Before something of a job is tried again that could not be written. Where we stop first, the job goes on at the next start."""
+        if entry.unwritten is None:
+            self._log.error("a job waits for the disk", job=entry.job, error=error.message)
+        self.cannot_write(entry, error)
+        await trio.sleep(UNWRITABLE_SECONDS)
 
     def cannot_write(self, entry: JobEntry, error: StoreUnwritable | None) -> None:
         """Note that the end of a job cannot be written down, or that it can again, for who waits for it."""

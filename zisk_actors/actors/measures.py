@@ -94,6 +94,8 @@ def health_of(coordinator: Coordinator, version: str, uptime_seconds: float, bac
     problems: list[str] = []
     if coordinator.recorder.broken:
         problems.append("the journal cannot be written")
+    if coordinator.store.broken:
+        problems.append("blobs cannot be written")
     if len(coordinator.decide.queue) >= coordinator.limits.queued and coordinator.standing is Standing.SERVING:
         problems.append("the queue is full")
     return Health(

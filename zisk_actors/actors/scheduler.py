@@ -24,6 +24,7 @@ from zisk_actors.actors.admission import Door, Draining, Limits
 from zisk_actors.actors.crew import Crews, mismatch
 from zisk_actors.actors.deadlines import Deadlines
 from zisk_actors.actors.device import Caller
+from zisk_actors.actors.disk import look_after_disk
 from zisk_actors.actors.forecast import Forecast
 from zisk_actors.actors.inputs import Inputs
 from zisk_actors.actors.jobs import JobBook, JobEntry
@@ -149,6 +150,7 @@ class Coordinator:
             nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self.retention.run)
             nursery.start_soon(self.webhooks.run)
+            nursery.start_soon(look_after_disk, self)
             task_status.started()
             await trio.sleep_forever()
 

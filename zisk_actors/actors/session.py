@@ -175,7 +175,7 @@ class Session:
 
     async def _take_in(self, answer: Answer) -> None:
         try:
-            await self.exchange.fetch(answer.result)
+            await self._fetch(answer)
         except LinkClosed:
             return  # it is offered again over the next link
         except ZiskError as error:
@@ -187,6 +187,17 @@ class Session:
             await self.send(AnswerTaken(answer.lease, answer.phase))
         except LinkClosed:
             self.end()
+
+    async def _fetch(self, answer: Answer) -> None:
+        """Get a result onto our shelf, as soon as the disk takes it: that it does not is no fault of the worker's."""
+        while True:
+            try:
+                await self.exchange.fetch(answer.result)
+            except StoreUnwritable as error:
+                self._log.error("cannot keep a result, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message)
+                await trio.sleep(UNWRITABLE_SECONDS)
+            else:
+                return
 
     async def _accept(self, answer: Answer) -> None:
         """Have a result that we fetched count, as soon as it can be written down: the worker keeps it until then."""

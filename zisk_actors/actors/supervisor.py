@@ -34,8 +34,6 @@ from zisk_actors.wire.compute import VerifyCall
 from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Kind, Phase
 
 VERIFY_SECONDS = 600.0
-UNWRITABLE_SECONDS = 1.0
-"""The pause before it is tried again to write down how a job ended."""
 
 
 async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
@@ -61,7 +59,7 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
         failed = msgspec.structs.replace(failed, failure=_traced(coordinator, entry, failed.failure, failed.failure.message))
     last = failed or entry.ending
     if last is not None and not entry.record.state.final:
-        await _record_end(coordinator, entry, last)
+        await coordinator.book.persist(entry, last)
     with trio.CancelScope(shield=True):
         entry.scope = None
         await coordinator.release(entry.record.job, _reason_of(last))
@@ -81,46 +79,39 @@ def _reason_of(end: JobFailed | Cancelled | None) -> str:
     return "the job has ended" if end is None else f"the job has failed: {end.failure.message}"[:4000]
 
 
-async def _record_end(coordinator: Coordinator, entry: JobEntry, event: JobFailed | Cancelled) -> None:
-    """Write an end down, however long that takes: nobody is told of it before. Where the coordinator stops first, the job is run again
-    at the next start."""
-    while True:
-        try:
-            await coordinator.book.record(entry, event)
-        except StoreUnwritable as error:
-            coordinator.log.error("cannot record the end of a job, trying again", job=entry.record.job, error=error.message)
-            coordinator.book.cannot_write(entry, error)
-            await trio.sleep(UNWRITABLE_SECONDS)
-        else:
-            entry.unwritten = None
-            return
-
-
 async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
     if entry.record.stage is Stage.QUEUED:
-        await coordinator.book.record(entry, Admitted(coordinator.book.clock(), admit.weights))
+        await coordinator.book.persist(entry, Admitted(coordinator.book.clock(), admit.weights))
     if entry.record.kind is Kind.PROVE:
         coordinator.spawn(partial(_derive_key_early, coordinator, entry.record), "key")
     while not entry.record.state.final:
-        if entry.record.stage is Stage.VERIFY:
-            await _verify(coordinator, entry)
-            continue
-        phase = PHASES[entry.record.stage]
         try:
-            gathered = await _ask_all(coordinator, entry, phase)
-        except Accusation as accusation:
-            await judge(coordinator, entry, accusation)
-            continue
-        except TooLarge as found:
-            await _recut(coordinator, entry, found)
-            continue
-        event = phase.fold(gathered, coordinator.book.clock())
-        if isinstance(event, KeysMade):
-            await _check_keys(coordinator, entry.record, gathered)
-        if isinstance(event, Executed):
-            await _check_execution(coordinator, event.report)
-        await coordinator.book.record(entry, event)
+            await _step(coordinator, entry)
+        except StoreUnwritable as error:
+            await coordinator.book.disk_pause(entry, error)  # the shares' answers are kept: what is done again is what was to be written
     coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
+
+
+async def _step(coordinator: Coordinator, entry: JobEntry) -> None:
+    """One phase of a job. Raises `JobEnds`, and `StoreUnwritable` where a blob cannot be kept."""
+    if entry.record.stage is Stage.VERIFY:
+        await _verify(coordinator, entry)
+        return
+    phase = PHASES[entry.record.stage]
+    try:
+        gathered = await _ask_all(coordinator, entry, phase)
+    except Accusation as accusation:
+        await judge(coordinator, entry, accusation)
+        return
+    except TooLarge as found:
+        await _recut(coordinator, entry, found)
+        return
+    event = phase.fold(gathered, coordinator.book.clock())
+    if isinstance(event, KeysMade):
+        await _check_keys(coordinator, entry.record, gathered)
+    if isinstance(event, Executed):
+        await _check_execution(coordinator, event.report)
+    await coordinator.book.persist(entry, event)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ phases
@@ -151,7 +142,7 @@ async def _recut(coordinator: Coordinator, entry: JobEntry, found: TooLarge) -> 
         before=len(record.weights),
         reason=found.failure.message,
     )
-    await coordinator.book.record(entry, Recut(coordinator.book.clock(), found.weights))
+    await coordinator.book.persist(entry, Recut(coordinator.book.clock(), found.weights))
     coordinator.handle(Renewed(record.job))
     for lease in held:
         coordinator.stop_work(lease, "the run is cut into other shares")
@@ -220,7 +211,7 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> None:
         return
     if done.verified is None:
         raise AssertionError("a verdict comes with what was verified")
-    await coordinator.book.record(entry, Verified(coordinator.book.clock(), key, done.verified))
+    await coordinator.book.persist(entry, Verified(coordinator.book.clock(), key, done.verified))
 
 
 def _failure_of(error: ZiskError) -> Failure:

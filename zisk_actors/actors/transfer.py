@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.threads import in_thread
-from zisk_actors.errors import NotFoundError, Unreachable
+from zisk_actors.errors import NotFoundError, Unreachable, ZiskError
 from zisk_actors.ids import BlobId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.blobs import CREDIT, Assembly
@@ -78,7 +78,7 @@ class Exchange:
         if isinstance(message, FetchChunk):
             try:
                 content = self._shelf.read_chunk(message.blob, message.offset, message.length)
-            except NotFoundError as error:
+            except ZiskError as error:  # not there, or it cannot be read
                 await self._send(NoChunk(message.blob, error.message), b"")
             else:
                 await self._send(Chunk(message.blob, message.offset), content)

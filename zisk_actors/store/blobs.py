@@ -26,12 +26,16 @@ from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
 
+CHECK_BYTES: Final = 65536
 YOUNG_SECONDS: Final = 600.0
 """A blob that was asked for so recently need not be made young again."""
 
 
 class BlobStore:
-    """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive."""
+    """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive. `broken` says that the
+    last write failed."""
+
+    broken: bool = False
 
     def __init__(self, root: Path, *, durable: bool = True, clock: Callable[[], float] = time.time) -> None:
         self._root = root
@@ -108,6 +112,8 @@ class BlobStore:
             content = path.read_bytes()
         except FileNotFoundError:
             raise BlobMissing(f"there is no blob {blob.sha256}") from None
+        except OSError as error:
+            raise StoreUnwritable(f"blob {blob.sha256} cannot be read: {error}") from None
         if blob_id(content) != blob.sha256:
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".corrupt"))
@@ -122,6 +128,8 @@ class BlobStore:
                 content = file.read(length)
         except FileNotFoundError:
             raise BlobMissing(f"there is no blob {name}") from None
+        except OSError as error:
+            raise StoreUnwritable(f"blob {name} cannot be read: {error}") from None
         if len(content) != length:
             raise BlobMissing(f"blob {name} has no {length} bytes at {offset}")
         return content
@@ -149,11 +157,19 @@ class BlobStore:
         if self._durable:
             flush_folder(target.parent)
 
+    def check_writable(self) -> None:
+        """Write something that is never published. Raises `StoreUnwritable`."""
+        with self.incoming() as incoming:
+            incoming.write(bytes(CHECK_BYTES))
+            incoming.flush()
+        self.broken = False
+
     def incoming(self) -> Incoming:
         """A blob that is yet to come."""
         try:
             handle, name = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
+            self.broken = True
             raise StoreUnwritable(f"cannot store a blob: {error}") from None
         return Incoming(self, os.fdopen(handle, "wb"), Path(name), durable=self._durable)
 
@@ -172,16 +188,28 @@ class Incoming:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # closing writes what is left, and a full disk has said so before
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def write(self, content: bytes) -> None:
         """Raises `StoreUnwritable`."""
         try:
             self._file.write(content)
         except OSError as error:
+            self._store.broken = True
             raise StoreUnwritable(f"cannot store a blob: {error}") from None
         self._hash.update(content)
+
+    def flush(self) -> None:
+        """Have what was written on the disk. Raises `StoreUnwritable`."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._store.broken = True
+            raise StoreUnwritable(f"cannot store a blob: {error}") from None
 
     def publish(self, blob: BlobRef) -> None:
         """Give the blob its name. Raises `WrongBlob` where the bytes written do not hash to it."""
@@ -192,7 +220,9 @@ class Incoming:
             if self._durable:
                 os.fsync(self._file.fileno())
             self._store.adopt(self._path, blob)
+            self._store.broken = False
         except OSError as error:
+            self._store.broken = True
             raise StoreUnwritable(f"cannot store a blob: {error}") from None
 
 

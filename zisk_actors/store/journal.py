@@ -84,6 +84,11 @@ class Journal:
         """The data base in a folder."""
         return sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
 
+    def check_writable(self) -> None:
+        """Write something that nobody reads. Raises `StoreUnwritable`."""
+        with self._writing() as base:
+            base.execute("insert or replace into facts values ('tried', ?)", (str(self._seq),))
+
     # ------------------------------------------------------------------------------------------------------------------ jobs
 
     def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
