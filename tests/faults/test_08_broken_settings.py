@@ -28,9 +28,19 @@ pytestmark = pytest.mark.timeout(60)
             "[coordinator]\nfase1_timeout_seconds = 5\n",
             ("settings.toml:2", "did you mean coordinator.phase1_timeout_seconds"),
         ),
-        ("coordinator", "[coordinator]\nheartbeat_interval_seconds = 0\n", ("heartbeat_interval_seconds",)),
+        (
+            "coordinator",
+            "[coordinator]\nheartbeat_interval_seconds = 0\n",
+            ("settings.toml:2", "heartbeat_interval_seconds: must be above 0, not 0"),
+        ),
+        ("coordinator", "[logging]\n\nlevel = 'loud'\n", ("settings.toml:3", "trace, debug, info, warn or error, not 'loud'")),
+        ("coordinator", "server.host = 'no host'\n", ("settings.toml:1", "server.host is an address or a host name")),
+        ("coordinator", "[service]\nenvironment = 'prod'\n", ("settings.toml:2", "did you mean production?")),
+        ("coordinator", "[verifier]\nbackend = 'gpu'\n", ("settings.toml:2", "cpu or reference, not 'gpu'")),
+        ("coordinator", "coordinator.reconnect_grace_period_ms = 90000\n", ("is not below the heartbeats that a worker may miss",)),
+        ("worker", "[worker]\nworker_id = '../x'\n", ("settings.toml:2", "'../x' has other characters than are allowed")),
         ("worker", "[worker]\nworker_idd = 'a'\n", ("settings.toml:2", "did you mean worker.worker_id")),
-        ("worker", "[worker.compute_capacity]\ncompute_units = 0\n", ("compute_units",)),
+        ("worker", "[worker.compute_capacity]\ncompute_units = 0\n", ("settings.toml:2", "compute_units: must be at least 1, not 0")),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(role: str, text: str, words: tuple[str, ...], tmp_path: Path) -> None:
