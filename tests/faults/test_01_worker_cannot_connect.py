@@ -104,6 +104,14 @@ def test_the_doctor_names_the_step_that_fails(start: Start, tmp_path: Path) -> N
     assert "is the coordinator running" in found["port"][2]
     assert "handshake" not in found
 
+    pid = process(cluster, "coordinator").pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        code, found = doctor(tmp_path, cluster.client_url, *client)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert code == 7
+    assert "takes connections and says nothing" in found["port"][1]
     code, found = doctor(tmp_path, cluster.metrics_url.removeprefix("http://"), *client)
     assert code == 7
     assert "does not speak ZeroMQ" in found["port"][1]

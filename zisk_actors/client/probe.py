@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -105,8 +106,17 @@ def _reach(host: str, port: int) -> Finding:
             seconds = time.monotonic() - began
             link.settimeout(GREETING_SECONDS)
             greeting = b""
-            while len(greeting) < 10 and (more := link.recv(10 - len(greeting))):
-                greeting += more
+            with suppress(TimeoutError):
+                greeting = _hear(link, b"")
+            if not greeting:
+                with suppress(TimeoutError):
+                    greeting = _hear(link, b"GET /livez HTTP/1.0\r\nHost: doctor\r\n\r\n")
+                if not greeting:
+                    return fail(
+                        "port",
+                        f"{host}:{port} takes connections and says nothing",
+                        "the process there is stopped or hangs: see its log, its processor time, and `ps` (state T is stopped)",
+                    )
     except ConnectionRefusedError:
         return fail(
             "port",
@@ -115,14 +125,21 @@ def _reach(host: str, port: int) -> Finding:
             "(server.host, coordinator.host)?",
         )
     except TimeoutError:
-        if time.monotonic() - began < STEP_SECONDS:
-            return _not_ours(host, port)
         return fail("port", f"{host}:{port} does not answer", "a firewall drops the packets, or the machine is down")
     except OSError as error:
         return fail("port", f"{host}:{port} cannot be reached: {error.strerror or error}", "check the route and the firewall between us")
     if len(greeting) < 10 or greeting[0] != 0xFF or greeting[9] != 0x7F:
         return _not_ours(host, port)
     return ok("port", f"{host}:{port} takes connections after {1000 * seconds:.0f} ms, and speaks ZeroMQ")
+
+
+def _hear(link: socket.socket, question: bytes) -> bytes:
+    """The first ten bytes that are said, after a question or without one; fewer where the other side ends. Raises `TimeoutError`."""
+    link.sendall(question)
+    heard = b""
+    while len(heard) < 10 and (more := link.recv(10 - len(heard))):
+        heard += more
+    return heard
 
 
 def _not_ours(host: str, port: int) -> Finding:
