@@ -46,7 +46,8 @@ class Walk:
             kind, priority, program = Kind.PROVE if chance < 0.1 else Kind.EXECUTE, int(self.random.integers(3)), str(chance)[-1]
             client = ["many", "many", "many", "few", "large"][int(self.random.integers(5))]
             asks = {"min_units": int(self.random.integers(40)), "units": int(self.random.integers(40))} if client == "large" else {}
-            return core.Enqueue(job, kind, priority, self.now, client=client, program=program, **asks)
+            submitted_at = self.now + 1e-6 * len(self.lines)  # none with another: who comes later is behind its own
+            return core.Enqueue(job, kind, priority, submitted_at, client=client, program=program, **asks)
         if chance < 0.35:
             self.starts[worker] = self.starts.get(worker, 0) + int(self.random.random() < 0.5)
             return core.Joined(worker, Incarnation(f"{worker}.{self.starts[worker]}"), int(self.random.integers(1, 20)))
