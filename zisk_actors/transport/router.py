@@ -22,6 +22,9 @@ from zisk_actors.transport.handshakes import EVENTS, Handshakes
 from zisk_actors.transport.zmq import MOST_AT_ONCE, SEND_SECONDS, Monitor, Socket
 
 SWEEP_SECONDS: Final = 1.0
+EVENTS_SECONDS: Final = 0.05
+"""How long events of connections are let gather: a flood of handshakes does not wake us for each."""
+MOST_EVENTS: Final = 64
 MOST_REMEMBERED: Final = 4096
 """Routes that were cut off, of which messages may still be in queues."""
 
@@ -246,11 +249,11 @@ class RouterListener(Refusals):
         handshakes = Handshakes(self.refuse)
         while True:
             try:
-                events = await monitor.next()
+                events = await monitor.next(MOST_EVENTS)
             except trio.ClosedResourceError:
                 return
+            now = trio.current_time()
             for event, value in events:
-                now = trio.current_time()
                 handshakes.take(event, value, now)
                 if event == zmq.EVENT_DISCONNECTED:
                     self._connections.went(value, now)
@@ -258,6 +261,8 @@ class RouterListener(Refusals):
                     self._settle()
                     if len(self._connections) > self.limits.connections and surplus.hang_up():
                         self.refuse("crowded-out")
+            if len(events) < MOST_EVENTS:
+                await trio.sleep(EVENTS_SECONDS)
 
     async def _sweep(self) -> None:
         """Now and then: forget who has gone, and hang up on who has come and says nothing."""

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ MOST_AT_ONCE: Final = 16
 LOOK_SECONDS: Final = 0.5
 """How long the dialling end waits for a message before it looks whether it is still let in."""
 
+_NUMBERS: Final = itertools.count()
 _DIRECTIONS: Final = (zmq.POLLIN, zmq.POLLOUT)
 
 
@@ -151,15 +153,15 @@ class Monitor:
 
     def __init__(self, watched: Socket, events: int) -> None:
         self._watched = watched
-        address = f"inproc://monitor-{id(watched)}"
+        address = f"inproc://monitor-{next(_NUMBERS)}"  # never one that was used before: libzmq lets go of them late
         watched.raw.monitor(address, events)
         self._socket = Socket(watched.raw.context, zmq.PAIR)
         self._socket.raw.rcvhwm = 0
         self._socket.raw.connect(address)
 
-    async def next(self) -> list[tuple[int, int]]:
-        """The next events, each with its value. Raises `trio.ClosedResourceError`."""
-        return [event_of(frames) for frames in await self._socket.recv_some(MOST_AT_ONCE)]
+    async def next(self, most: int = MOST_AT_ONCE) -> list[tuple[int, int]]:
+        """The next events, at most so many, each with its value. Raises `trio.ClosedResourceError`."""
+        return [event_of(frames) for frames in await self._socket.recv_some(most)]
 
     def so_far(self) -> list[tuple[int, int]]:
         """The events that have come, without waiting."""
