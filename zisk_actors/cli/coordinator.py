@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import shutil
 import sys
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 ORPHAN_SECONDS: Final = 1.0
+SPARE_DESCRIPTORS: Final = 500
+"""For files, pipes and the HTTP port, beside the connections."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -94,6 +97,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     allowed = AllowList(Path(settings.security.allow_file or folder / "allowed"))
     allowed.load()
     _check_hosts(settings, allowed)
+    _allow_descriptors(2 * settings.security.max_connections + SPARE_DESCRIPTORS)
 
     # A full collection looks at every object of a thousand sessions: 100 to 260 ms in which nobody is answered. The young generations,
     # which take nearly all cycles, stay short; what the journal left at the start is never looked at again.
@@ -131,6 +135,14 @@ def _check_hosts(settings: config.CoordinatorConfig, allowed: AllowList) -> None
                 f"{key} is {host}, which is beyond this machine, and {allowed.path} allows no key at the {port} port",
                 hint=f"allow a key there first, or listen on 127.0.0.1; a line of it is ROLE KEY NAME, here with the role {port}",
             )
+
+
+def _allow_descriptors(count: int) -> None:
+    """Let this process have so many open files, as far as the machine lets it: a connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _keys(path: Path, *, make: bool) -> KeyPair:
