@@ -3,11 +3,13 @@
 Rules of this file:
 * The link's receive loop hands every transfer message to `take`; nothing here receives by itself.
 * Who fetches has at most `CREDIT` chunks asked for; a chunk that was not asked for ends the fetch with an error.
+* A large blob whose fetch broke off is fetched from there, by whoever fetches it next, also after a restart.
 * A fetch that gets nothing for `STALL_SECONDS` is given up.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -18,8 +20,10 @@ import trio
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.errors import NotFoundError, Unreachable, ZiskError
 from zisk_actors.ids import BlobId
+from zisk_actors.store.resuming import RESUMED_BYTES
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.blobs import CREDIT, Assembly
+from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.messages import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import BlobRef
 
@@ -41,7 +45,12 @@ class BlobNotOffered(NotFoundError):
 
 
 class Receiving(Protocol):
-    """A blob on its way into a shelf."""
+    """A blob on its way into a shelf. The first `start` bytes are there from before."""
+
+    start: int
+
+    def digest(self) -> hashlib._Hash: ...
+    def spoil(self) -> None: ...
 
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
@@ -54,7 +63,7 @@ class Shelf(Protocol):
 
     def has(self, blob: BlobRef) -> bool: ...
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes: ...
-    def incoming(self) -> Receiving: ...
+    def incoming(self, blob: BlobRef | None = None) -> Receiving: ...
 
 
 class Exchange:
@@ -109,24 +118,32 @@ class Exchange:
                 busy.set()
 
     async def _pull(self, blob: BlobRef, get: trio.MemoryReceiveChannel[tuple[Chunk | NoChunk, bytes]]) -> None:
-        assembly = Assembly(blob)
-        with self._shelf.incoming() as incoming:
-            while True:
-                for offset, length in assembly.ask():
-                    await self._send(FetchChunk(blob.sha256, offset, length), b"")
-                if assembly.complete:
-                    break
-                if self._closed:
-                    raise LinkClosed("the link closed in the middle of a blob")
-                try:
-                    with trio.fail_after(STALL_SECONDS):
-                        message, bulk = await get.receive()
-                except trio.TooSlowError:
-                    raise TransferStalled(f"nothing came of blob {blob.sha256} for {STALL_SECONDS:.0f} s") from None
-                except trio.EndOfChannel:
-                    raise LinkClosed("the link closed in the middle of a blob") from None
-                if isinstance(message, NoChunk):
-                    raise BlobNotOffered(f"the other side does not have blob {blob.sha256}: {message.reason}")
-                for piece in assembly.take(message.offset, bulk):
-                    incoming.write(piece)
+        Assembly(blob)  # refuses one that is too large
+        with await in_thread(self._shelf.incoming, blob) if blob.size >= RESUMED_BYTES else self._shelf.incoming(blob) as incoming:
+            try:
+                await self._fill(blob, incoming, get)
+            except WrongBlob:
+                incoming.spoil()
+                raise
             await in_thread(incoming.publish, blob)
+
+    async def _fill(self, blob: BlobRef, incoming: Receiving, get: trio.MemoryReceiveChannel[tuple[Chunk | NoChunk, bytes]]) -> None:
+        assembly = Assembly(blob, incoming.start, incoming.digest())
+        while True:
+            for offset, length in assembly.ask():
+                await self._send(FetchChunk(blob.sha256, offset, length), b"")
+            if assembly.complete:
+                return
+            if self._closed:
+                raise LinkClosed("the link closed in the middle of a blob")
+            try:
+                with trio.fail_after(STALL_SECONDS):
+                    message, bulk = await get.receive()
+            except trio.TooSlowError:
+                raise TransferStalled(f"nothing came of blob {blob.sha256} for {STALL_SECONDS:.0f} s") from None
+            except trio.EndOfChannel:
+                raise LinkClosed("the link closed in the middle of a blob") from None
+            if isinstance(message, NoChunk):
+                raise BlobNotOffered(f"the other side does not have blob {blob.sha256}: {message.reason}")
+            for piece in assembly.take(message.offset, bulk):
+                incoming.write(piece)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from zisk_actors.ids import BlobId, blob_id, is_blob_id
+from zisk_actors.store import resuming
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
@@ -45,8 +46,7 @@ class BlobStore:
         self._incoming = root / "incoming"
         try:
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for left_over in self._incoming.iterdir():
-                left_over.unlink(missing_ok=True)
+            resuming.clear(self._incoming)
         except OSError as error:
             raise StoreUnwritable(f"cannot use {root} for blobs: {error}") from None
 
@@ -164,9 +164,15 @@ class BlobStore:
             incoming.flush()
         self.broken = False
 
-    def incoming(self) -> Incoming:
-        """A blob that is yet to come."""
+    def incoming(self, blob: BlobRef | None = None) -> Incoming:
+        """A blob that is yet to come. Of a large one that is named, what an earlier transfer has left is there already; reading that may
+        take a while."""
         try:
+            if blob is not None and blob.size >= resuming.RESUMED_BYTES:
+                resuming.clear(self._incoming, leave_unnamed=True)
+                if (left := resuming.reopen(self._incoming, blob)) is not None:
+                    file, path, start, digest = left
+                    return Incoming(self, file, path, durable=self._durable, start=start, digest=digest)
             handle, name = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
             self.broken = True
@@ -175,23 +181,37 @@ class BlobStore:
 
 
 class Incoming:
-    """A blob on its way in; leaving the `with` block without `publish` leaves nothing behind."""
+    """A blob on its way in, whose first `start` bytes, with the hash `digest`, are there; leaving the `with` block without `publish` leaves
+    nothing behind, or, where `digest` is given, what has come so far."""
 
-    def __init__(self, store: BlobStore, file: BinaryIO, path: Path, *, durable: bool) -> None:
+    def __init__(
+        self, store: BlobStore, file: BinaryIO, path: Path, *, durable: bool, start: int = 0, digest: hashlib._Hash | None = None
+    ) -> None:
+        self.start = start
+        self._kept = digest is not None
         self._store = store
         self._file = file
         self._path = path
         self._durable = durable
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest is None else digest
 
     def __enter__(self) -> Incoming:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._kept:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # closing writes what is left, and a full disk has said so before
             self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+
+    def digest(self) -> hashlib._Hash:
+        """The hash of what is there."""
+        return self._hash.copy()
+
+    def spoil(self) -> None:
+        """What is there is not the beginning of the blob: leave nothing of it."""
+        self._kept = False
 
     def write(self, content: bytes) -> None:
         """Raises `StoreUnwritable`."""
@@ -214,6 +234,7 @@ class Incoming:
     def publish(self, blob: BlobRef) -> None:
         """Give the blob its name. Raises `WrongBlob` where the bytes written do not hash to it."""
         if self._hash.hexdigest() != blob.sha256:
+            self.spoil()
             raise WrongBlob(f"the bytes received for blob {blob.sha256} hash to {self._hash.hexdigest()}")
         try:
             self._file.flush()
@@ -221,6 +242,7 @@ class Incoming:
                 os.fsync(self._file.fileno())
             self._store.adopt(self._path, blob)
             self._store.broken = False
+            self._kept = True
         except OSError as error:
             self._store.broken = True
             raise StoreUnwritable(f"cannot store a blob: {error}") from None

@@ -52,12 +52,21 @@ class MemoryBlobs:
         if blob.sha256 not in self._offers:
             self._contents.pop(blob.sha256, None)
 
-    def incoming(self) -> MemoryIncoming:
+    def incoming(self, blob: BlobRef | None = None) -> MemoryIncoming:
         return MemoryIncoming(self._contents)
 
 
 class MemoryIncoming:
-    """A blob on its way in."""
+    """A blob on its way in, from its beginning."""
+
+    start = 0
+
+    def digest(self) -> hashlib._Hash:
+        """The hash of what is there: nothing."""
+        return hashlib.sha256()
+
+    def spoil(self) -> None:
+        """Leave nothing of it: nothing is left anyhow."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
         self._contents = contents

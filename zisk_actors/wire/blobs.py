@@ -29,27 +29,27 @@ def reference(content: bytes) -> BlobRef:
     return BlobRef(blob_id(content), len(content))
 
 
-def chunks(size: int) -> Iterator[tuple[int, int]]:
-    """(offset, length) of the chunks that cover `size` bytes; none for an empty blob."""
-    for offset in range(0, size, CHUNK_BYTES):
+def chunks(size: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """(offset, length) of the chunks that cover the bytes from `start` to `size`; none for an empty blob."""
+    for offset in range(start, size, CHUNK_BYTES):
         yield offset, min(CHUNK_BYTES, size - offset)
 
 
 class Assembly:
     """A blob on its way in: takes chunks in any order, gives them out in order to be written and hashed, and judges the whole at the end.
 
-    At most `CREDIT` chunks wait here, because no more are asked for at a time.
+    At most `CREDIT` chunks wait here, because no more are asked for at a time. The first `start` bytes, whose hash is `digest`, are there.
     """
 
-    def __init__(self, blob: BlobRef) -> None:
+    def __init__(self, blob: BlobRef, start: int = 0, digest: hashlib._Hash | None = None) -> None:
         if blob.size > MAX_BLOB_BYTES:
             raise WrongBlob(f"a blob of {blob.size} bytes is over the limit of {MAX_BLOB_BYTES}")
         self.blob = blob
-        self._hash = hashlib.sha256()
-        self._written = 0
+        self._hash = hashlib.sha256() if digest is None else digest
+        self._written = start
         self._early: dict[int, bytes] = {}
         self._asked: set[tuple[int, int]] = set()
-        self._plan = chunks(blob.size)
+        self._plan = chunks(blob.size, start)
         self._plan_done = False
 
     def ask(self) -> list[tuple[int, int]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
 from zisk_actors.actors.transfer import BlobNotOffered, Exchange, TransferStalled
+from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.memory import MemoryBlobs
 from zisk_actors.transport.base import Limits, LinkClosed, Peer
 from zisk_actors.transport.memory import MemoryLink, memory_pair
@@ -133,3 +135,34 @@ async def test_unasked_chunks_change_nothing() -> None:
         await near.exchange.take(Chunk(reference(b"x").sha256, 0), b"x")
         await near.exchange.take(NoChunk(reference(b"x").sha256, "why"), b"")
         assert not near.shelf.has(reference(b"x"))
+
+
+@pytest.mark.parametrize("rotten", [False, True])
+async def test_a_large_blob_is_gone_on_with_over_another_link_and_after_a_restart(rotten: bool, tmp_path: Path) -> None:
+    content = bytes(range(251)) * (40 * CHUNK_BYTES // 251)
+    blob = reference(content)
+    async with two_ends() as (near, far):
+        far.shelf.put(content)
+        near.exchange = Exchange(near.send, BlobStore(tmp_path))
+        async with trio.open_nursery() as nursery:
+
+            async def fetch() -> None:
+                with pytest.raises(LinkClosed):
+                    await near.exchange.fetch(blob)
+
+            nursery.start_soon(fetch)
+            while far.asked < 20:  # noqa: ASYNC110 - what is asked for is what we count
+                await trio.sleep(0.001)
+            near.exchange.close()
+    if rotten:
+        (tmp_path / "incoming" / blob.sha256).write_bytes(bytes(10 * CHUNK_BYTES))
+    async with two_ends() as (near, far):
+        far.shelf.put(content)
+        near.exchange = Exchange(near.send, store := BlobStore(tmp_path))
+        if rotten:
+            with pytest.raises(WrongBlob):
+                await near.exchange.fetch(blob)
+            far.asked = 0
+        await near.exchange.fetch(blob)
+        assert far.asked == 40 if rotten else far.asked < 30
+    assert store.get(blob) == content
