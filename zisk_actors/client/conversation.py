@@ -75,6 +75,8 @@ class Conversation:
     async def _take(self, frames: list[bytes]) -> None:
         message, bulk, epoch = self._unpacker.unpack(frames)
         self._heard_at = trio.current_time()
+        if self._here == NOWHERE and self.epoch not in (0, epoch):
+            self._here = (self.epoch, 0)  # it was another process that answered before the first pong
         self.epoch = epoch
         if isinstance(message, Pong):
             await self._met((epoch, message.connection))
