@@ -59,8 +59,10 @@ class Laws:
         self._something = trio.Event()
         self.checked = 0
 
-    def law(self, holds: bool, text: str) -> None:
+    def law(self, holds: bool, text: str, *seen: object) -> None:
+        """Something that must hold, and what is said where it does not; `seen` is written out only then, which is costly."""
         if not holds:
+            text = ": ".join([text, *map(str, seen)])
             self._trace.note(f"BROKEN {text}")
             self._broken(text)
 
@@ -162,15 +164,15 @@ class Laws:
                 self._give(lease)
         crews = coordinator.decide.crews
         tables = {(job, share): lease for job, crew in crews.items() for share, lease in crew.leases.items()}
-        self.law(tables == self._leases, f"the leases in force are not those that were given: {tables} and {self._leases}")
+        self.law(tables == self._leases, "the leases in force are not those that were given", tables, self._leases)
         tables = {(job, share): lease for job, crew in crews.items() for share, lease in crew.doubles.items()}
-        self.law(tables == self._doubles, f"the doubles in force are not those that were given: {tables} and {self._doubles}")
+        self.law(tables == self._doubles, "the doubles in force are not those that were given", tables, self._doubles)
         jobs: dict[str, set[str]] = {}
         for lease in self.leases():
             jobs.setdefault(lease.worker, set()).add(lease.job)
             record = coordinator.decide.registry.records.get(lease.worker)
-            self.law(record is not None and record.incarnation == lease.incarnation, f"a lease of a worker that is not there: {lease}")
-        self.law(all(len(of) == 1 for of in jobs.values()), f"a worker holds shares of two jobs: {jobs}")
+            self.law(record is not None and record.incarnation == lease.incarnation, "a lease of a worker that is not there", lease)
+        self.law(all(len(of) == 1 for of in jobs.values()), "a worker holds shares of two jobs", jobs)
         self._something.set()
 
     def _give(self, lease: Lease) -> None:
@@ -235,18 +237,23 @@ class Laws:
             self.law(final or place == wanted, f"job {job} is {entry.record.stage} and {('nowhere', 'somewhere', 'in two places')[place]}")
         view = view_of(coordinator, "1", "simulated")
         states = Counter(entry.state for entry in book.entries.values())
-        self.law({state: count for state, count in view.jobs if count} == dict(states), f"gauge of jobs: {view.jobs}, {states}")
+        self.law({state: count for state, count in view.jobs if count} == dict(states), "gauge of jobs", view.jobs, states)
         self.law(view.queue_depth == len(queued), f"gauge of the queue: {view.queue_depth}, {len(queued)}")
         live = [entry.record for entry in book.entries.values() if not isinstance(entry.known, Past)]
         phases = Counter(record.stage.phase for record in live if record.stage.phase is not None)
-        self.law({phase: count for phase, count in view.phases if count} == dict(phases), f"gauge of phases: {view.phases}, {phases}")
+        self.law({phase: count for phase, count in view.phases if count} == dict(phases), "gauge of phases", view.phases, phases)
         self._shares(coordinator, view)
         records = decide.registry.records
-        self.law(sorted(seen.worker for seen in view.workers) == sorted(records), f"gauge of workers: {view.workers}")
-        self.law(sorted(coordinator.sessions) == sorted(records), f"sessions {sorted(coordinator.sessions)}, records {sorted(records)}")
+        self.law(sorted(seen.worker for seen in view.workers) == sorted(records), "gauge of workers", view.workers)
+        self.law(
+            sorted(coordinator.sessions) == sorted(records),
+            "sessions and records of workers",
+            sorted(coordinator.sessions),
+            sorted(records),
+        )
         busy = {lease.worker for lease in self.leases()}
         free = sum(record.units for name, record in records.items() if name not in busy and record.health is Health.READY)
-        self.law(sum(seen.free_units for seen in view.workers) == free, f"gauge of free units: {view.workers}, {free}")
+        self.law(sum(seen.free_units for seen in view.workers) == free, "gauge of free units", view.workers, free)
 
     def _shares(self, coordinator: Coordinator, view: Any) -> None:
         total = held = 0

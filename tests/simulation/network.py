@@ -61,6 +61,7 @@ class Network:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._sooner = trio.Event()
+        self._until = float("inf")
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
@@ -69,14 +70,14 @@ class Network:
             while self._due and self._due[0][0] <= now:
                 heapq.heappop(self._due)[2]()
             self._sooner = trio.Event()
-            until = self._due[0][0] - now if self._due else float("inf")
-            with trio.move_on_after(until):
+            self._until = self._due[0][0] if self._due else float("inf")
+            with trio.move_on_at(self._until):
                 await self._sooner.wait()
 
     def at(self, when: float, deliver: Callable[[], None]) -> None:
         """Have something happen at a time."""
         heapq.heappush(self._due, (when, next(self._numbers), deliver))
-        if self._due[0][0] == when:
+        if self._due[0][0] == when and when < self._until:
             self._sooner.set()
 
     def delay(self) -> float:
