@@ -7,7 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -19,7 +19,7 @@ from tests.simulation.prover import judge, key_of, output_of
 from zisk_actors.actors.threads import RUNNER
 from zisk_actors.client.client import Client, attach, decode_execution
 from zisk_actors.client.errors import ClusterRefused
-from zisk_actors.errors import NotFoundError, Unreachable
+from zisk_actors.errors import JobCancelled, JobFailed, NotFoundError, Unreachable
 from zisk_actors.ids import JobId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.values import JobStatus, Kind, State
@@ -52,7 +52,7 @@ class SimClient:
         RUNNER.set(Machine(Disk(), self._chance))
         await trio.sleep(self.order.at)
         async with trio.open_nursery() as nursery:
-            status = await self._persist("submitting", self._submit)
+            await self._persist("submitting", self._submit_or_find)
             if self.order.cancel_after is not None:
                 nursery.start_soon(self._cancel)
             status = await self._persist("following", self._follow)
@@ -80,11 +80,27 @@ class SimClient:
                 self.world.laws.law(refusal.code in AGAIN, f"{self.name} {what}: refused as {refusal.code}: {refusal.message}")
             await trio.sleep(0.2 + self._chance.random())
 
+    async def _submit_or_find(self, client: Client) -> None:
+        """Submit; a job whose input is not sent to its end may have ended before, which is said with the next try."""
+        try:
+            await self._submit(client)
+        except (JobCancelled, JobFailed) as error:
+            found = self.world.laws.keys.get((self.owner, self.key))
+            self.world.laws.law(self.order.streams and found is not None, f"{self.name}: {error.message}")
+            self.job = found
+
     async def _submit(self, client: Client) -> None:
         order = self.order
         with trio.move_on_after(2.0 * self._chance.random() if order.loses_reply and self.job is None else float("inf")):
             job = await client.submit(
-                order.kind, self.elf, stdin=order.stdin, params="test", key=self.key, priority=order.priority, deadline=order.deadline
+                order.kind,
+                self.elf,
+                stdin=self._parts() if order.streams and order.kind is not Kind.SETUP else order.stdin,
+                params="test",
+                key=self.key,
+                priority=order.priority,
+                deadline=order.deadline,
+                units=order.units,
             )
             self.world.laws.law(self.job in (None, job), f"{self.name}: the same key gave {self.job} and {job}")
             first, self.job = self.job is None, job
@@ -93,6 +109,12 @@ class SimClient:
                 raise Unreachable("the client asks once more, as if it had not heard")
             return
         raise Unreachable("the client went away before the reply")
+
+    async def _parts(self) -> AsyncGenerator[bytes, None]:
+        """The input, while it is made."""
+        for start in range(0, len(self.order.stdin), 4):
+            await trio.sleep(0.3 * self._chance.random())
+            yield self.order.stdin[start : start + 4]
 
     async def _follow(self, client: Client) -> JobStatus:
         job = self.job or ""

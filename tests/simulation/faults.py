@@ -50,7 +50,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Order:
-    """A job that a client will submit. `patience` is when it cancels, `deadline` what it asks for; None for never."""
+    """A job that a client will submit. `cancel_after` is when it cancels, `deadline` what it asks for; None for never. `units` is how much
+    of the cluster it wants, 0 for all; `streams`: its input is sent while it is made."""
 
     at: float
     client: int
@@ -62,6 +63,8 @@ class Order:
     deadline: float | None
     loses_reply: bool
     watches: bool
+    units: int
+    streams: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def plan(seed: int | str) -> Plan:
             deadline=round(chance.uniform(1, 40), 1) if chance.random() < 0.1 else None,
             loses_reply=chance.random() < 0.2,
             watches=chance.random() < 0.6,
+            units=chance.choice((0, 0, 0, 5, 25)),
+            streams=chance.random() < 0.2,
         )
         for _ in range(chance.randint(2, 7))
     )

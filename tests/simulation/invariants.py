@@ -97,7 +97,8 @@ class Laws:
 
     def _check(self, job: JobRecord, event: Event) -> None:
         said = job.submitted
-        elf, stdin = self._blobs[said.program.sha256], self._blobs[said.stdin.sha256]
+        elf = self._blobs[said.program.sha256]
+        stdin = self._content(job.stdin) if job.stdin is not None else b""
         if isinstance(event, Verified) and job.proof is not None:
             seen = self.device is not None and (job.proof.sha256, event.key.sha256) in self.device.verified
             self.law(seen, f"job {job.job} is completed and its proof was not verified")
