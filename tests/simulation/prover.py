@@ -65,6 +65,17 @@ def _contributions(contents: Sequence[bytes]) -> list[dict[str, Any]]:
     return listed
 
 
+def _fields(content: bytes, otherwise: str, share: int | None = None) -> dict[str, Any]:
+    """What bytes of a worker say. Raises `CallFailed` where they say nothing."""
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise _proof_failure("proof-encoding", otherwise, share)
+    return fields
+
+
 def seal_of(vk: str, statement: str, contributions: Sequence[bytes], roots: Sequence[str]) -> str:
     return digest("seal", vk, statement, tuple(roots), digest(*contributions))
 
@@ -171,7 +182,7 @@ class SimDevice:
         listed = _contributions(contents)
         challenge = digest(*contents)
         for share, path in enumerate(call.partials):
-            partial = json.loads(self.store.at(path))
+            partial = _fields(self.store.at(path), f"share {share}: the partial proof is none", share)
             right = digest("root", listed[share]["statement"], share)
             if (partial["share"], partial["challenge"], partial["root"]) != (share, challenge, right) or listed[share]["root"] != right:
                 raise _proof_failure("proof-invalid", f"share {share}: the partial proof does not verify", share)
@@ -183,7 +194,7 @@ class SimDevice:
         return _pack(vk=vk, params=call.params, shares=len(contents), statement=statement, roots=roots, seal=seal)
 
     def _verify(self, call: VerifyCall) -> Done:
-        said = json.loads(self.store.at(call.proof))
+        said = _fields(self.store.at(call.proof), "the proof is none")
         contributions = [_pack(share=share, statement=said["statement"], root=root) for share, root in enumerate(said["roots"])]
         vk = self.store.at(call.key).decode()
         if (said["vk"], said["params"], said["seal"]) != (vk, call.level, seal_of(vk, said["statement"], contributions, said["roots"])):
