@@ -170,6 +170,8 @@ def _of_job(coordinator: Coordinator, entry: JobEntry) -> Iterator[Stall]:
         for share in PHASES[record.stage].shares(record):
             if (PHASES[record.stage].phase, share) not in record.answers:
                 yield _of_share(coordinator, entry, share, since)
+    elif record.state is State.WAITING_FOR_INPUT:
+        yield Stall(job=job, kind=record.kind, still_seconds=since, waiting_for="its client, to send the rest of the input")
     elif record.state is not State.QUEUED:
         yield Stall(
             job=job,
