@@ -38,6 +38,8 @@ SPARE_DESCRIPTORS: Final = 500
 @click.option("--host", help="Address to listen on.")
 @click.option("--log-level", help="trace, debug, info, warn or error.")
 @click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
+@click.option("--check-state", is_flag=True, help="Check the journal, print what is damaged, and end; not while it is in use.")
+@click.option("--set-aside", metavar="JOB", help="Move a damaged job's rows out of the way, and end; not while the state is in use.")
 @click.option("--ready-file", metavar="FILE", hidden=True)
 @click.option("--die-with-parent", type=int, default=0, hidden=True)
 @click.option("--remove-when-orphaned", metavar="FOLDER", hidden=True)
@@ -50,6 +52,8 @@ def main(
     host: str | None,
     log_level: str | None,
     check_config: bool,
+    check_state: bool,
+    set_aside: str | None,
     ready_file: str | None,
     die_with_parent: int,
     remove_when_orphaned: str | None,
@@ -69,6 +73,8 @@ def main(
         if check_config:
             daemon.show(settings, origins, os.environ)
             return
+        if check_state or set_aside:
+            sys.exit(_look_at_state(_state_folder(settings), set_aside))
         daemon.start_log(settings.logging, origins, os.environ)
         code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))
         if remove_when_orphaned and os.getppid() != die_with_parent:
@@ -80,6 +86,24 @@ def main(
     sys.exit(code)
 
 
+def _state_folder(settings: config.CoordinatorConfig) -> Path:
+    return Path(settings.store.folder) if settings.store.folder else daemon.home(os.environ) / "coordinator"
+
+
+def _look_at_state(folder: Path, job: str | None) -> int:
+    """Say what is damaged, or set a job aside; the exit code, 1 where there is damage."""
+    from zisk_actors.store.damage import check, set_aside
+
+    if job:
+        click.echo(f"{set_aside(folder / 'journal', job)} rows of job {job} set aside")
+        return 0
+    found = check(folder / "journal")
+    for damage in found.damages:
+        click.echo(f"job {damage.job} cannot be read: {damage.reason}")
+    click.echo(f"{found.jobs} jobs, {found.ended} of them ended, {len(found.damages)} damaged")
+    return 1 if found.damages else 0
+
+
 async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.coordinator import Ready, run_coordinator, write_ready_file
@@ -87,7 +111,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     from zisk_actors.actors.told import until_told
     from zisk_actors.transport.allowlist import AllowList
 
-    folder = Path(settings.store.folder) if settings.store.folder else daemon.home(os.environ) / "coordinator"
+    folder = _state_folder(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -47,16 +47,7 @@ class Journal:
     """An open journal in a folder of its own. Raises `StoreLocked`, `StoreUnwritable` and `StoreCorrupt` from its constructor."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StoreUnwritable(f"cannot use {folder} for the journal: {error}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise StoreLocked(f"another coordinator uses {folder}", hint="stop it first, or give this one another state folder") from None
+        self._lock = lock_folder(folder)
         try:
             self._base = self.connect(folder)
             try:
@@ -223,3 +214,18 @@ class Journal:
             yield self._base
         except sqlite3.Error as error:
             raise StoreCorrupt(f"cannot read the journal: {error}", hint=schema.DAMAGED) from None
+
+
+def lock_folder(folder: Path) -> int:
+    """The lock on a journal's folder, which holds as long as this file is open. Raises `StoreLocked` and `StoreUnwritable`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreUnwritable(f"cannot use {folder} for the journal: {error}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StoreLocked(f"another coordinator uses {folder}", hint="stop it first, or give this one another state folder") from None
+    return lock
