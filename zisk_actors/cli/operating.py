@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zisk_actors.wire.values import WorkerStatus
 
 STUCK_SECONDS = 60.0
+ENDED = ("completed", "failed", "cancelled")
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -70,9 +71,11 @@ def status_lines(cluster: ClusterStatus) -> list[tuple[str, str]]:
         ("units", f"{cluster.units_free} free of {cluster.units}"),
         ("queue", f"{queued} waiting" + (f", the oldest for {duration(cluster.queue_oldest_seconds)}" if queued else "")),
         ("running", _running(cluster, running)),
-        ("ended", _counts({name: count for name, count in cluster.jobs.items() if name not in ("queued", "running")}) or "none"),
+        ("ended", _counts({name: count for name, count in cluster.jobs.items() if name in ENDED}) or "none"),
         ("refusals", _counts(dict(list(cluster.refusals.items())[:5])) or "none since it started"),
     ]
+    if waiting := cluster.jobs.get("waiting_for_input", 0):
+        lines.insert(5, ("input", f"{waiting} jobs wait for the rest of their input from their clients"))
     if cluster.disk_total_bytes:
         lines.append(("disk", f"{size(cluster.disk_free_bytes)} free of {size(cluster.disk_total_bytes)} where its state is"))
     if cluster.loop_lag_seconds > 0.25:
