@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-AGAIN: Final = frozenset({"queue-full", "draining", "store-unwritable", "too-many-requests", "starting"})
+AGAIN: Final = frozenset({"queue-full", "draining", "store-unwritable", "too-many-requests", "starting", "input-closed"})
 """Refusals after which one tries again."""
 
 
