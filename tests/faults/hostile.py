@@ -34,7 +34,7 @@ from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.transport.curve import Network
-from zisk_actors.wire import messages as say
+from zisk_actors.wire import client_link, transfer, worker_link
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
@@ -45,34 +45,34 @@ LEASE: Final = Lease("worker-1", "a" * 32, JOB, 0, 1)  # type: ignore[arg-type]
 BLOB: Final = reference(b"a blob that nobody has")
 
 CLIENT: Final[tuple[msgspec.Struct, ...]] = (
-    say.Ping(1),
-    say.Submit(request=2, kind=Kind.PROVE.value, program=BLOB, stdin=BLOB, params="test", name="name", key="key"),
-    say.Submit(request=12, kind="wrap", program=BLOB, streamed=True, params="test"),
-    say.EndInput(13, JOB, BLOB),
-    say.ShowJob(3, JOB),
-    say.WaitJob(4, JOB, 0.5),
-    say.WatchJob(5, JOB, 7),
-    say.Unwatch(6),
-    say.CancelRequest(7, JOB, "reason"),
-    say.ListJobs(8, 10, "failed"),
-    say.ListWorkers(9),
-    say.AddProgram(10, BLOB, "name"),
-    say.ListPrograms(11),
-    say.FetchChunk(BLOB.sha256, 0, 1000),
-    say.NoChunk(BLOB.sha256, "reason"),
+    client_link.Ping(1),
+    client_link.Submit(request=2, kind=Kind.PROVE.value, program=BLOB, stdin=BLOB, params="test", name="name", key="key"),
+    client_link.Submit(request=12, kind="wrap", program=BLOB, streamed=True, params="test"),
+    client_link.EndInput(13, JOB, BLOB),
+    client_link.ShowJob(3, JOB),
+    client_link.WaitJob(4, JOB, 0.5),
+    client_link.WatchJob(5, JOB, 7),
+    client_link.Unwatch(6),
+    client_link.CancelRequest(7, JOB, "reason"),
+    client_link.ListJobs(8, 10, "failed"),
+    client_link.ListWorkers(9),
+    client_link.AddProgram(10, BLOB, "name"),
+    client_link.ListPrograms(11),
+    transfer.FetchChunk(BLOB.sha256, 0, 1000),
+    transfer.NoChunk(BLOB.sha256, "reason"),
 )
 WORKER: Final[tuple[msgspec.Struct, ...]] = (
-    say.Hello(worker="mallory", incarnation="b" * 32, units=10, version="1", backend="cpu", threads=1, pid=1, held=(LEASE,)),  # type: ignore[arg-type]
-    say.Heartbeat(1),
-    say.Progress(LEASE, Phase.PROVE, "step", 0.5),
-    say.Answer(LEASE, Phase.CONTRIBUTE, BLOB),
-    say.Failed(LEASE, Phase.PROVE, Failure(kind=FailureKind.WORKER, code="code", message="message")),
-    say.CancelDone(JOB),  # type: ignore[arg-type]
-    say.Goodbye("reason"),
-    say.FetchChunk(BLOB.sha256, 0, 1000),
-    say.NoChunk(BLOB.sha256, "reason"),
+    worker_link.Hello(worker="mallory", incarnation="b" * 32, units=10, version="1", backend="cpu", threads=1, pid=1, held=(LEASE,)),  # type: ignore[arg-type]
+    worker_link.Heartbeat(1),
+    worker_link.Progress(LEASE, Phase.PROVE, "step", 0.5),
+    worker_link.Answer(LEASE, Phase.CONTRIBUTE, BLOB),
+    worker_link.Failed(LEASE, Phase.PROVE, Failure(kind=FailureKind.WORKER, code="code", message="message")),
+    worker_link.CancelDone(JOB),  # type: ignore[arg-type]
+    worker_link.Goodbye("reason"),
+    transfer.FetchChunk(BLOB.sha256, 0, 1000),
+    transfer.NoChunk(BLOB.sha256, "reason"),
 )
-CHANGES: Final = (say.Submit, say.AddProgram, say.CancelRequest, say.Hello)
+CHANGES: Final = (client_link.Submit, client_link.AddProgram, client_link.CancelRequest, worker_link.Hello)
 
 AT_ONCE: Final = 48
 """Messages that are sent before waiting for all of them to be read."""
@@ -210,7 +210,7 @@ async def send_all(url: str, server_key: str, keys: KeyPair, messages: Iterator[
 
 async def send_and_wait(port: str, url: str, server_key: str, keys: KeyPair, seed: int, count: int) -> tuple[int, int]:
     """Send so many mutated messages, never more at once than an inbox holds; how many went, and how many of them can be read."""
-    samples, union = (CLIENT, say.ClientSays) if port == "client" else (WORKER, say.WorkerSays)
+    samples, union = (CLIENT, client_link.ClientSays) if port == "client" else (WORKER, worker_link.WorkerSays)
     unpacker: Unpacker[Any] = Unpacker(union)
     source = mutants(samples, union, seed)
     with Network() as network:
@@ -242,7 +242,7 @@ class _Pace:
     async def wait(self) -> None:
         for _ in range(20):
             self._beats += 1
-            await self._link.send(pack(say.Ping(self._beats) if self._port == "client" else say.Heartbeat(self._beats)))
+            await self._link.send(pack(client_link.Ping(self._beats) if self._port == "client" else worker_link.Heartbeat(self._beats)))
             with trio.move_on_after(3):
                 while not await self._is_answered():
                     pass
@@ -253,15 +253,15 @@ class _Pace:
     async def _is_answered(self) -> bool:
         frames = await self._link.receive()
         if self._port == "client":
-            message = Unpacker[Any](say.GatewaySays).unpack(frames).message
-            return isinstance(message, say.Pong) and message.request == self._beats
+            message = Unpacker[Any](client_link.GatewaySays).unpack(frames).message
+            return isinstance(message, client_link.Pong) and message.request == self._beats
         self._asked += 1
         return self._asked >= self.readable + self._beats
 
 
 def flood(port: str, url: str, server_key: str, keys: KeyPair, seed: int, seconds: float) -> int:
     """Send mutated messages as fast as can be, over a new connection when the last one takes none; how many were handed over."""
-    samples, union = (CLIENT, say.ClientSays) if port == "client" else (WORKER, say.WorkerSays)
+    samples, union = (CLIENT, client_link.ClientSays) if port == "client" else (WORKER, worker_link.WorkerSays)
     source = mutants(samples, union, seed)
     ready = [next(source) for _ in range(5000)]
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

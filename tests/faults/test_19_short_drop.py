@@ -15,8 +15,8 @@ from trio.testing import MockClock
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors.session import Session
 from zisk_actors.config import CoordinatorCore
-from zisk_actors.wire.messages import AnswerTaken
 from zisk_actors.wire.values import Kind, State
+from zisk_actors.wire.worker_link import AnswerTaken
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -16,8 +16,9 @@ import pytest
 
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, metrics, process, said, until
+from zisk_actors.core.events import Enqueue, Joined, Lost, Tick
 from zisk_actors.core.registry import Registry
-from zisk_actors.core.scheduler import Enqueue, Joined, Lost, Scheduler, Tick
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, State

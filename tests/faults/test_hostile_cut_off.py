@@ -23,7 +23,7 @@ from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.errors import NotAuthorised
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import new_keypair
-from zisk_actors.wire.messages import ClientSays
+from zisk_actors.wire.client_link import ClientSays
 from zisk_actors.wire.values import Kind, State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]

@@ -20,9 +20,10 @@ from tests.faults.hostile import CLIENT, WORKER, Attack, Frames, mutants, nested
 from tests.faults.stage import ELF, lines, process, refusals, until
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import new_keypair
+from zisk_actors.wire.client_link import ClientSays, Ping
 from zisk_actors.wire.codec import pack
-from zisk_actors.wire.messages import ClientSays, Ping, WorkerSays
 from zisk_actors.wire.values import Kind, State
+from zisk_actors.wire.worker_link import WorkerSays
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -16,7 +16,7 @@ from tests.cluster.conftest import Start
 from tests.faults.hostile import p99, resident, waits
 from tests.faults.stage import ELF, process
 from zisk_actors.wire.codec import pack
-from zisk_actors.wire.messages import FetchChunk
+from zisk_actors.wire.transfer import FetchChunk
 from zisk_actors.wire.values import Kind, State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(60)]

@@ -21,8 +21,9 @@ from tests.faults.stage import ELF, daemon, process, refusals, until
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.errors import NotAuthorised, ZiskError
 from zisk_actors.transport.auth import new_keypair, write_keypair
+from zisk_actors.wire.client_link import Submit
 from zisk_actors.wire.codec import pack
-from zisk_actors.wire.messages import FetchChunk, Submit
+from zisk_actors.wire.transfer import FetchChunk
 from zisk_actors.wire.values import BlobRef, Kind, State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]

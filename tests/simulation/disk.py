@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from zisk_actors.core.job import Event
+from zisk_actors.core.job_events import Event
 from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import BlobId, JobId, blob_id
 from zisk_actors.store.blobs import BlobStore

@@ -13,8 +13,9 @@ from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
-from zisk_actors.wire.messages import PHASE_OF, Answer, Chunk, CoordinatorSays, Failed, FetchChunk, Heartbeat, Hello, Progress, Refused
+from zisk_actors.wire.transfer import Chunk, FetchChunk
 from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.worker_link import PHASE_OF, Answer, CoordinatorSays, Failed, Heartbeat, Hello, Progress, Refused
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -20,9 +20,10 @@ from tests.simulation.prover import SimDevice, judge, key_of, output_of
 from tests.simulation.trace import Trace
 from zisk_actors.actors.measures import view_of
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Event, Executed, JobRecord, KeysMade, ShareAnswered, Submitted, Verified, begin, evolve
+from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Revoked
+from zisk_actors.core.job import JobRecord, begin, evolve
+from zisk_actors.core.job_events import Event, Executed, KeysMade, ShareAnswered, Submitted, Verified
 from zisk_actors.core.phases import PHASES
-from zisk_actors.core.scheduler import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Revoked
 from zisk_actors.core.summary import summarise
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import JobId, WorkerId

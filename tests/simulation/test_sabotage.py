@@ -13,7 +13,8 @@ from zisk_actors.actors import measures, supervisor
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.recorder import Recorder
 from zisk_actors.actors.scheduler import Coordinator
-from zisk_actors.core.job import Cancelled, Event, Verified, evolve
+from zisk_actors.core.job import evolve
+from zisk_actors.core.job_events import Cancelled, Event, Verified
 from zisk_actors.core.leases import Leases
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.wire.values import VerifiedReport

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.budget import Budget
 from zisk_actors.core.rates import Rates
@@ -84,7 +85,7 @@ class Door:
         self._entering: Counter[str] = Counter()
 
     @contextmanager
-    def enter(self, job: core.Enqueue, *, may_wait: bool) -> Iterator[None]:
+    def enter(self, job: events.Enqueue, *, may_wait: bool) -> Iterator[None]:
         """While a job is being written down. Raises `QueueFull` and `WorkerUnavailable`."""
         self._check_room(job)
         self._check_units(job, may_wait=may_wait)
@@ -96,7 +97,7 @@ class Door:
             if not self._entering[job.client]:
                 del self._entering[job.client]
 
-    def _check_room(self, job: core.Enqueue) -> None:
+    def _check_room(self, job: events.Enqueue) -> None:
         queue, inputs = self._decide.queue, self._inputs()
         waiting = len(queue) + len(inputs) + self._entering.total()
         mine = queue.waiting_of(job.client) + inputs.count(job.client) + self._entering[job.client]
@@ -109,7 +110,7 @@ class Door:
             full.retry_after_seconds = self._rates.retry_seconds()
             raise full
 
-    def _check_units(self, job: core.Enqueue, *, may_wait: bool) -> None:
+    def _check_units(self, job: events.Enqueue, *, may_wait: bool) -> None:
         decide, now = self._decide, trio.current_time()
         need, pool = decide.need(job), decide.pool
         known = len(pool) > 0 and now >= decide.opens_at
@@ -126,7 +127,7 @@ class Door:
         if not may_wait and not decide.starts_at_once(job, now):
             raise self.would_wait(job)
 
-    def would_wait(self, job: core.Enqueue) -> WorkerUnavailable:
+    def would_wait(self, job: events.Enqueue) -> WorkerUnavailable:
         """What a job is told that is not to wait, and has to."""
         need, pool, waiting = self._decide.need(job), self._decide.pool, len(self._decide.queue)
         return WorkerUnavailable(

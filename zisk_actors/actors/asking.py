@@ -21,11 +21,11 @@ from zisk_actors.actors.crew import MISMATCH, ShareLost, Timing
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.core.budget import Tally, attempts, tally
-from zisk_actors.core.job import ShareFailed
+from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
+from zisk_actors.core.job_events import ShareFailed
 from zisk_actors.core.patience import Patience, Try, deadline, rate, stands_still, straggler
 from zisk_actors.core.phases import Phases
 from zisk_actors.core.policy import cut_finer
-from zisk_actors.core.scheduler import Doubled, DoubleWanted, Finished, GaveUp
 from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase

@@ -21,8 +21,9 @@ from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.settling import Unsettled, settle
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.job import AggregateRejected, ContributionRejected, JobRecord, PartialRejected
-from zisk_actors.core.scheduler import Blamed, Finished
+from zisk_actors.core.events import Blamed, Finished
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected
 from zisk_actors.wire.blobs import unpack_manifest
 from zisk_actors.wire.compute import AggregateCall
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase

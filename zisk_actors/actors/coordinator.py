@@ -41,9 +41,9 @@ from zisk_actors.actors.supervisor import supervise
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.budget import Budget
-from zisk_actors.core.job import Stage
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.core.stages import Stage
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
 from zisk_actors.ids import CHANCE
 from zisk_actors.store.blobs import BlobStore

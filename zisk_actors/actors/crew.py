@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.core.scheduler import Effect, Event, Scheduler, Wanted
+from zisk_actors.core.events import Effect, Event, Wanted
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
-from zisk_actors.wire.messages import PHASE_OF, Task
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.worker_link import PHASE_OF, Task
 
 if TYPE_CHECKING:
     from zisk_actors.actors.session import Session

@@ -15,7 +15,9 @@ from typing import Final
 import trio
 
 from zisk_actors.actors.jobs import JobEntry
-from zisk_actors.core.job import JobFailed, JobRecord, Stage
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import JobFailed
+from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import Failure, FailureKind
 
 LOOK_SECONDS: Final = 60.0

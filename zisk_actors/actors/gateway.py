@@ -26,22 +26,18 @@ from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.submitting import KindNotSupported, check_same, kind_of
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
-from zisk_actors.core.job import Submitted as JobSubmitted
+from zisk_actors.core.job_events import Submitted as JobSubmitted
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
 from zisk_actors.ids import JobId, new_job_id
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
-from zisk_actors.wire.codec import Unpacker, pack
-from zisk_actors.wire.errors import WireError
-from zisk_actors.wire.messages import (
+from zisk_actors.wire.client_link import (
     AddProgram,
     CancelReply,
     CancelRequest,
-    Chunk,
     ClientSays,
     EndInput,
     ErrorReply,
-    FetchChunk,
     InputTaken,
     JobChanged,
     JobList,
@@ -50,7 +46,6 @@ from zisk_actors.wire.messages import (
     ListJobs,
     ListPrograms,
     ListWorkers,
-    NoChunk,
     Ping,
     Pong,
     ProgramList,
@@ -63,7 +58,10 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.operating import ClusterReply, ListStalls, LogLevelSet, SetLogLevel, ShowCluster, StallList
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import BlobRef, JobStatus, Kind, WorkerStatus
 
 MAX_REQUESTS: Final = 64

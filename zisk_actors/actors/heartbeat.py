@@ -10,7 +10,7 @@ from __future__ import annotations
 import trio
 
 from zisk_actors.actors.scheduler import Coordinator
-from zisk_actors.core.scheduler import Tick
+from zisk_actors.core.events import Tick
 
 SLACK_SECONDS = 0.25
 

@@ -18,7 +18,8 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.jobs import JobBook, JobEntry
 from zisk_actors.actors.threads import in_thread
-from zisk_actors.core.job import InputGiven, JobFailed, Stage
+from zisk_actors.core.job_events import InputGiven, JobFailed
+from zisk_actors.core.stages import Stage
 from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
 from zisk_actors.store.partial import PartialInputs

@@ -19,7 +19,8 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.forecast import Forecast
 from zisk_actors.actors.recorder import Recorder
-from zisk_actors.core.job import Cancelled, Event, JobFailed, JobRecord, evolve
+from zisk_actors.core.job import JobRecord, evolve
+from zisk_actors.core.job_events import Cancelled, Event, JobFailed
 from zisk_actors.core.phases import percent
 from zisk_actors.core.scheduler import Waiting
 from zisk_actors.core.summary import summarise

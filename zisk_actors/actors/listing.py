@@ -16,7 +16,7 @@ from typing import Final
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.errors import UsageError
 from zisk_actors.store.rows import Past
-from zisk_actors.wire.messages import ListJobs
+from zisk_actors.wire.client_link import ListJobs
 from zisk_actors.wire.values import Kind, State
 
 LOOKS: Final = 1000

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from zisk_actors.core.job import JobRecord, Stage
+from zisk_actors.core.job import JobRecord
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.rates import Rates
+from zisk_actors.core.stages import Stage
 from zisk_actors.core.worker import Health as WorkerHealth
 from zisk_actors.ids import JobId
 from zisk_actors.web.cluster import Metrics

@@ -15,7 +15,7 @@ from typing import TypeVar
 import trio
 
 from zisk_actors.actors.threads import in_thread
-from zisk_actors.core.job import Event
+from zisk_actors.core.job_events import Event
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from zisk_actors.errors import NotAuthorised
-from zisk_actors.wire import messages as say
+from zisk_actors.wire import client_link, transfer
 from zisk_actors.wire import operating as ask
 
 RoleOf = Callable[[str], str | None]
@@ -23,26 +23,26 @@ CLIENT: Final = "client"
 OPERATOR: Final = "operator"
 
 NEEDS: Final[dict[type, str]] = {
-    say.Ping: CLIENT,
-    say.Leave: CLIENT,
-    say.Submit: CLIENT,
-    say.PushInput: CLIENT,
-    say.EndInput: CLIENT,
-    say.ShowJob: CLIENT,
-    say.WaitJob: CLIENT,
-    say.WatchJob: CLIENT,
-    say.Unwatch: CLIENT,
-    say.CancelRequest: CLIENT,
-    say.ListJobs: CLIENT,
-    say.ListWorkers: CLIENT,
-    say.AddProgram: CLIENT,
-    say.ListPrograms: CLIENT,
+    client_link.Ping: CLIENT,
+    client_link.Leave: CLIENT,
+    client_link.Submit: CLIENT,
+    client_link.PushInput: CLIENT,
+    client_link.EndInput: CLIENT,
+    client_link.ShowJob: CLIENT,
+    client_link.WaitJob: CLIENT,
+    client_link.WatchJob: CLIENT,
+    client_link.Unwatch: CLIENT,
+    client_link.CancelRequest: CLIENT,
+    client_link.ListJobs: CLIENT,
+    client_link.ListWorkers: CLIENT,
+    client_link.AddProgram: CLIENT,
+    client_link.ListPrograms: CLIENT,
     ask.ShowCluster: CLIENT,
     ask.ListStalls: CLIENT,
     ask.SetLogLevel: OPERATOR,
-    say.FetchChunk: CLIENT,
-    say.Chunk: CLIENT,
-    say.NoChunk: CLIENT,
+    transfer.FetchChunk: CLIENT,
+    transfer.Chunk: CLIENT,
+    transfer.NoChunk: CLIENT,
 }
 
 

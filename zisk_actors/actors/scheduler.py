@@ -36,11 +36,14 @@ from zisk_actors.actors.retention import Retention
 from zisk_actors.actors.stopping import Stopping
 from zisk_actors.actors.submitting import Turns
 from zisk_actors.actors.webhooks import Webhooks
+from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Cancelled, JobFailed, JobRecord, ShareAnswered, Stage, Submitted, begin
+from zisk_actors.core.job import JobRecord, begin
+from zisk_actors.core.job_events import Cancelled, JobFailed, ShareAnswered, Submitted
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.rates import Rates
+from zisk_actors.core.stages import Stage
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import CHANCE, JobId, WorkerId
 from zisk_actors.store.blobs import BlobStore
@@ -50,8 +53,8 @@ from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.health import Standing
 from zisk_actors.web.webhook import Post, Target, post
-from zisk_actors.wire.messages import CancelJob, CancelLease
 from zisk_actors.wire.values import BlobRef, Lease, Phase, State
+from zisk_actors.wire.worker_link import CancelJob, CancelLease
 
 if TYPE_CHECKING:
     from zisk_actors.actors.session import Session
@@ -61,7 +64,7 @@ STOP_SECONDS = 10.0
 """How long a cancel waits for the workers to say that they have stopped."""
 
 
-Supervise = Callable[["Coordinator", JobEntry, core.Admit], Awaitable[None]]
+Supervise = Callable[["Coordinator", JobEntry, events.Admit], Awaitable[None]]
 
 
 class Coordinator:
@@ -163,7 +166,7 @@ class Coordinator:
         if self._nursery is not None:
             self._nursery.start_soon(function, name=name)
 
-    def handle(self, event: core.Event) -> list[core.Effect]:
+    def handle(self, event: events.Event) -> list[events.Effect]:
         """Have an event decided and begin its effects; returns them."""
         effects = self.decide.handle(event, trio.current_time())
         for effect in effects:
@@ -208,11 +211,11 @@ class Coordinator:
     def resume(self) -> None:
         """Queue the jobs that were not finished when the process ended, each in the phase that it was in. Who was quarantined still is."""
         for mark in self.marks:
-            self.handle(core.Blamed(mark.worker, mark.incarnation, mark.job, mark.share, mark.reason))
+            self.handle(events.Blamed(mark.worker, mark.incarnation, mark.job, mark.share, mark.reason))
         for entry in self.book.entries.values():
             for blame in entry.record.blames if entry.blamed else ():
                 tried = blame.attempt
-                self.handle(core.Blamed(tried.worker, blame.incarnation, entry.job, tried.share, tried.reason))
+                self.handle(events.Blamed(tried.worker, blame.incarnation, entry.job, tried.share, tried.reason))
         for entry in [entry for entry in self.book.entries.values() if not entry.state.final]:
             self.log.info("[Job] resumed", job=entry.job, stage=entry.record.stage.value)
             self._take_up(entry)
@@ -230,7 +233,7 @@ class Coordinator:
         """Have a job wait for workers; one that needs none goes on at once."""
         enqueue = _enqueue(entry.record)
         if entry.record.stage is not Stage.QUEUED and not enqueue.needs:
-            self._start(entry, core.Admit(entry.record.job, entry.record.weights, ()))
+            self._start(entry, events.Admit(entry.record.job, entry.record.weights, ()))
         else:
             self.handle(enqueue)
 
@@ -264,14 +267,14 @@ class Coordinator:
         if entry.scope is not None:
             entry.scope.cancel()
         elif entry.record.job not in self.supervised:
-            self.handle(core.Ended(entry.record.job))
-            self._start(entry, core.Admit(entry.record.job, (), ()))
+            self.handle(events.Ended(entry.record.job))
+            self._start(entry, events.Admit(entry.record.job, (), ()))
 
     async def release(self, job: JobId, reason: str) -> None:
         """Take all leases of a job back, and have its workers stop what they do for it."""
         crew = self.decide.crews.get(job)
         workers = sorted({lease.worker for lease in crew.all()}) if crew is not None else []
-        self.handle(core.Ended(job))
+        self.handle(events.Ended(job))
         self.lookout.ended(job)
         for worker in workers:
             session = self.sessions.get(worker)
@@ -342,23 +345,23 @@ class Coordinator:
 
     # ------------------------------------------------------------------------------------------------------------------ effects
 
-    def _begin(self, effect: core.Effect) -> None:
+    def _begin(self, effect: events.Effect) -> None:
         match effect:
-            case core.Admit():
+            case events.Admit():
                 for lease in effect.leases:
                     self._say_assigned(lease, adopted=lease in effect.adopted)
                 self._start(self.book.entries[effect.job], effect)
-            case core.Granted():
+            case events.Granted():
                 self._say_assigned(effect.lease)
                 self.crews.granted(effect.lease)
-            case core.Doubled():
+            case events.Doubled():
                 self._say_assigned(effect.lease)
-            case core.Revoked():
+            case events.Revoked():
                 self.crews.revoked(effect.lease, effect.reason)
                 self.stop_work(effect.lease, effect.reason)
-            case core.Disowned():
+            case events.Disowned():
                 self.stop_work(effect.lease, effect.reason)
-            case core.Quarantined():
+            case events.Quarantined():
                 self.log.error(
                     "worker quarantined: it gets no work until it is restarted",
                     worker=effect.record.worker,
@@ -366,7 +369,7 @@ class Coordinator:
                     reason=effect.reason,
                     pool=self.pool(),
                 )
-            case core.Registered():
+            case events.Registered():
                 self.on_roster()
                 self.metrics.worker_joined(fresh=effect.fresh)
                 self.log.info(
@@ -377,7 +380,7 @@ class Coordinator:
                     cells_per_second=round(effect.record.measured) or "not measured yet",
                     pool=self.pool(),
                 )
-            case core.Turned():
+            case events.Turned():
                 refusal = effect.refusal
                 self.metrics.refused("worker", refusal.code)
                 self.log.error(
@@ -387,7 +390,7 @@ class Coordinator:
                     code=refusal.code,
                     permanent=refusal.permanent,
                 )
-            case core.Lost():
+            case events.Lost():
                 self.on_roster()
                 session = self.sessions.pop(effect.record.worker, None)
                 if session is not None:
@@ -396,7 +399,7 @@ class Coordinator:
                 self.stopping.lost(effect.record.worker)
                 self.log.warning("worker lost", worker=effect.record.worker, reason=effect.reason, pool=self.pool())
 
-    def _start(self, entry: JobEntry, admit: core.Admit) -> None:
+    def _start(self, entry: JobEntry, admit: events.Admit) -> None:
         async def supervise() -> None:
             try:
                 await self._supervise(self, entry, admit)
@@ -421,14 +424,14 @@ class Coordinator:
         )
 
 
-def _enqueue(record: JobRecord) -> core.Enqueue:
+def _enqueue(record: JobRecord) -> events.Enqueue:
     said = record.submitted
     needs: tuple[int, ...] = ()
     if record.stage in PHASES:
         phase = PHASES[record.stage]
         needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
     former = tuple((done.share, done.worker, done.incarnation) for (of, _), done in record.answers.items() if of is Phase.CONTRIBUTE)
-    return core.Enqueue(
+    return events.Enqueue(
         said.job,
         said.kind,
         said.priority,

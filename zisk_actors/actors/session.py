@@ -17,35 +17,33 @@ import trio
 from zisk_actors import log, mock
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.transfer import Exchange
-from zisk_actors.core import scheduler as core
+from zisk_actors.core import events
+from zisk_actors.core.events import Heard, Joined, Left, Loss, Turned
 from zisk_actors.core.registry import Refusal
-from zisk_actors.core.scheduler import Heard, Joined, Left, Loss, Turned
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, ProgramId, WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
-from zisk_actors.wire.messages import (
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerStatus
+from zisk_actors.wire.worker_link import (
     Answer,
     AnswerTaken,
     CancelDone,
     CancelLease,
-    Chunk,
     Failed,
-    FetchChunk,
     Goodbye,
     Heartbeat,
     Hello,
     Measured,
-    NoChunk,
     Progress,
     Refused,
     Reintroduce,
     Welcome,
     WorkerSays,
 )
-from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerStatus
 
 HELLO_SECONDS: Final = 10.0
 UNWRITABLE_SECONDS: Final = 1.0
@@ -155,7 +153,7 @@ class Session:
                 self._coordinator.stopping.done(message.job, self.worker)
                 self._log.debug("worker has stopped work for a job", job=message.job)
             case Measured():
-                self._coordinator.handle(core.Measured(self.worker, self.incarnation, message.rate))
+                self._coordinator.handle(events.Measured(self.worker, self.incarnation, message.rate))
                 self._log.info("worker capacity measured", compute_units=self.hello.units, cells_per_second=round(message.rate))
             case Heartbeat() | Hello():
                 pass

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from zisk_actors.actors.crew import ShareLost, mismatch
-from zisk_actors.core.job import JobRecord, ShareAnswered, Stage
+from zisk_actors.core.events import Doubled, DoubleWanted, Finished
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import ShareAnswered
 from zisk_actors.core.phases import PHASES
-from zisk_actors.core.scheduler import Doubled, DoubleWanted, Finished
+from zisk_actors.core.stages import Stage
 from zisk_actors.ids import WorkerId
 from zisk_actors.wire.values import BlobRef, Failure, Lease, Phase
 

@@ -16,7 +16,7 @@ import trio
 
 from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import UsageError
-from zisk_actors.wire.messages import Submit
+from zisk_actors.wire.client_link import Submit
 from zisk_actors.wire.values import BlobRef, Kind
 
 

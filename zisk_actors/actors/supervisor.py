@@ -22,9 +22,11 @@ from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.job import Admitted, Cancelled, Executed, JobFailed, JobRecord, KeysMade, Recut, Stage, Verified
+from zisk_actors.core.events import Admit, Renewed
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import Admitted, Cancelled, Executed, JobFailed, KeysMade, Recut, Verified
 from zisk_actors.core.phases import PHASES, Gathered, Phases
-from zisk_actors.core.scheduler import Admit, Renewed
+from zisk_actors.core.stages import Stage
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import new_key
 from zisk_actors.store.errors import StoreUnwritable

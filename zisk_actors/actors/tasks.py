@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.blobs import unpack_manifest
 from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, ExecuteCall, ProveCall, SetupCall
-from zisk_actors.wire.messages import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
 from zisk_actors.wire.values import BlobRef
+from zisk_actors.wire.worker_link import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
 
 
 async def prepare(task: Task, path: Callable[[BlobRef], Awaitable[str]], store: BlobStore) -> Call:

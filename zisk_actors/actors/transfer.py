@@ -24,7 +24,7 @@ from zisk_actors.store.resuming import RESUMED_BYTES
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.blobs import CREDIT, Assembly
 from zisk_actors.wire.errors import WrongBlob
-from zisk_actors.wire.messages import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import BlobRef
 
 STALL_SECONDS: Final = 30.0

@@ -31,30 +31,28 @@ from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.compute import MeasureCall
 from zisk_actors.wire.errors import WireError
-from zisk_actors.wire.messages import (
+from zisk_actors.wire.operating import LogLevel
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.values import BlobRef
+from zisk_actors.wire.worker_link import (
     AggregateTask,
     AnswerTaken,
     CancelDone,
     CancelJob,
     CancelLease,
-    Chunk,
     ContributeTask,
     CoordinatorSays,
     ExecuteTask,
-    FetchChunk,
     Goodbye,
     Heartbeat,
     Hello,
     Measured,
-    NoChunk,
     ProveTask,
     Refused,
     Reintroduce,
     SetupTask,
     Welcome,
 )
-from zisk_actors.wire.operating import LogLevel
-from zisk_actors.wire.values import BlobRef
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
     from zisk_actors.web.worker import WorkerMetrics, WorkerView

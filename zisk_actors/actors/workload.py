@@ -24,8 +24,8 @@ from zisk_actors.actors.transfer import Send
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import ProgramId
 from zisk_actors.store.blobs import BlobStore
-from zisk_actors.wire.messages import PHASE_OF, Answer, Failed, Progress, Task
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.worker_link import PHASE_OF, Answer, Failed, Progress, Task
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
     from zisk_actors.web.worker import ShareOutcome, WorkerMetrics

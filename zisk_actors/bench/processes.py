@@ -23,7 +23,8 @@ import trio
 from zisk_actors import __version__
 from zisk_actors.bench.simulated import Order, Report, Troop
 from zisk_actors.client.local import ReadyFile
-from zisk_actors.core.job import Admitted, Event, Executed, Submitted, replay
+from zisk_actors.core.job import replay
+from zisk_actors.core.job_events import Admitted, Event, Executed, Submitted
 from zisk_actors.core.summary import summarise
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId, new_job_id

@@ -32,24 +32,22 @@ from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.transport.curve import Network
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, encode_record, pack
-from zisk_actors.wire.messages import (
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.values import ExecutionReport, Lease, Phase
+from zisk_actors.wire.worker_link import (
     PHASE_OF,
     Answer,
     AnswerTaken,
     CancelDone,
     CancelJob,
-    Chunk,
     CoordinatorSays,
-    FetchChunk,
     Heartbeat,
     Hello,
-    NoChunk,
     Refused,
     Reintroduce,
     Task,
     Welcome,
 )
-from zisk_actors.wire.values import ExecutionReport, Lease, Phase
 
 NO_BLOB: Final = BlobId("0" * 64)
 DIALS: Final = 32

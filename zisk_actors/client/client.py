@@ -27,8 +27,7 @@ from zisk_actors.ids import CHANCE, BlobId, JobId, new_key
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link
 from zisk_actors.transport.curve import Network
-from zisk_actors.wire.codec import decode_record
-from zisk_actors.wire.messages import (
+from zisk_actors.wire.client_link import (
     AddProgram,
     CancelReply,
     CancelRequest,
@@ -49,6 +48,7 @@ from zisk_actors.wire.messages import (
     WatchJob,
     WorkerList,
 )
+from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.operating import (
     ClusterReply,
     ClusterStatus,

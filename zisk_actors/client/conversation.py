@@ -21,9 +21,10 @@ from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.store.memory import MemoryBlobs
 from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.wire.client_link import ErrorReply, GatewaySays, Leave, Ping, Pong
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
-from zisk_actors.wire.messages import Chunk, ErrorReply, FetchChunk, GatewaySays, Leave, NoChunk, Ping, Pong
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 
 PING_SECONDS: Final = 2.0
 NOTICE_SECONDS: Final = 7.0

@@ -4,7 +4,7 @@ number."""
 from __future__ import annotations
 
 from zisk_actors.errors import JobCancelled, JobFailed, ZiskError
-from zisk_actors.wire.messages import ErrorReply
+from zisk_actors.wire.client_link import ErrorReply
 from zisk_actors.wire.values import Failure, JobStatus, State
 
 

@@ -24,7 +24,7 @@ from zisk_actors.client.errors import ClusterRefused, raise_for
 from zisk_actors.errors import UsageError, ZiskError
 from zisk_actors.ids import BlobId, JobId
 from zisk_actors.wire.blobs import CHUNK_BYTES
-from zisk_actors.wire.messages import EndInput, InputTaken, JobReply, PushInput, ShowJob
+from zisk_actors.wire.client_link import EndInput, InputTaken, JobReply, PushInput, ShowJob
 from zisk_actors.wire.values import BlobRef, JobStatus, State
 
 CANCEL_SECONDS: Final = 5.0

@@ -23,8 +23,8 @@ from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link
 from zisk_actors.transport.curve import Network, WrongPort, endpoint_of
 from zisk_actors.wire.codec import Unpacker, pack
-from zisk_actors.wire.messages import CoordinatorSays, Heartbeat, Reintroduce
 from zisk_actors.wire.operating import ClusterStatus
+from zisk_actors.wire.worker_link import CoordinatorSays, Heartbeat, Reintroduce
 
 State = Literal["ok", "warn", "fail"]
 Role = Literal["client", "worker"]

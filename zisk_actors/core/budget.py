@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from zisk_actors.core.job import JobRecord, ShareFailed
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import ShareFailed
 from zisk_actors.wire.values import Attempt, Phase
 
 MAX_LISTED: Final = 200

@@ -1,9 +1,8 @@
-"""A job: its stages, the events that move it, and the one function that applies them.
+"""A job: the fold of its events.
 
 Rules of this file:
-* Every move is in TRANSITIONS; an event that is not there raises `IllegalTransition` and nothing changes.
-* A job is the fold of its events, so the journal that has the events has the job. Events carry all they change, the time included.
-* Completed, failed and cancelled have no way out.
+* An event that does not fit its stage (`core/stages.py`) raises `IllegalTransition`, and nothing changes.
+* A job is the fold of its events, so the journal that has the events has the job.
 * The answers of shares are kept as long as what they are part of may turn out wrong: who is blamed is who gave them.
 * Tries that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
 """
@@ -11,283 +10,26 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import Final
 
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
+from zisk_actors.core.job_events import (
+    Admitted,
+    AggregateRejected,
+    ContributionRejected,
+    Event,
+    PartialRejected,
+    Recut,
+    Rejected,
+    ShareAnswered,
+    ShareFailed,
+    Submitted,
+)
+from zisk_actors.core.stages import TRANSITIONS, Stage
 from zisk_actors.ids import Incarnation
-from zisk_actors.wire.values import (
-    Attempt,
-    BlobRef,
-    Count,
-    Failure,
-    Job,
-    Kind,
-    Params,
-    Phase,
-    Seconds,
-    Start,
-    State,
-    Tagged,
-    Text,
-    VerifiedReport,
-    Word,
-    Worker,
-)
-
-
-class Stage(Enum):
-    """Where a job is. The middle ones carry the name of the phase that they run."""
-
-    WAITING_FOR_INPUT = "waiting_for_input"
-    QUEUED = "queued"
-    SETUP = "setup"
-    EXECUTE = "execute"
-    CONTRIBUTE = "contribute"
-    PROVE = "prove"
-    AGGREGATE = "aggregate"
-    VERIFY = "verify"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def state(self) -> State:
-        """What a client is told."""
-        return _STATES.get(self, State.RUNNING)
-
-    @property
-    def phase(self) -> Phase | None:
-        return Phase(self.value) if self.state is State.RUNNING else None
-
-
-_STATES: Final = {
-    Stage.WAITING_FOR_INPUT: State.WAITING_FOR_INPUT,
-    Stage.QUEUED: State.QUEUED,
-    Stage.COMPLETED: State.COMPLETED,
-    Stage.FAILED: State.FAILED,
-    Stage.CANCELLED: State.CANCELLED,
-}
-
-# ------------------------------------------------------------------------------------------------------------------------ events
-
-
-class Submitted(Tagged, frozen=True, kw_only=True):
-    """A client's job was accepted. The first event of every job, and only the first. A job that has not ended by `deadline_at` fails.
-
-    Without `stdin` the job waits for its input, which `InputGiven` names. `min_units` and `units` are what it starts with at least and at
-    best, 0 for what is set.
-    """
-
-    at: Seconds
-    job: Job
-    kind: Kind
-    program: BlobRef
-    stdin: BlobRef | None
-    params: Params
-    client: Word
-    name: Word = ""
-    key: Word = ""
-    priority: int = 0
-    deadline_at: Seconds | None = None
-    min_units: Count = 0
-    units: Count = 0
-
-
-class InputGiven(Tagged, frozen=True):
-    """The input that the job waited for is complete, and on our shelf."""
-
-    at: Seconds
-    stdin: BlobRef
-
-
-class Admitted(Tagged, frozen=True):
-    """A crew was found; `weights` are the compute units of its shares, and stay the same whoever holds a share later."""
-
-    at: Seconds
-    weights: tuple[Count, ...]
-
-
-class Recut(Tagged, frozen=True):
-    """The shares were too large for the memory of every worker: the run is cut into more, and all that was contributed is void."""
-
-    at: Seconds
-    weights: tuple[Count, ...]
-
-
-class KeysMade(Tagged, frozen=True):
-    """All asked agree on the verifying key."""
-
-    at: Seconds
-    key: BlobRef
-
-
-class Executed(Tagged, frozen=True):
-    """The run ended; `report` is the execution report."""
-
-    at: Seconds
-    report: BlobRef
-
-
-class ShareAnswered(Tagged, frozen=True):
-    """One share's answer in one phase is on our shelf; it need not be computed again."""
-
-    at: Seconds
-    phase: Phase
-    share: Count
-    worker: Worker
-    incarnation: Start
-    answer: BlobRef
-
-
-class ShareFailed(Tagged, frozen=True):
-    """One try at a share came to nothing. `lost`: its worker is gone, which says nothing of the share; else it failed at it. Written down
-    so that no restart of ours gives a share its budget again."""
-
-    at: Seconds
-    phase: Phase
-    share: Count
-    worker: Worker
-    incarnation: Start
-    reason: Text
-    lost: bool = False
-
-
-class Contributed(Tagged, frozen=True):
-    """All contributions are in; the bundle of them."""
-
-    at: Seconds
-    contributions: BlobRef
-
-
-class Proved(Tagged, frozen=True):
-    """All partial proofs are in; the manifest of them, and who finished first and therefore aggregates."""
-
-    at: Seconds
-    partials: BlobRef
-    aggregator: Worker
-
-
-class Aggregated(Tagged, frozen=True):
-    """There is a proof; nobody has verified it yet."""
-
-    at: Seconds
-    proof: BlobRef
-
-
-class Verified(Tagged, frozen=True):
-    """The coordinator's own verifier accepts the proof for the key of the program."""
-
-    at: Seconds
-    key: BlobRef
-    report: VerifiedReport
-
-
-class Rejected(Tagged, frozen=True):
-    """What a worker gave for a share, or said of one, is wrong. Base of the three below."""
-
-    at: Seconds
-    share: Count
-    worker: Worker
-    incarnation: Start
-    reason: Text
-
-
-class ContributionRejected(Rejected, frozen=True):
-    """A share's contribution is none: it is made again, and with it every partial proof, which is for a challenge drawn from it."""
-
-
-class PartialRejected(Rejected, frozen=True):
-    """A share's partial proof does not verify, or there is none because its holder accused another falsely."""
-
-
-class AggregateRejected(Rejected, frozen=True):
-    """The aggregate does not verify though nothing is wrong with its parts, or its maker accused another falsely."""
-
-
-class JobFailed(Tagged, frozen=True):
-    """The job ended without what it was for. `report` is what there is to see nevertheless, such as the report of a run that trapped."""
-
-    at: Seconds
-    failure: Failure
-    report: BlobRef | None = None
-
-
-class Cancelled(Tagged, frozen=True):
-    """Somebody cancelled the job."""
-
-    at: Seconds
-    reason: Text
-
-
-Event = (
-    Submitted
-    | InputGiven
-    | Admitted
-    | Recut
-    | ShareAnswered
-    | ShareFailed
-    | KeysMade
-    | Executed
-    | Contributed
-    | Proved
-    | Aggregated
-    | Verified
-    | ContributionRejected
-    | PartialRejected
-    | AggregateRejected
-    | JobFailed
-    | Cancelled
-)
-
-# ------------------------------------------------------------------------------------------------------------------- transitions
-
-_WITHOUT_SHARES: Final = (Stage.WAITING_FOR_INPUT, Stage.QUEUED, Stage.VERIFY)
-_GIVEN: Final = (Stage.WAITING_FOR_INPUT, InputGiven, Stage.QUEUED)
-
-_BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
-    (Kind.PROVE, Stage.CONTRIBUTE, Recut): Stage.CONTRIBUTE,
-    (Kind.PROVE, Stage.CONTRIBUTE, ContributionRejected): Stage.CONTRIBUTE,
-    (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
-    (Kind.PROVE, Stage.PROVE, PartialRejected): Stage.PROVE,
-    (Kind.PROVE, Stage.AGGREGATE, PartialRejected): Stage.PROVE,
-    (Kind.PROVE, Stage.AGGREGATE, AggregateRejected): Stage.AGGREGATE,
-    (Kind.PROVE, Stage.VERIFY, AggregateRejected): Stage.AGGREGATE,
-}
-
-_PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {
-    Kind.SETUP: ((Stage.QUEUED, Admitted, Stage.SETUP), (Stage.SETUP, KeysMade, Stage.COMPLETED)),
-    Kind.EXECUTE: (_GIVEN, (Stage.QUEUED, Admitted, Stage.EXECUTE), (Stage.EXECUTE, Executed, Stage.COMPLETED)),
-    Kind.PROVE: (
-        _GIVEN,
-        (Stage.QUEUED, Admitted, Stage.CONTRIBUTE),
-        (Stage.CONTRIBUTE, Contributed, Stage.PROVE),
-        (Stage.PROVE, Proved, Stage.AGGREGATE),
-        (Stage.AGGREGATE, Aggregated, Stage.VERIFY),
-        (Stage.VERIFY, Verified, Stage.COMPLETED),
-    ),
-}
-
-_ANSWERS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
-    (kind, before, event): before
-    for kind, path in _PATHS.items()
-    for before, _, _ in path
-    if before not in _WITHOUT_SHARES
-    for event in (ShareAnswered, ShareFailed)
-}
-
-_ENDS: Final[dict[tuple[Kind, Stage, type], Stage]] = {
-    (kind, before, event): after
-    for kind, path in _PATHS.items()
-    for before in {step[0] for step in path}
-    for event, after in ((JobFailed, Stage.FAILED), (Cancelled, Stage.CANCELLED))
-}
-
-TRANSITIONS: Final[dict[tuple[Kind, Stage, type], Stage]] = (
-    {(kind, before, event): after for kind, path in _PATHS.items() for before, event, after in path} | _ANSWERS | _BACK | _ENDS
-)
+from zisk_actors.wire.values import Attempt, BlobRef, Failure, Job, Kind, Phase, State, VerifiedReport, Worker
 
 _REJECTS: Final[dict[type, Stage]] = {
     ContributionRejected: Stage.CONTRIBUTE,

@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Aggregated, Contributed, Event, Executed, JobRecord, KeysMade, Proved, Stage
-from zisk_actors.wire.messages import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import Aggregated, Contributed, Event, Executed, KeysMade, Proved
+from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Kind, Lease, Phase, ShareStatus, Worker
+from zisk_actors.wire.worker_link import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):

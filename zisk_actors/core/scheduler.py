@@ -52,37 +52,6 @@ from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.wire.values import Lease
 
-__all__ = [
-    "MAX_ATTEMPT",
-    "Admit",
-    "Blamed",
-    "Disowned",
-    "DoubleWanted",
-    "Doubled",
-    "Effect",
-    "Ended",
-    "Enqueue",
-    "Event",
-    "Finished",
-    "GaveUp",
-    "Granted",
-    "Heard",
-    "Joined",
-    "Left",
-    "Loss",
-    "Lost",
-    "Measured",
-    "Quarantined",
-    "Registered",
-    "Renewed",
-    "Revoked",
-    "Scheduler",
-    "Tick",
-    "Turned",
-    "Waiting",
-    "Wanted",
-]
-
 MAX_ATTEMPT: Final = 10_000
 """No share is tried more often; a claim to more is not believed."""
 

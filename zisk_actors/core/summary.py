@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Blame, JobRecord, Stage, Submitted
+from zisk_actors.core.job import Blame, JobRecord
+from zisk_actors.core.job_events import Submitted
+from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Count, Failure, Seconds, Text, Value, VerifiedReport
 
 LEFT_OUT: Final = frozenset({"contributions", "partials", "aggregator", "answers", "tries"})

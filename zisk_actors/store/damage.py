@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Event, replay
+from zisk_actors.core.job import replay
+from zisk_actors.core.job_events import Event
 from zisk_actors.core.summary import JobSummary
 from zisk_actors.errors import NotFoundError
 from zisk_actors.store.journal import lock_folder

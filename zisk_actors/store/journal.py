@@ -21,7 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from zisk_actors.core.job import Event, JobRecord
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import Event
 from zisk_actors.core.summary import JobSummary
 from zisk_actors.ids import Incarnation, JobId, ProgramId, WorkerId
 from zisk_actors.store import schema

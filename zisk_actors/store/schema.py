@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Event, JobRecord, Submitted, replay
+from zisk_actors.core.job import JobRecord, replay
+from zisk_actors.core.job_events import Event, Submitted
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable

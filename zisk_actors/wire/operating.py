@@ -1,8 +1,8 @@
 """What an operator asks of a coordinator, and is told: how the cluster stands, what does not get on, how much is logged.
 
 Rules of this file:
-* These are messages like all others (`messages.py`): a request has a number that its reply repeats, and every field is bounded.
-* Only reading and the level of the log are here. What changes jobs is in `messages.py`.
+* These are messages like all others (`client_link.py`): a request has a number that its reply repeats, and every field is bounded.
+* Only reading and the level of the log are here. What changes jobs is in `client_link.py`.
 """
 
 from __future__ import annotations

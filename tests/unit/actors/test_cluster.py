@@ -18,8 +18,8 @@ from zisk_actors.transport.memory import MemoryLink
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.compute import Call, Done
-from zisk_actors.wire.messages import Answer, CoordinatorSays, Heartbeat, Hello, Refused, Reintroduce, Welcome
 from zisk_actors.wire.values import FailureKind, Kind, Lease, Phase, State
+from zisk_actors.wire.worker_link import Answer, CoordinatorSays, Heartbeat, Hello, Refused, Reintroduce, Welcome
 
 
 async def until_closed(link: MemoryLink) -> None:

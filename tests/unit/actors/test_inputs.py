@@ -15,7 +15,7 @@ from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.client.inputs import InputAddress
 from zisk_actors.errors import JobCancelled, UsageError
 from zisk_actors.wire.blobs import CHUNK_BYTES, reference
-from zisk_actors.wire.messages import EndInput, InputTaken, JobReply, PushInput
+from zisk_actors.wire.client_link import EndInput, InputTaken, JobReply, PushInput
 from zisk_actors.wire.values import FailureKind, Kind, State
 
 BIG = b"some word or two" * (CHUNK_BYTES // 16 * 3) + b"the rest"

@@ -9,11 +9,12 @@ from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors import listing
 from zisk_actors.actors.jobs import JobEntry
 from zisk_actors.client.errors import ClusterRefused
-from zisk_actors.core.job import Submitted, begin
+from zisk_actors.core.job import begin
+from zisk_actors.core.job_events import Submitted
 from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
 from zisk_actors.wire.blobs import reference
-from zisk_actors.wire.messages import ListJobs
+from zisk_actors.wire.client_link import ListJobs
 from zisk_actors.wire.values import Kind, State
 
 

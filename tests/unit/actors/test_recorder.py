@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from zisk_actors.actors.recorder import Recorder
-from zisk_actors.core.job import Cancelled, Event, Submitted
+from zisk_actors.core.job_events import Cancelled, Event, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.unit.actors.conftest import ELF, OpenWorld, World
 from zisk_actors.actors.retention import GRACE_SECONDS, SWEEP_SECONDS
 from zisk_actors.client.errors import ClusterRefused
-from zisk_actors.core.job import ContributionRejected
+from zisk_actors.core.job_events import ContributionRejected
 from zisk_actors.ids import WorkerId, blob_id
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.values import Kind, Phase, State

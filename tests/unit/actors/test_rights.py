@@ -9,7 +9,7 @@ import pytest
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors.rights import CLIENT, NEEDS, OPERATOR, Rights, RoleNeeded
 from zisk_actors.client.errors import ClusterRefused
-from zisk_actors.wire.messages import ClientSays, Ping
+from zisk_actors.wire.client_link import ClientSays, Ping
 from zisk_actors.wire.values import Kind
 
 

@@ -18,7 +18,7 @@ from zisk_actors.transport.memory import MemoryLink, memory_pair
 from zisk_actors.wire.blobs import CHUNK_BYTES, reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WrongBlob
-from zisk_actors.wire.messages import Chunk, FetchChunk, NoChunk, Transfer
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk, Transfer
 
 
 class End:

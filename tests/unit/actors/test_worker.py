@@ -18,8 +18,8 @@ from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link
 from zisk_actors.transport.memory import MemoryListener
 from zisk_actors.wire.codec import Unpacker, pack
-from zisk_actors.wire.messages import CancelLease, Heartbeat, Hello, Refused, Welcome, WorkerSays
 from zisk_actors.wire.values import Kind, State
+from zisk_actors.wire.worker_link import CancelLease, Heartbeat, Hello, Refused, Welcome, WorkerSays
 
 FACTS = WorkerFacts(WorkerId("a"), new_incarnation(), 10, "1", "fake", 1, reconnect_seconds=1, reconnect_max_seconds=16)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zisk_actors.bench.verdict import OnDisk, look
 from zisk_actors.bench.victims import Start
-from zisk_actors.core.job import Admitted, Event, Executed, JobFailed, ShareAnswered, Submitted
+from zisk_actors.core.job_events import Admitted, Event, Executed, JobFailed, ShareAnswered, Submitted
 from zisk_actors.ids import Incarnation, JobId, WorkerId, new_job_id
 from zisk_actors.store.journal import Journal
 from zisk_actors.wire.blobs import reference

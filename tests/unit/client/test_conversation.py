@@ -11,8 +11,8 @@ from zisk_actors.client.client import Client, attach
 from zisk_actors.transport.base import Limits, Peer
 from zisk_actors.transport.memory import MemoryLink, memory_pair
 from zisk_actors.wire.blobs import reference
+from zisk_actors.wire.client_link import ClientSays, JobChanged, JobReply, Ping, Pong, ShowJob, WatchJob
 from zisk_actors.wire.codec import Unpacker, pack
-from zisk_actors.wire.messages import ClientSays, JobChanged, JobReply, Ping, Pong, ShowJob, WatchJob
 from zisk_actors.wire.values import JobStatus, Kind, State
 
 JOB = "01234567-89ab-4def-8123-456789abcdef"

@@ -6,7 +6,8 @@ import pytest
 
 from zisk_actors.core.budget import MAX_LISTED, Budget, Tally, attempts, tally
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Admitted, Contributed, Event, JobRecord, PartialRejected, ShareFailed, Submitted, begin, evolve, replay
+from zisk_actors.core.job import JobRecord, begin, evolve, replay
+from zisk_actors.core.job_events import Admitted, Contributed, Event, PartialRejected, ShareFailed, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import BlobRef, Kind, Phase

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.leases import Leases
@@ -22,19 +23,19 @@ def cluster(*names: str, busy: int = 2) -> core.Scheduler:
     """A scheduler with a job over the first `busy` workers, whose shares are numbered as they are; the others are free."""
     it = core.Scheduler(Registry(1.0, 3), max_workers_per_job=busy)
     for name in names[:busy]:
-        it.handle(core.Joined(WorkerId(name), start(name), 10), 0.0)
-    it.handle(core.Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
+        it.handle(events.Joined(WorkerId(name), start(name), 10), 0.0)
+    it.handle(events.Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
     for name in names[busy:]:
-        it.handle(core.Joined(WorkerId(name), start(name), 10), 0.0)
+        it.handle(events.Joined(WorkerId(name), start(name), 10), 0.0)
     return it
 
 
 def double(it: core.Scheduler, share: int = 0, *idle: str, urgent: bool = False, never: str = "") -> Lease | None:
-    wanted = core.DoubleWanted(JOB, share, frozenset(map(WorkerId, idle)), frozenset(map(WorkerId, never)), urgent)
+    wanted = events.DoubleWanted(JOB, share, frozenset(map(WorkerId, idle)), frozenset(map(WorkerId, never)), urgent)
     effects = it.handle(wanted, 1.0)
     assert len(effects) <= 1
     for effect in effects:
-        assert isinstance(effect, core.Doubled)
+        assert isinstance(effect, events.Doubled)
         assert effect.first == it.lease(JOB, share)
         return effect.lease
     return None
@@ -66,7 +67,7 @@ def test_nobody_free_and_nobody_idle_is_nobody() -> None:
 def test_who_waits_in_the_queue_comes_first_unless_it_is_urgent() -> None:
     it = cluster("a", "b", "c")
     it.min_compute_units = 1000
-    it.handle(core.Enqueue(OTHER, Kind.PROVE, 0, 0.0), 0.5)
+    it.handle(events.Enqueue(OTHER, Kind.PROVE, 0, 0.0), 0.5)
     assert double(it) is None
     assert double(it, urgent=True, never="c") is None
     assert double(it, urgent=True) is not None
@@ -75,8 +76,8 @@ def test_who_waits_in_the_queue_comes_first_unless_it_is_urgent() -> None:
 def test_the_double_takes_the_place_of_a_holder_that_is_lost() -> None:
     it = cluster("a", "b", "c")
     second = double(it)
-    effects = it.handle(core.Left(WorkerId("a"), start("a"), "gone"), 2.0)
-    assert [type(effect) for effect in effects] == [core.Lost, core.Revoked]
+    effects = it.handle(events.Left(WorkerId("a"), start("a"), "gone"), 2.0)
+    assert [type(effect) for effect in effects] == [events.Lost, events.Revoked]
     assert it.lease(JOB, 0) == second
     assert double(it) is None, "who was lost with it does not count, and nobody else is there"
 
@@ -85,7 +86,7 @@ def test_a_double_that_is_lost_leaves_the_holder() -> None:
     it = cluster("a", "b", "c")
     first, second = it.lease(JOB, 0), double(it)
     assert second is not None
-    it.handle(core.Left(WorkerId("c"), start("c"), "gone"), 2.0)
+    it.handle(events.Left(WorkerId("c"), start("c"), "gone"), 2.0)
     assert it.lease(JOB, 0) == first
     assert not it.holds(second)
 
@@ -95,10 +96,10 @@ def test_who_gave_up_a_share_does_not_get_it_as_a_double() -> None:
     first, second = it.lease(JOB, 0), double(it)
     assert first is not None
     assert second is not None
-    it.handle(core.GaveUp(first), 2.0)
+    it.handle(events.GaveUp(first), 2.0)
     assert it.lease(JOB, 0) == second
     assert double(it, 0, "a", "b") is not None
-    it.handle(core.Ended(JOB), 3.0)
+    it.handle(events.Ended(JOB), 3.0)
     assert not it.busy()
 
 

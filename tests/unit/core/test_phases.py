@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import JobRecord, Stage, Submitted
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import Submitted
 from zisk_actors.core.phases import PHASES, Gathered, percent, seconds_left
+from zisk_actors.core.stages import Stage
 from zisk_actors.ids import BlobId, Incarnation, JobId, WorkerId
-from zisk_actors.wire.messages import PHASE_OF
 from zisk_actors.wire.values import BlobRef, Kind, Lease, Phase, ShareStatus
+from zisk_actors.wire.worker_link import PHASE_OF
 
 BLOB = BlobRef(BlobId("ab" * 32), 3)
 OTHER = BlobRef(BlobId("cd" * 32), 4)

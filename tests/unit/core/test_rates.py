@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zisk_actors.core.job import JobRecord, Stage, Submitted
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import Submitted
 from zisk_actors.core.rates import LEAST_RETRY_SECONDS, MOST_RETRY_SECONDS, RETRY_SECONDS, Rates, starts_in
+from zisk_actors.core.stages import Stage
 from zisk_actors.ids import BlobId, JobId, WorkerId
 from zisk_actors.wire.values import BlobRef, Kind, Phase, ShareStatus
 

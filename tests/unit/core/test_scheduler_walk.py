@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.policy import TURNS_PER_PRIORITY, choose_crew
 from zisk_actors.core.registry import Registry
@@ -35,7 +36,7 @@ class Walk:
     def pick(self, items: list[object]) -> object:
         return items[int(self.random.integers(len(items)))]
 
-    def event(self) -> core.Event:
+    def event(self) -> events.Event:
         chance = self.random.random()
         worker = WorkerId(f"w{self.random.integers(5)}")
         start = Incarnation(f"{worker}.{self.starts.get(worker, 0)}")
@@ -47,55 +48,55 @@ class Walk:
             client = ["many", "many", "many", "few", "large"][int(self.random.integers(5))]
             asks = {"min_units": int(self.random.integers(40)), "units": int(self.random.integers(40))} if client == "large" else {}
             submitted_at = self.now + 1e-6 * len(self.lines)  # none with another: who comes later is behind its own
-            return core.Enqueue(job, kind, priority, submitted_at, client=client, program=program, **asks)
+            return events.Enqueue(job, kind, priority, submitted_at, client=client, program=program, **asks)
         if chance < 0.35:
             self.starts[worker] = self.starts.get(worker, 0) + int(self.random.random() < 0.5)
-            return core.Joined(worker, Incarnation(f"{worker}.{self.starts[worker]}"), int(self.random.integers(1, 20)))
+            return events.Joined(worker, Incarnation(f"{worker}.{self.starts[worker]}"), int(self.random.integers(1, 20)))
         if chance < 0.45:
-            return core.Left(worker, start, "it left")
+            return events.Left(worker, start, "it left")
         if chance < 0.6:
-            return core.Heard(worker, start)
+            return events.Heard(worker, start)
         if chance < 0.7 and leases:
             lease = self.pick(leases)  # type: ignore[arg-type]
             assert isinstance(lease, Lease)
             if chance < 0.62:
                 self.condemned.add(lease.incarnation)
-                return core.Blamed(lease.worker, lease.incarnation, lease.job, lease.share, "it lies")
-            return core.GaveUp(lease) if chance < 0.65 else core.Finished(lease)
+                return events.Blamed(lease.worker, lease.incarnation, lease.job, lease.share, "it lies")
+            return events.GaveUp(lease) if chance < 0.65 else events.Finished(lease)
         if chance < 0.85 and self.running:
             job = self.pick(list(self.running))  # type: ignore[assignment]
             share = int(self.random.integers(self.running[job] + 1))
             if self.scheduler.lease(job, share) is None:
-                return core.Wanted(job, share, worker)
+                return events.Wanted(job, share, worker)
             mine = [lease.worker for lease in self.scheduler.crews[job].all()]
             idle = frozenset(name for name in mine if self.random.random() < 0.3)
-            return core.DoubleWanted(job, share, idle, urgent=bool(self.random.random() < 0.3))
+            return events.DoubleWanted(job, share, idle, urgent=bool(self.random.random() < 0.3))
         if chance < 0.95 and self.running:
             job = self.pick(list(self.running))  # type: ignore[assignment]
             del self.running[job]
             self.ended.add(job)
-            return core.Ended(job)
+            return events.Ended(job)
         self.now += float(self.random.random()) * 2
-        return core.Tick()
+        return events.Tick()
 
     def step(self) -> None:
         if self.random.random() < 0.01:
             self.restart()
             self.passed = {}
         event = self.event()
-        if isinstance(event, core.Enqueue):
+        if isinstance(event, events.Enqueue):
             self.await_turn(event)
         effects = self.scheduler.handle(event, self.now)
         for each in self.scheduler.queue:
             if not self.scheduler.attainable(each):
                 self.passed.pop(each.job, None)
         for effect in effects:
-            if isinstance(effect, core.Admit):
+            if isinstance(effect, events.Admit):
                 self.let_by(effect.job)
         self.carry_out(effects)
         self.check()
 
-    def await_turn(self, event: core.Enqueue) -> None:
+    def await_turn(self, event: events.Enqueue) -> None:
         """Note how many of its own client's jobs a new one waits for: as many turns go by before its own."""
         mine = [each for each in self.scheduler.queue if (each.client, each.priority) == (event.client, event.priority)]
         started = sum(line == (event.client, event.priority) and job not in self.queued for job, line in self.lines.items())
@@ -120,10 +121,10 @@ class Walk:
         self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3, opens_at=self.now + 1.0)
         self.held_before, self.given = set(held), set()
         for start in self.condemned:
-            self.carry_out(self.scheduler.handle(core.Blamed(WorkerId(start.split(".")[0]), start, JobId("-"), 0, "it lied"), self.now))
+            self.carry_out(self.scheduler.handle(events.Blamed(WorkerId(start.split(".")[0]), start, JobId("-"), 0, "it lied"), self.now))
         for job, count in self.running.items():
             needs = tuple(share for share in range(count + 1) if old.lease(job, share) is not None or (job, share) in old.wanted)
-            event = core.Enqueue(job, Kind.PROVE, 0, self.now, (1,) * count, needs or (count,))
+            event = events.Enqueue(job, Kind.PROVE, 0, self.now, (1,) * count, needs or (count,))
             self.carry_out(self.scheduler.handle(event, self.now))
         self.lines = dict.fromkeys(self.lines, ("", 0))
         for each in old.queue:
@@ -134,12 +135,12 @@ class Walk:
         for record in old.registry.records.values():
             if self.random.random() < 0.8:
                 own = tuple(lease for lease in held if lease.worker == record.worker)
-                self.carry_out(self.scheduler.handle(core.Joined(record.worker, record.incarnation, record.units, own), self.now))
+                self.carry_out(self.scheduler.handle(events.Joined(record.worker, record.incarnation, record.units, own), self.now))
                 self.check()
 
-    def carry_out(self, effects: list[core.Effect]) -> None:
+    def carry_out(self, effects: list[events.Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, core.Admit):
+            if isinstance(effect, events.Admit):
                 assert effect.job in self.queued, "admitted once, and only what was queued"
                 self.queued.discard(effect.job)
                 self.running[effect.job] = len(effect.weights)
@@ -149,10 +150,10 @@ class Walk:
                     assert lease in self.held_before, "only what was held before is adopted"
                 for lease in set(effect.leases) - set(effect.adopted):
                     self.give(lease)
-            elif isinstance(effect, core.Granted):
+            elif isinstance(effect, events.Granted):
                 assert effect.lease.job in self.running
                 self.give(effect.lease)
-            elif isinstance(effect, core.Doubled):
+            elif isinstance(effect, events.Doubled):
                 assert self.scheduler.lease(effect.lease.job, effect.lease.share) == effect.first
                 self.give(effect.lease)
 

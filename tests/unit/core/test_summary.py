@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.core.test_job import BLOB, EVENTS, OTHER, PATHS, START, submitted
 from zisk_actors.core import job as jobs
+from zisk_actors.core import job_events
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, evolve, replay
 from zisk_actors.core.summary import LEFT_OUT, JobSummary, blobs_of, restore, summarise
@@ -27,7 +28,7 @@ def test_every_field_of_a_job_is_kept_or_left_out_on_purpose() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("last", [None, jobs.JobFailed, jobs.Cancelled])
+@pytest.mark.parametrize("last", [None, job_events.JobFailed, job_events.Cancelled])
 def test_a_summary_gives_the_job_back(kind: Kind, last: type | None) -> None:
     job = ended(kind, last)
     summary = decode_record(encode_record(summarise(job)), JobSummary)
@@ -37,8 +38,14 @@ def test_a_summary_gives_the_job_back(kind: Kind, last: type | None) -> None:
 
 
 def test_the_blamed_are_in_the_summary() -> None:
-    answer = jobs.ShareAnswered(3.0, Phase.CONTRIBUTE, 1, WorkerId("w"), START, BLOB)
-    first = [EVENTS[jobs.Admitted], answer, EVENTS[jobs.Contributed], EVENTS[jobs.ContributionRejected], EVENTS[jobs.Cancelled]]
+    answer = job_events.ShareAnswered(3.0, Phase.CONTRIBUTE, 1, WorkerId("w"), START, BLOB)
+    first = [
+        EVENTS[job_events.Admitted],
+        answer,
+        EVENTS[job_events.Contributed],
+        EVENTS[job_events.ContributionRejected],
+        EVENTS[job_events.Cancelled],
+    ]
     job = replay([submitted(Kind.PROVE), *first])
     assert summarise(job).blames == job.blames != ()
 
@@ -51,10 +58,10 @@ def test_a_job_that_has_not_ended_has_no_summary() -> None:
 def test_a_running_job_needs_all_its_blobs_and_an_ended_one_its_result() -> None:
     stdin, program, bundle = (BlobRef(BlobId(two * 32), 3) for two in ("11", "22", "33"))
     job = jobs.begin(msgspec.structs.replace(submitted(Kind.PROVE), stdin=stdin, program=program))
-    job = evolve(job, jobs.Admitted(2.0, (10,)))
-    job = evolve(job, jobs.ShareAnswered(3.0, Phase.CONTRIBUTE, 0, WorkerId("w"), START, OTHER))
+    job = evolve(job, job_events.Admitted(2.0, (10,)))
+    job = evolve(job, job_events.ShareAnswered(3.0, Phase.CONTRIBUTE, 0, WorkerId("w"), START, OTHER))
     assert blobs_of(job) == {stdin.sha256, program.sha256, OTHER.sha256}
-    job = evolve(job, jobs.Contributed(3.0, bundle))
+    job = evolve(job, job_events.Contributed(3.0, bundle))
     assert blobs_of(job) == {stdin.sha256, program.sha256, OTHER.sha256, bundle.sha256}
     for event in PATHS[Kind.PROVE][2:]:
         job = evolve(job, EVENTS[event])

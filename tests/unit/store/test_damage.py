@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.store.test_ended import end
 from tests.unit.store.test_journal import ONE, TWO, submitted
-from zisk_actors.core.job import Cancelled
+from zisk_actors.core.job_events import Cancelled
 from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import JobId
 from zisk_actors.store.damage import check, set_aside

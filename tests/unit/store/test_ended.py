@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.store.test_journal import ONE, TWO, submitted
-from zisk_actors.core.job import Admitted, Blame, Cancelled, Event, JobRecord, replay
+from zisk_actors.core.job import Blame, JobRecord, replay
+from zisk_actors.core.job_events import Admitted, Cancelled, Event
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zisk_actors.core.job import Admitted, Cancelled, Event, Submitted
+from zisk_actors.core.job_events import Admitted, Cancelled, Event, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.journal import Journal

@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.core.test_job import BLOB, EVENTS, PATHS, submitted
 from zisk_actors.config import ConfigError, CoordinatorConfig, load
-from zisk_actors.core.job import Admitted, Cancelled, JobFailed, replay
+from zisk_actors.core.job import replay
+from zisk_actors.core.job_events import Admitted, Cancelled, JobFailed
 from zisk_actors.errors import UsageError
 from zisk_actors.web.webhook import NotDelivered, Target, body_of, headers_of, post, read_target
 from zisk_actors.wire.values import Kind
