@@ -4,8 +4,8 @@ Rules of this file:
 * An event is a short sentence fragment with a word to search for; what varies is in fields, ids whole.
 * Job, worker and share are bound once per task with `bind`.
 * Secrets are never fields.
-* RUST_LOG is a list of levels and of `target=level`; a target is a module of ours, as `zisk_actors.actors.session` or with `::`, and
-  covers those below it. What is neither is named in a warning, and the rest of the list counts.
+* RUST_LOG is a list of levels and of `target=level`; a target is a module of ours, as `zisk_actors.actors.jobs` or with `::`, and covers
+  those below it. What is neither is named in a warning, and the rest of the list counts.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import pytest
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, daemon, lines, process, running, said, until
 from zisk_actors import mock
-from zisk_actors.actors.backend_mode import OtherBackend, claim
+from zisk_actors.actors.coordinator.backend_mode import OtherBackend, claim
 from zisk_actors.stark.errors import MockProof
 from zisk_actors.wire.values import Kind, State
 

@@ -18,7 +18,7 @@ import trio.testing
 
 from tests.simulation.prover import SimDevice, judge, key_of, output_of
 from tests.simulation.trace import Trace
-from zisk_actors.actors.measures import view_of
+from zisk_actors.actors.coordinator.measures import view_of
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve
@@ -32,7 +32,7 @@ from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, Lease, State
 
 if TYPE_CHECKING:
-    from zisk_actors.actors.scheduler import Coordinator
+    from zisk_actors.actors.coordinator.coordinator import Coordinator
 
 
 def _same(job: JobRecord, true: JobRecord | None) -> bool:

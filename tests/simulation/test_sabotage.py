@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.simulation.run import simulate
-from zisk_actors.actors import measures, supervisor
-from zisk_actors.actors.jobs import JobBook, JobEntry
-from zisk_actors.actors.recorder import Recorder
-from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.coordinator import measures
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.jobs import supervisor
+from zisk_actors.actors.jobs.book import JobBook, JobEntry
+from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.core.job import evolve
 from zisk_actors.core.job_events import Cancelled, Event, Verified
 from zisk_actors.core.leases import Leases

@@ -25,10 +25,10 @@ from tests.simulation.invariants import Laws
 from tests.simulation.network import Network, SimListener, Weather
 from tests.simulation.prover import SimDevice
 from tests.simulation.trace import Trace
-from zisk_actors.actors.coordinator import _drain, attend, make_coordinator, recall
-from zisk_actors.actors.scheduler import Coordinator
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.process import attend, drain, make_coordinator, recall
 from zisk_actors.actors.threads import RUNNER
-from zisk_actors.actors.worker import WorkerActor, WorkerFacts, WorkerRefused
+from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, WorkerRefused
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
 from zisk_actors.ids import WorkerId, new_incarnation
 from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable
@@ -183,7 +183,7 @@ class World:
         """As by SIGTERM."""
         coordinator, process = self.coordinator, self._process
         if coordinator is not None:
-            await _drain(coordinator, 5.0)
+            await drain(coordinator, 5.0)
             self._away = away
             process.cancel()
 

@@ -20,7 +20,7 @@ from zisk_actors.errors import UsageError, ZiskError
 if TYPE_CHECKING:
     from zisk_actors.actors.device import Device
     from zisk_actors.actors.mock_device import MockDevice
-    from zisk_actors.actors.worker import WorkerActor
+    from zisk_actors.actors.worker.connection import WorkerActor
     from zisk_actors.settings import WorkerHttpPort
     from zisk_actors.web.worker import WorkerMetrics
 
@@ -81,10 +81,10 @@ def main(
 async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.device import Device, DeviceSettings
-    from zisk_actors.actors.memory import memory_of_machine
     from zisk_actors.actors.mock_device import MockDevice
     from zisk_actors.actors.told import until_told
-    from zisk_actors.actors.worker import WorkerActor, WorkerFacts
+    from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts
+    from zisk_actors.actors.worker.memory import memory_of_machine
     from zisk_actors.store.blobs import BlobStore
     from zisk_actors.transport.allowlist import check_public_key
     from zisk_actors.transport.auth import read_keypair
@@ -133,7 +133,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
 
 async def _work_and_tell(port: WorkerHttpPort, child: Device | MockDevice, make: Callable[[WorkerMetrics], WorkerActor]) -> None:
     """Be a worker with an HTTP port. Raises `PortInUse` and `CannotListen`, and what the worker raises."""
-    from zisk_actors.actors.worker_pages import serve_worker_pages
+    from zisk_actors.actors.worker.pages import serve_worker_pages
     from zisk_actors.web.server import listen_http
     from zisk_actors.web.worker import WorkerMetrics
 

@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from zisk_actors.actors.memory import memory_of_machine
+from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair

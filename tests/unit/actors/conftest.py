@@ -19,11 +19,11 @@ import trio
 
 from tests.cluster.fake_prover import FakeProver
 from zisk_actors.actors.compute import broke, perform
-from zisk_actors.actors.coordinator import attend, make_coordinator, recall
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.process import attend, make_coordinator, recall
 from zisk_actors.actors.device import CallFailed, Progress
-from zisk_actors.actors.scheduler import Coordinator
 from zisk_actors.actors.threads import RUNNER
-from zisk_actors.actors.worker import WorkerActor, WorkerFacts, WorkerRefused
+from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, WorkerRefused
 from zisk_actors.client.client import Client, attach
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
 from zisk_actors.errors import Unreachable

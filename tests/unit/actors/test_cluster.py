@@ -377,7 +377,7 @@ async def test_an_internal_failure_has_a_trace_that_is_in_the_log(
     async def breaks(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr("zisk_actors.actors.supervisor._run", breaks)
+    monkeypatch.setattr("zisk_actors.actors.jobs.supervisor._run", breaks)
     async with open_world() as world, world.client() as client:
         world.worker("a")
         job = await client.submit(Kind.EXECUTE, ELF)

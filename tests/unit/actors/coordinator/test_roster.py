@@ -1,0 +1,78 @@
+"""For whom a coordinator waits that starts again: who was there, and no longer than it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import trio
+from trio.testing import MockClock
+
+from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.actors.coordinator.roster import Roster
+from zisk_actors.core.events import Joined
+from zisk_actors.core.registry import Registry
+from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.wire.values import Kind, State
+
+A, B = WorkerId("a"), WorkerId("b")
+START = Incarnation("0" * 32)
+
+
+async def test_what_is_written_is_read_and_anything_else_is_nobody(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "workers.json"
+    roster = Roster(path)
+    assert roster.read() == set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(roster.run, lambda: [B, A])
+        roster.changed()
+        while not path.exists():  # noqa: ASYNC110 - a thread writes it
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert roster.read() == {A, B}
+    for wrong in (b"", b"{}", b"[1]", b"\xff"):
+        path.write_bytes(wrong)
+        assert roster.read() == set()
+
+
+def test_it_opens_with_the_last_of_them_and_not_before() -> None:
+    decide = Scheduler(Registry(30, 3, 10), opens_at=105.0, awaited={A, B})
+    decide.handle(Joined(A, START, 10, ()), 101.0)
+    assert decide.opens_at == 105.0
+    decide.handle(Joined(WorkerId("c"), START, 10, ()), 102.0)
+    assert decide.opens_at == 105.0
+    decide.handle(Joined(B, START, 10, ()), 103.0)
+    assert decide.opens_at == 103.0
+
+
+def test_nobody_to_wait_for_is_waiting_all_the_time() -> None:
+    decide = Scheduler(Registry(30, 3, 10), opens_at=105.0)
+    decide.handle(Joined(A, START, 10, ()), 101.0)
+    assert decide.opens_at == 105.0
+
+
+async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_away(
+    open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    """The last worker opens the door, and says at once what it has: the job's supervisor has not begun to ask."""
+    async with open_world() as world, world.client() as client:
+        worker = world.worker("a")
+        await world.workers_are("a")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=4", params="test")
+        await trio.sleep(1)
+        await world.stop()
+        await trio.sleep(10)  # the worker has its answer, and nobody to take it
+        await world.start()
+        world.coordinator.decide.awaited = {A}
+        begin = world.coordinator._supervise
+
+        async def late(*words: Any) -> None:
+            await trio.sleep(1)
+            await begin(*words)
+
+        world.coordinator._supervise = late
+        async with world.client() as again:
+            assert (await again.wait(job)).state is State.COMPLETED
+        assert worker.device.log.count("ContributeCall") == 1
+        assert world.coordinator.decide.late == 0

@@ -1,0 +1,383 @@
+"""One connected client: its requests, each answered once or as a stream of changes.
+
+Rules of this file:
+* A request is checked before it has any effect; a refusal has a code, the manual's name and number, and says what to do.
+* At most `MAX_REQUESTS` of one client are open; more are refused, not queued.
+* A submitted job is on disk before its id is told; the same key from the same client is the same job.
+* What a key may ask for, and which jobs there are for it, says `rights.py`.
+* A client that is silent for `SILENCE_SECONDS` is forgotten; its jobs are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors.actors.clients.admission import WorkerUnavailable
+from zisk_actors.actors.clients.listing import choose
+from zisk_actors.actors.clients.rights import Rights, RoleOf
+from zisk_actors.actors.clients.submitting import KindNotSupported, check_same, kind_of
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.operating import cluster_status, set_level, stalls
+from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.actors.transfer import Exchange
+from zisk_actors.core.job_events import Submitted as JobSubmitted
+from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
+from zisk_actors.ids import JobId, new_job_id
+from zisk_actors.transport.base import Link, LinkClosed, seldom
+from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
+from zisk_actors.wire.client_link import (
+    AddProgram,
+    CancelReply,
+    CancelRequest,
+    ClientSays,
+    EndInput,
+    ErrorReply,
+    InputTaken,
+    JobChanged,
+    JobList,
+    JobReply,
+    Leave,
+    ListJobs,
+    ListPrograms,
+    ListWorkers,
+    Ping,
+    Pong,
+    ProgramList,
+    PushInput,
+    ShowJob,
+    Submit,
+    Submitted,
+    Unwatch,
+    WaitJob,
+    WatchJob,
+    WorkerList,
+)
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.operating import ClusterReply, ListStalls, LogLevelSet, SetLogLevel, ShowCluster, StallList
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.values import BlobRef, JobStatus, Kind, WorkerStatus
+
+MAX_REQUESTS: Final = 64
+MAX_PROGRAM_BYTES: Final = 256 * 1024**2
+SILENCE_SECONDS: Final = 60.0
+PART: Final = 16
+UPLOAD_SECONDS: Final = 600.0
+
+
+class JobNotFound(NotFoundError):
+    """No job has that id."""
+
+    code = "job-not-found"
+
+
+class ProgramNotFound(NotFoundError):
+    """The cluster does not have that program, and the client does not offer it."""
+
+    code = "program-not-found"
+
+
+class InputNotFound(NotFoundError):
+    """The cluster does not have that input, or not any more, and the client does not offer it."""
+
+    code = "input-not-found"
+
+
+class TooManyRequests(RefusedRetryLater):
+    """One client has too many requests open."""
+
+    code = "too-many-requests"
+
+
+_NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
+    JobNotFound: (1001, "JOB_NOT_FOUND"),
+    ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
+    InputNotFound: (1004, "INVALID_REQUEST"),
+    KindNotSupported: (1005, "INVALID_PROOF_CONVERSION"),
+    UsageError: (1004, "INVALID_REQUEST"),
+    NotAuthorised: (1006, "NOT_AUTHORISED"),
+    RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
+    WorkerUnavailable: (2002, "WORKER_UNAVAILABLE"),
+}
+
+
+async def serve_client(link: Link, coordinator: Coordinator, *, role_of: RoleOf) -> None:
+    """Serve a client until it is gone."""
+    client = _Client(link, coordinator, Rights(link.peer.key, role_of))
+    try:
+        async with trio.open_nursery() as nursery:
+            await client.run(nursery)
+            nursery.cancel_scope.cancel()
+    finally:
+        client.exchange.close()
+        with trio.CancelScope(shield=True):
+            await link.aclose()
+
+
+class _Client:
+    """One client's link and its open requests."""
+
+    def __init__(self, link: Link, coordinator: Coordinator, rights: Rights) -> None:
+        self._link = link
+        self._number = next(coordinator.connections)
+        self._rights = rights
+        self._coordinator = coordinator
+        self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
+        self._open: dict[int, trio.CancelScope] = {}
+        self.exchange = Exchange(self._send_with, coordinator.store)
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                with trio.fail_after(SILENCE_SECONDS):
+                    frames = await self._link.receive()
+                message, bulk, _ = self._unpacker.unpack(frames)
+                if isinstance(message, FetchChunk | Chunk | NoChunk):
+                    await self.exchange.take(message, bulk)
+                elif isinstance(message, Ping):
+                    await self._send(Pong(message.request, self._number))
+                elif isinstance(message, Leave):
+                    return
+                elif isinstance(message, Unwatch):
+                    if (scope := self._open.get(message.request)) is not None:
+                        scope.cancel()
+                elif message.request in self._open and not isinstance(message, WatchJob):
+                    pass  # said again while the answer is on its way
+                elif len(self._open) >= MAX_REQUESTS:
+                    await self._refuse(message.request, TooManyRequests(f"{MAX_REQUESTS} requests of this client are open"))
+                else:
+                    if (scope := self._open.get(message.request)) is not None:
+                        scope.cancel()
+                    scope = self._open[message.request] = trio.CancelScope()
+                    nursery.start_soon(self._serve, message, bulk, scope)
+            except (LinkClosed, trio.TooSlowError):
+                return
+            except WireError as error:
+                if seldom(count := self._link.refuse(error.code)):
+                    peer = self._link.peer
+                    self._coordinator.log.warning(
+                        "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+                    )
+
+    async def _serve(self, message: Any, bulk: bytes, scope: trio.CancelScope) -> None:
+        began = trio.current_time()
+        status = "gone"
+        try:
+            with scope:
+                await self._perform(message, bulk)
+            status = "cancelled" if scope.cancelled_caught else "ok"
+        except LinkClosed:
+            await self._link.aclose()
+        except ZiskError as error:
+            status = error.code
+            try:
+                await self._refuse(message.request, error)
+            except LinkClosed:
+                await self._link.aclose()
+        finally:
+            self._coordinator.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
+            if self._open.get(message.request) is scope:
+                del self._open[message.request]
+
+    async def _perform(self, message: Any, bulk: bytes) -> None:
+        number = message.request
+        self._rights.check(message)
+        match message:
+            case Submit():
+                await self._submit(message)
+            case PushInput():
+                await self._send(InputTaken(number, await self._coordinator.inputs.take(self._find(message.job), message.offset, bulk)))
+            case EndInput():
+                await self._coordinator.inputs.finish(entry := self._find(message.job), message.stdin)
+                await self._send(JobReply(number, self._coordinator.book.status(entry)))
+            case ShowJob():
+                await self._send(JobReply(number, self._status(message.job)))
+            case WaitJob():
+                entry = self._find(message.job)
+                with trio.move_on_after(message.seconds):
+                    await self._coordinator.book.ended(entry)
+                await self._send(JobReply(number, self._coordinator.book.status(entry)))
+            case WatchJob():
+                await self._watch(message)
+            case CancelRequest():
+                entry = self._find(message.job)
+                cancelled = await self._coordinator.cancel(entry, message.reason)
+                await self._send(CancelReply(number, cancelled, self._coordinator.book.status(entry)))
+            case ListJobs():
+                await self._list_jobs(message)
+            case ListWorkers():
+                await self._send_parts(WorkerList, number, self._workers())
+            case AddProgram():
+                self._coordinator.check_open()
+                await self._need(message.program, MAX_PROGRAM_BYTES)
+                status = await self._coordinator.programs.add(message.program, message.name)
+                await self._send(ProgramList(number, (status,), last=True))
+            case ShowCluster():
+                await self._send(ClusterReply(number, await cluster_status(self._coordinator, self._rights.role)))
+            case ListStalls():
+                await self._send_parts(StallList, number, stalls(self._coordinator, self._seen(), message.seconds))
+            case SetLogLevel():
+                await set_level(self._coordinator, message.level, message.worker)
+                await self._send(LogLevelSet(number))
+            case ListPrograms():
+                await self._send_parts(ProgramList, number, list(self._coordinator.programs.known.values()))
+
+    async def _submit(self, message: Submit) -> None:
+        coordinator = self._coordinator
+        client = self._link.peer.key
+        kind = kind_of(message.kind)
+        stdin = self._stdin_of(message, kind)
+        if await self._known_already(message, kind, stdin):
+            return
+        coordinator.check_open()
+        if 0 < message.units < message.min_units:
+            raise UsageError(f"{message.units} compute units are fewer than the {message.min_units} that it is to start with")
+        await self._need(message.program, MAX_PROGRAM_BYTES)
+        if stdin is not None:
+            coordinator.inputs.check_size(stdin.size)
+            await self._need(stdin, MAX_BLOB_BYTES, InputNotFound)
+        await coordinator.programs.add(message.program, message.name)
+        job = new_job_id(coordinator.chance)
+        async with coordinator.submits.of((client, message.key or job)):
+            if await self._known_already(message, kind, stdin):
+                return  # said again over another connection, while its blobs were on their way
+            now = coordinator.book.clock()
+            event = JobSubmitted(
+                at=now,
+                job=job,
+                kind=kind,
+                program=message.program,
+                stdin=stdin,
+                params=message.params,
+                client=client,
+                name=message.name,
+                key=message.key,
+                priority=message.priority,
+                deadline_at=None if message.deadline_seconds is None else now + message.deadline_seconds,
+                min_units=message.min_units,
+                units=message.units,
+            )
+            entry = await coordinator.submit(event, may_wait=message.queue)
+        await self._send(Submitted(message.request, entry.record.job, fresh=True))
+
+    @staticmethod
+    def _stdin_of(message: Submit, kind: Kind) -> BlobRef | None:
+        """The input that a submit names; None where it comes later. Raises `UsageError`."""
+        if not message.streamed:
+            return message.stdin or reference(b"")
+        if message.stdin is not None or kind is Kind.SETUP or not message.queue:
+            raise UsageError("an input that comes later is for a job that takes one, names none, and may wait")
+        return None
+
+    async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef | None) -> bool:
+        """Answer a submit whose key this client has used before. Raises `KeyConflict`."""
+        book = self._coordinator.book
+        known = book.submits.get((self._link.peer.key, message.key)) if message.key else None
+        if known is None:
+            return False
+        check_same(book.entries[known].record, kind, message, stdin)
+        await self._send(Submitted(message.request, known, fresh=False))
+        return True
+
+    async def _need(self, blob: BlobRef, limit: int, missing: type[NotFoundError] = ProgramNotFound) -> None:
+        """Have a blob on our shelf, from this client if need be. Raises `missing` and `UsageError`."""
+        if blob.size > limit:
+            raise UsageError(f"a blob of {blob.size} bytes is over the limit of {limit}")
+        if self._coordinator.store.has(blob):
+            return
+        if blob.size == 0:
+            await in_thread(self._coordinator.store.put, b"")
+            return
+        try:
+            with trio.fail_after(UPLOAD_SECONDS):
+                await self.exchange.fetch(blob)
+        except NotFoundError:
+            raise missing(
+                f"the cluster does not have {blob.sha256}, or not any more, and the client does not offer it",
+                hint="submit it again with the bytes themselves",
+            ) from None
+        except trio.TooSlowError:
+            raise UsageError(f"blob {blob.sha256} did not arrive in {UPLOAD_SECONDS:.0f} s") from None
+
+    async def _watch(self, message: WatchJob) -> None:
+        entry = self._find(message.job)
+        after = message.after if message.after <= entry.number else 0
+        async with aclosing(self._coordinator.book.changes(entry, after)) as changes:
+            async for number, status in changes:
+                await self._send(JobChanged(message.request, number, status))
+
+    async def _list_jobs(self, message: ListJobs) -> None:
+        chosen, cursor = choose(message, self._seen().values(), self._coordinator.programs.name, self._rights.key)
+        short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
+        for start in range(0, len(short) - PART, PART):
+            await self._send(JobList(message.request, tuple(short[start : start + PART]), last=False))
+        rest = (len(short) - 1) // PART * PART if short else 0
+        await self._send(JobList(message.request, tuple(short[rest:]), last=True, cursor=cursor))
+
+    def _find(self, job: str) -> JobEntry:
+        """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
+        entry = self._coordinator.book.entries.get(JobId(job))
+        if entry is not None and (self._rights.sees_all or self._rights.owns(entry.client)):
+            return entry
+        jobs = self._seen()
+        found = [name for name in jobs if name.startswith(job)] if len(job) >= 4 else []
+        if len(found) > 1:
+            raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
+        if not found:
+            raise JobNotFound(self._coordinator.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
+        return jobs[found[0]]
+
+    def _seen(self) -> Mapping[JobId, JobEntry]:
+        """The jobs that there are for this client."""
+        entries = self._coordinator.book.entries
+        if self._rights.sees_all:
+            return entries
+        return {job: entry for job, entry in entries.items() if self._rights.owns(entry.client)}
+
+    def _workers(self) -> list[WorkerStatus]:
+        sessions = self._coordinator.sessions
+        seen = self._seen()
+        all_of = [sessions[name].status() for name in sorted(sessions)]
+        return [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in all_of]
+
+    def _status(self, job: str) -> JobStatus:
+        return self._coordinator.book.status(self._find(job))
+
+    async def _send_parts(self, kind: Any, number: int, items: Sequence[Any]) -> None:
+        """A long list as several messages, so that each stays small."""
+        starts = range(0, max(1, len(items)), PART)
+        for start in starts:
+            await self._send(kind(number, tuple(items[start : start + PART]), last=start == starts[-1]))
+
+    async def _refuse(self, number: int, error: ZiskError) -> None:
+        manual, name = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), (3001, "INTERNAL"))
+        units = (error.needed, error.free, error.total) if isinstance(error, WorkerUnavailable) else (None, None, None)
+        self._coordinator.metrics.refused("client", error.code)
+        self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
+        await self._send(
+            ErrorReply(
+                request=number,
+                code=error.code,
+                name=name,
+                number=manual,
+                message=error.message[:4000],
+                hint=error.hint[:4000],
+                exit_code=error.exit_code,
+                retry_after_seconds=error.retry_after_seconds if isinstance(error, RefusedRetryLater) else None,
+                needed_units=units[0],
+                free_units=units[1],
+                total_units=units[2],
+            )
+        )
+
+    async def _send(self, message: msgspec.Struct) -> None:
+        await self._send_with(message, b"")
+
+    async def _send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
+        await self._link.send(pack(message, bulk, epoch=self._coordinator.epoch))

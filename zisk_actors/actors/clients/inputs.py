@@ -1,0 +1,159 @@
+"""Inputs that come in while their jobs wait: each part is on disk before it is acknowledged, and an end makes the job one that can run.
+
+Rules of this file:
+* A job that waits for its input is in no queue and holds no worker.
+* One part of one input is worked on at a time. What was acknowledged survives our death; the client goes on from there.
+* An input that nothing comes of for `input_timeout_seconds` fails its job; after a restart the time begins anew.
+* An end that does not fit what has come is refused, and the job waits on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.jobs.book import JobBook, JobEntry
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.job_events import InputGiven, JobFailed
+from zisk_actors.core.stages import Stage
+from zisk_actors.errors import UsageError
+from zisk_actors.ids import JobId
+from zisk_actors.store.partial import PartialInputs
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind
+
+HINT: Final = "submit the job again; `zisk prove ELF -i -` streams an input from a pipe"
+
+
+class InputTooLarge(UsageError):
+    """An input is larger than the coordinator takes."""
+
+    code = "input-too-large"
+
+
+class InputClosed(UsageError):
+    """The job does not wait for input, or not any more."""
+
+    code = "input-closed"
+
+
+@dataclass
+class _Open:
+    """An input on its way in."""
+
+    size: int
+    heard_at: float
+    turn: trio.Lock = field(default_factory=trio.Lock)
+
+
+class Inputs:
+    """The inputs of all jobs that wait for one. `given` is called when a job has it, `expire` ends a job."""
+
+    def __init__(
+        self,
+        book: JobBook,
+        partials: PartialInputs,
+        *,
+        max_bytes: int,
+        seconds: float,
+        given: Callable[[JobEntry], None],
+        expire: Callable[[JobEntry, JobFailed], Awaitable[None]],
+    ) -> None:
+        self._book = book
+        self._partials = partials
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._given = given
+        self._expire = expire
+        self._open: dict[JobId, _Open] = {}
+        self._log = log.get()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def clients(self) -> list[str]:
+        """Whose jobs they are, one by one."""
+        return [self._book.entries[job].client for job in self._open]
+
+    def received(self, job: JobId) -> int | None:
+        """How much of its input a job has that waits for the rest."""
+        now = self._open.get(job)
+        return None if now is None else now.size
+
+    def check_size(self, size: int) -> None:
+        """Raises `InputTooLarge`."""
+        if size > self._max_bytes:
+            raise InputTooLarge(
+                f"an input of {size} bytes is over the limit of {self._max_bytes}", hint="the coordinator's max_input_bytes is the limit"
+            )
+
+    def keep_only(self, waiting: Collection[JobId]) -> None:
+        """After a restart: keep what has come for jobs that wait still. A blocking call."""
+        self._partials.keep_only(waiting)
+
+    def begin(self, entry: JobEntry) -> None:
+        """A job waits for its input, from now on or again after a restart; `attend` must run for it."""
+        self._open[entry.record.job] = _Open(self._partials.size(entry.record.job), trio.current_time())
+
+    async def attend(self, entry: JobEntry) -> None:
+        """Until a job has its input, or has ended: fail it where nothing comes. Then forget what is not needed."""
+        job = entry.record.job
+        now = self._open[job]
+        while entry.record.stage is Stage.WAITING_FOR_INPUT:
+            left = now.heard_at + self._seconds - trio.current_time()
+            if left <= 0:
+                await self._expire(entry, JobFailed(self._book.clock(), self._abandoned(now.size)))
+                continue
+            changed = entry.changed
+            with trio.move_on_after(left):
+                await changed.wait()
+        del self._open[job]
+        async with now.turn:
+            await in_thread(self._partials.drop, job)
+
+    def _abandoned(self, size: int) -> Failure:
+        return Failure(
+            kind=FailureKind.TIMEOUT,
+            code="input-timeout",
+            message=f"input timeout: nothing came of the input for {self._seconds:g} s; {size} bytes of it are there, and no end",
+            hint=HINT,
+            limit_seconds=self._seconds,
+        )
+
+    async def take(self, entry: JobEntry, offset: int, content: bytes) -> int:
+        """Keep a part; how much there is then. Raises `InputClosed`, `InputTooLarge` and `StoreUnwritable`."""
+        self.check_size(offset + len(content))
+        now = self._of(entry)
+        async with now.turn:
+            self._of(entry)
+            now.size = await in_thread(self._partials.write, entry.record.job, offset, content)
+            now.heard_at = trio.current_time()
+        self._book.tell(entry)
+        return now.size
+
+    async def finish(self, entry: JobEntry, stdin: BlobRef) -> None:
+        """The input is complete. Said again, it changes nothing. Raises `InputMismatch`, `InputClosed` and `StoreUnwritable`."""
+        if entry.record.stdin == stdin:
+            return
+        self.check_size(stdin.size)
+        now = self._of(entry)
+        async with now.turn:
+            if entry.record.stdin == stdin:
+                return
+            self._of(entry)
+            with trio.CancelScope(shield=True):
+                await in_thread(self._partials.publish, entry.record.job, stdin)
+                await self._book.record(entry, InputGiven(self._book.clock(), stdin))
+                self._given(entry)
+
+    def _of(self, entry: JobEntry) -> _Open:
+        """The input of a job that waits for it. Raises `InputClosed`."""
+        record = entry.record
+        now = self._open.get(record.job)
+        if now is None or record.stage is not Stage.WAITING_FOR_INPUT or entry.ending is not None:
+            word = "ends" if entry.ending is not None and not record.state.final else f"is {record.stage.value}"
+            raise InputClosed(f"job {record.job} takes no input: it {word}", hint=f"`zisk job show {record.job}` says more")
+        return now

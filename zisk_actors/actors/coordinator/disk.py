@@ -1,0 +1,43 @@
+"""Looks after a disk that cannot be written: tries it again until it can, so that nobody has to ask for work to find that out.
+
+Rules of this file:
+* While the disk is well nothing is written here.
+* A try writes what nobody reads: a fact in the journal, a blob that is never published.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.journal import Journal
+
+if TYPE_CHECKING:
+    from zisk_actors.actors.coordinator.coordinator import Coordinator
+
+TRY_SECONDS: Final = 2.0
+
+
+async def look_after_disk(coordinator: Coordinator) -> None:
+    """Until cancelled."""
+    recorder, store = coordinator.recorder, coordinator.store
+    unwell = ""
+    while True:
+        await trio.sleep(TRY_SECONDS)
+        try:
+            if recorder.broken:
+                await recorder.call(Journal.check_writable)
+                recorder.broken = False
+            if store.broken:
+                await in_thread(store.check_writable)
+        except StoreUnwritable as error:
+            if not unwell:
+                coordinator.log.error("the disk cannot be written: no new work is taken, what runs waits", error=error.message)
+            unwell = error.message
+        else:
+            if unwell:
+                coordinator.log.info("the disk can be written again", before=unwell)
+            unwell = ""

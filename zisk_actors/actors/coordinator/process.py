@@ -1,0 +1,288 @@
+"""The coordinator process: opens what it owns, starts the actors, stops them in order.
+
+Rules of this file:
+* State first, then ports, then "listening": whatever is wrong with keys, state or ports is said before anything is promised.
+* Asked to leave, it takes nothing new and lets running jobs end, as long as `server.shutdown_timeout_seconds`; what does not end by
+  then goes on at the next start. A stop lets what is under way be written, and leaves no process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import msgspec
+import trio
+
+from zisk_actors import log, mock
+from zisk_actors.actors.clients.admission import Limits
+from zisk_actors.actors.clients.gateway import serve_client
+from zisk_actors.actors.clients.rights import RoleOf
+from zisk_actors.actors.coordinator.backend_mode import claim
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.doors import Doors
+from zisk_actors.actors.coordinator.heartbeat import monitor
+from zisk_actors.actors.coordinator.mock_workers import run_mock_workers
+from zisk_actors.actors.coordinator.ports import accept, bind, pages_of, refusals_of, say_reach
+from zisk_actors.actors.coordinator.roster import Roster
+from zisk_actors.actors.coordinator.session import serve_worker
+from zisk_actors.actors.device import Caller, Device, DeviceSettings
+from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.supervisor import supervise
+from zisk_actors.actors.mock_device import MockDevice
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.config import CoordinatorConfig
+from zisk_actors.core.budget import Budget
+from zisk_actors.core.registry import Registry
+from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.core.stages import Stage
+from zisk_actors.ids import CHANCE
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.journal import Journal
+from zisk_actors.transport.allowlist import AllowList
+from zisk_actors.transport.auth import KeyPair
+from zisk_actors.transport.base import Link, Listener
+from zisk_actors.transport.curve import Network
+from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.server import serve_listeners
+from zisk_actors.web.webhook import Post, post, read_target
+from zisk_actors.wire.values import Phase
+
+LAST_WORDS_SECONDS = 0.2
+"""For those who wait for a job that was the last to end to hear of it."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where a coordinator listens; `metrics_url` is empty where metrics are off."""
+
+    pid: int
+    client_url: str
+    worker_url: str
+    server_key: str
+    metrics_url: str
+
+
+async def run_coordinator(
+    config: CoordinatorConfig,
+    *,
+    folder: Path,
+    keys: KeyPair,
+    allowed: AllowList,
+    version: str,
+    device: DeviceSettings,
+    ready: Callable[[Ready], None],
+    leave: trio.Event,
+) -> None:
+    """Serve until cancelled, or until `leave` is set and running jobs have ended or had their time. `ready` is called when all ports
+    listen.
+
+    Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable`, `OtherBackend` and `PortInUse`.
+    """
+    words = log.get()
+    mocked = config.backend.mode == mock.BACKEND
+    claim(folder, mocked=mocked)
+    journal = await in_thread(Journal, folder / "journal")
+    try:
+        store = BlobStore(folder / "blobs")
+        async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
+            coordinator = make_coordinator(config, journal, store, verifier)
+            await recall(coordinator, journal)
+            roster = Roster(folder / "workers.json")
+            await _await_workers(coordinator, roster)
+            with Network() as network:
+                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder, roster)
+    finally:
+        journal.close()
+    words.info("stopped gracefully")
+
+
+async def recall(coordinator: Coordinator, journal: Journal) -> None:
+    """Know again what the journal has; jobs that have not ended go on with `attend`."""
+    known = await in_thread(journal.recall)
+    for past in known.ended:
+        coordinator.book.adopt_past(past)
+    for record in known.live:
+        coordinator.book.adopt(record)
+    coordinator.marks = known.marks
+    await coordinator.programs.load()
+    waiting = {record.job for record in known.live if record.stage is Stage.WAITING_FOR_INPUT}
+    await in_thread(coordinator.inputs.keep_only, waiting)
+    unfinished = sum(not record.state.final for record in known.live)
+    if unfinished:
+        coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
+    coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
+
+
+async def _await_workers(coordinator: Coordinator, roster: Roster) -> None:
+    """Where jobs wait to go on, wait with them until the workers that were there are back, as long as we wait at all."""
+    if coordinator.decide.opens_at:
+        coordinator.decide.awaited = await in_thread(roster.read)
+    coordinator.on_roster = roster.changed
+
+
+def make_coordinator(
+    config: CoordinatorConfig,
+    journal: Journal,
+    store: BlobStore,
+    verifier: Caller,
+    *,
+    clock: Callable[[], float] = time.time,
+    chance: Random = CHANCE,
+    post: Post = post,
+) -> Coordinator:
+    """The coordinator's state, from its settings. Raises `UsageError` where the webhook's secret cannot be read."""
+    metrics = Metrics()
+    core = config.coordinator
+    registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
+    decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units, default_compute_units=core.default_compute_units)
+    seconds = {
+        Phase.SETUP: core.phase1_timeout_seconds,
+        Phase.EXECUTE: core.execution_timeout_seconds,
+        Phase.CONTRIBUTE: core.phase1_timeout_seconds,
+        Phase.PROVE: core.phase2_timeout_seconds,
+        Phase.AGGREGATE: core.phase3_timeout_seconds,
+    }
+    limits = Limits(
+        {phase: float(limit) for phase, limit in seconds.items()},
+        core.max_queued_jobs,
+        Budget(core.max_attempts_per_share, core.max_losses_per_share),
+        float(core.worker_wait_seconds),
+        float(core.restart_settle_seconds),
+        core.max_input_bytes,
+        float(core.input_timeout_seconds),
+        core.straggler_factor,
+        float(core.straggler_min_seconds),
+        float(core.job_ttl_seconds),
+        core.max_queued_jobs_per_client,
+        float(core.webhook_give_up_seconds),
+    )
+    return Coordinator(
+        decide=decide,
+        recorder=Recorder(journal, metrics.journal_commit),
+        store=store,
+        device=verifier,
+        limits=limits,
+        supervise=supervise,
+        metrics=metrics,
+        clock=clock,
+        chance=chance,
+        webhook=read_target(core.webhook_url, core.webhook_secret_file),
+        post=post,
+    )
+
+
+def _worker_side(coordinator: Coordinator, config: CoordinatorConfig, version: str) -> Callable[[Link], Awaitable[None]]:
+    """What serves a worker's link."""
+    core = config.coordinator
+    return partial(
+        serve_worker,
+        coordinator=coordinator,
+        version=version,
+        heartbeat=(core.heartbeat_interval_seconds, core.heartbeat_max_missed),
+        grace_seconds=core.reconnect_grace_period_ms / 1000,
+        mocked=config.backend.mode == mock.BACKEND,
+    )
+
+
+async def attend(
+    coordinator: Coordinator,
+    config: CoordinatorConfig,
+    clients: Listener,
+    workers: Listener,
+    role_of: RoleOf,
+    version: str,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the actors behind the two ports until cancelled; they have started when the jobs that have not ended are taken up again."""
+    core = config.coordinator
+    async with trio.open_nursery() as nursery:
+        coordinator.about.version, coordinator.about.began_at = version, trio.current_time()
+        await nursery.start(coordinator.run)
+        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
+        nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
+        nursery.start_soon(coordinator.device.warm)
+        nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
+        coordinator.resume()
+        task_status.started()
+
+
+async def _serve(
+    config: CoordinatorConfig,
+    network: Network,
+    coordinator: Coordinator,
+    keys: KeyPair,
+    allowed: AllowList,
+    version: str,
+    ready: Callable[[Ready], None],
+    leave: trio.Event,
+    folder: Path,
+    roster: Roster,
+) -> None:
+    words = log.get()
+    mocked = config.backend.mode == mock.BACKEND
+    doors = Doors(allowed)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(network.serve_zap, allowed.role_at, doors.refused)
+        clients, workers, http = await bind(config, network, keys)
+        doors.open("client", clients)
+        doors.open("worker", workers)
+        nursery.start_soon(doors.watch_list)
+        nursery.start_soon(doors.sum_up)
+        nursery.start_soon(roster.run, coordinator.roster)
+        about = coordinator.about
+        about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
+        about.refusals = partial(refusals_of, coordinator, doors.ports, {})
+        await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
+        if mocked:
+            nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
+        url = ""
+        if http:
+            pages = pages_of(coordinator, doors)
+            serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
+            url = await nursery.start(serve_pages)
+        service = config.service
+        words.info(
+            "zisk-coordinator listening on",
+            endpoint=clients.endpoint,
+            role="client",
+            version=version,
+            service=service.name,
+            environment=service.environment,
+        )
+        words.info(
+            "cluster coordinator listening on",
+            endpoint=workers.endpoint,
+            role="worker",
+            heartbeat_seconds=config.coordinator.heartbeat_interval_seconds,
+        )
+        if url:
+            words.info("metrics server listening", url=url)
+        say_reach(config, workers.endpoint)
+        ready(Ready(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))
+        await leave.wait()
+        await drain(coordinator, config.server.shutdown_timeout_seconds)
+        nursery.cancel_scope.cancel()
+
+
+async def drain(coordinator: Coordinator, seconds: float) -> None:
+    """Let running jobs end, for so long."""
+    words = log.get()
+    words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.decide.queue), limit_seconds=seconds)
+    told = bool(coordinator.supervised)
+    with trio.move_on_after(seconds) as patience:
+        await coordinator.drain()
+        if told:
+            await trio.sleep(min(seconds, LAST_WORDS_SECONDS))
+    if patience.cancelled_caught:
+        words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
+
+
+def write_ready_file(path: Path, ready: Ready) -> None:
+    """Say where we listen, for who started us; the file appears whole."""
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(msgspec.json.encode(ready))
+    temporary.replace(path)

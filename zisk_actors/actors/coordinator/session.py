@@ -1,0 +1,328 @@
+"""One connected worker: its hello, its messages, and what is sent to it.
+
+Rules of this file:
+* Who has not said hello is asked to, and gets nothing else.
+* Every message is a sign of life. One that we do not understand ends the link.
+* A worker's id belongs to the key that it first came with, as long as it is registered.
+* When the link is gone the worker has a grace to come back before it is lost; then its tasks are sent again, where it does not hold them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors import log, mock
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.transfer import Exchange
+from zisk_actors.core import events
+from zisk_actors.core.events import Heard, Joined, Left, Loss, Turned
+from zisk_actors.core.registry import Refusal
+from zisk_actors.errors import ZiskError
+from zisk_actors.ids import Incarnation, ProgramId, WorkerId
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.transport.base import Link, LinkClosed, seldom
+from zisk_actors.wire.codec import Unpacker, pack
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
+from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerStatus
+from zisk_actors.wire.worker_link import (
+    Answer,
+    AnswerTaken,
+    CancelDone,
+    CancelLease,
+    Failed,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Measured,
+    Progress,
+    Refused,
+    Reintroduce,
+    Welcome,
+    WorkerSays,
+)
+
+HELLO_SECONDS: Final = 10.0
+UNWRITABLE_SECONDS: Final = 1.0
+_OTHER_BACKEND: Final = {
+    False: Refusal("mock-worker", "it is a mock worker, and this coordinator wants proofs (worker.backend, backend.mode)", permanent=True),
+    True: Refusal("not-a-mock-worker", "it proves, and this coordinator is a mock (worker.backend, backend.mode)", permanent=True),
+}
+"""By whether the coordinator is a mock: what a worker of the other kind is told."""
+
+
+class Session:
+    """A worker that was welcomed, over one link."""
+
+    def __init__(self, link: Link, hello: Hello, coordinator: Coordinator) -> None:
+        self.hello = hello
+        self.link = link
+        self._coordinator = coordinator
+        self._over = trio.Event()
+        self._collecting: set[tuple[Lease, Phase]] = set()
+        self.exchange = Exchange(self.send_with, coordinator.store)
+        self._log = log.get(worker=hello.worker)
+
+    @property
+    def worker(self) -> WorkerId:
+        return self.hello.worker
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return self.hello.incarnation
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Raises `LinkClosed`."""
+        await self.send_with(message, b"")
+
+    async def send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
+        await self.link.send(pack(message, bulk, epoch=self._coordinator.epoch))
+
+    def end(self) -> None:
+        """The link is dead, or another took its place: stop receiving from it."""
+        self._over.set()
+
+    async def run(self, unpacker: Unpacker[Any], heartbeat_seconds: float) -> str:
+        """Receive until the link is over; why it is."""
+        reason = "its link ended"
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self._over.wait()
+                nursery.cancel_scope.cancel()
+
+            async def beat() -> None:
+                tick = 0
+                while True:
+                    try:
+                        await self.send(Heartbeat(tick))
+                    except LinkClosed:
+                        self.end()
+                    await trio.sleep(heartbeat_seconds)
+                    tick += 1
+
+            nursery.start_soon(watch)
+            nursery.start_soon(beat)
+            try:
+                while True:
+                    message, bulk, _ = unpacker.unpack(await self.link.receive())
+                    self._coordinator.handle(Heard(self.worker, self.incarnation))
+                    if isinstance(message, Goodbye):
+                        reason = f"it left: {message.reason}"
+                        self._coordinator.handle(Left(self.worker, self.incarnation, reason, Loss.GOODBYE))
+                        break
+                    await self._take(message, bulk, nursery)
+            except LinkClosed as error:
+                reason = error.message
+            except WireError as error:
+                reason = f"it says what we do not understand: {error.message}"
+                self.link.refuse(error.code)
+                self._log.error("worker refused: bad message", code=error.code, error=error.message)
+            nursery.cancel_scope.cancel()
+        self.exchange.close()
+        return reason
+
+    async def _take(self, message: Any, bulk: bytes, nursery: trio.Nursery) -> None:
+        match message:
+            case FetchChunk() | Chunk() | NoChunk():
+                await self.exchange.take(message, bulk)
+            case Progress():
+                entry = self._coordinator.book.entries.get(message.lease.job)
+                said = (message.lease, message.phase, message.step, message.fraction)
+                if entry is not None and self._owns(message) and self._coordinator.crews.got_on(*said):
+                    self._coordinator.book.share_is(entry, *said)
+            case Answer() | Failed() if self._coordinator.answers.will_ask(message.lease, message.phase):
+                pass  # asked for again when its job goes on; the worker keeps it until then
+            case Answer() if (message.lease, message.phase) in self._collecting:
+                pass  # said twice; the first is on its way
+            case Answer() if self._coordinator.answers.known(message.lease, message.phase, message.result):
+                await self.send(AnswerTaken(message.lease, message.phase))
+            case Answer():
+                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
+                    nursery.start_soon(self._collect, message)
+                else:
+                    await self.send(AnswerTaken(message.lease, message.phase))
+            case Failed():
+                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
+                    self._coordinator.crews.failed(message.lease, message.phase, message.failure)
+                await self.send(AnswerTaken(message.lease, message.phase))
+            case CancelDone():
+                self._coordinator.stopping.done(message.job, self.worker)
+                self._log.debug("worker has stopped work for a job", job=message.job)
+            case Measured():
+                self._coordinator.handle(events.Measured(self.worker, self.incarnation, message.rate))
+                self._log.info("worker capacity measured", compute_units=self.hello.units, cells_per_second=round(message.rate))
+            case Heartbeat() | Hello():
+                pass
+
+    def _owns(self, message: Answer | Failed | Progress) -> bool:
+        """A worker answers for its own leases only."""
+        return message.lease.worker == self.worker and message.lease.incarnation == self.incarnation
+
+    async def _collect(self, answer: Answer) -> None:
+        """Fetch a result, and only then say that we have it."""
+        key = (answer.lease, answer.phase)
+        self._collecting.add(key)
+        try:
+            await self._take_in(answer)
+        finally:
+            self._collecting.discard(key)
+
+    async def _take_in(self, answer: Answer) -> None:
+        try:
+            await self._fetch(answer)
+        except LinkClosed:
+            return  # it is offered again over the next link
+        except ZiskError as error:
+            failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
+            self._coordinator.crews.failed(answer.lease, answer.phase, failure)
+        else:
+            await self._accept(answer)
+        try:
+            await self.send(AnswerTaken(answer.lease, answer.phase))
+        except LinkClosed:
+            self.end()
+
+    async def _fetch(self, answer: Answer) -> None:
+        """Get a result onto our shelf, as soon as the disk takes it: that it does not is no fault of the worker's."""
+        while True:
+            try:
+                await self.exchange.fetch(answer.result)
+            except StoreUnwritable as error:
+                self._log.error("cannot keep a result, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message)
+                await trio.sleep(UNWRITABLE_SECONDS)
+            else:
+                return
+
+    async def _accept(self, answer: Answer) -> None:
+        """Have a result that we fetched count, as soon as it can be written down: the worker keeps it until then."""
+        while True:
+            try:
+                if not await self._coordinator.answers.accept(answer.lease, answer.phase, answer.result):
+                    self._coordinator.crews.expects(answer.lease, answer.phase)  # counts it as late
+                return
+            except StoreUnwritable as error:
+                self._log.error(
+                    "cannot record an answer, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message
+                )
+                await trio.sleep(UNWRITABLE_SECONDS)
+
+    def status(self) -> WorkerStatus:
+        """What a client is told of this worker."""
+        decide = self._coordinator.decide
+        record = decide.registry.records.get(self.worker)
+        jobs = tuple(decide.jobs_of(self.worker))
+        health = record.health.value if record is not None else "lost"
+        return WorkerStatus(
+            worker=self.worker,
+            incarnation=self.incarnation,
+            state="computing" if jobs and health == "ready" else health,
+            units=self.hello.units,
+            version=self.hello.version,
+            backend=self.hello.backend,
+            threads=self.hello.threads,
+            pid=self.hello.pid,
+            address=self.link.peer.address[:200],
+            heard_seconds_ago=max(0.0, trio.current_time() - record.heard_at) if record is not None else 0.0,
+            jobs=jobs[:64],
+            measured=record.measured if record is not None else 0.0,
+            programs=tuple(ProgramId(program) for program in record.programs) if record is not None else (),
+        )
+
+
+async def serve_worker(
+    link: Link, coordinator: Coordinator, *, version: str, heartbeat: tuple[float, int], grace_seconds: float, mocked: bool = False
+) -> None:
+    """One link of the worker port, from its first message to its end. `heartbeat` is the period in seconds and the beats that may be
+    missed; `mocked` lets in mock workers, and nobody else."""
+    unpacker: Unpacker[Any] = Unpacker(WorkerSays)  # Any: the union has no type of its own
+    session: Session | None = None
+    try:
+        hello = await _first_hello(link, unpacker, coordinator)
+        if hello is None:
+            return
+        session = await _welcome(link, hello, coordinator, version, heartbeat, mocked)
+        if session is None:
+            return
+        reason = await session.run(unpacker, heartbeat[0])
+    except LinkClosed:
+        return
+    finally:
+        with trio.CancelScope(shield=True):
+            await link.aclose()
+    await trio.sleep(grace_seconds)
+    if coordinator.sessions.get(session.worker) is session:
+        coordinator.handle(Left(session.worker, session.incarnation, reason))
+
+
+async def _first_hello(link: Link, unpacker: Unpacker[Any], coordinator: Coordinator) -> Hello | None:
+    """The hello of a new link; whoever says something else first is asked for it. None where it does not come."""
+    with trio.move_on_after(HELLO_SECONDS):
+        while True:
+            try:
+                message = unpacker.unpack(await link.receive()).message
+            except WireError as error:
+                if seldom(count := link.refuse(error.code)):
+                    peer = link.peer
+                    coordinator.log.warning(
+                        "worker port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+                    )
+                continue
+            if isinstance(message, Hello):
+                return message
+            await link.send(pack(Reintroduce()))
+    return None
+
+
+async def _welcome(
+    link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int], mocked: bool
+) -> Session | None:
+    """Register a worker, or turn it away."""
+    before = coordinator.sessions.get(hello.worker)
+    refusal: Refusal | None = None
+    if hello.version != version:
+        reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
+        refusal = Refusal("version-mismatch", reason, permanent=True)
+    elif (hello.backend == mock.BACKEND) is not mocked:
+        refusal = _OTHER_BACKEND[mocked]
+    elif before is not None and before.link.peer.key != link.peer.key:
+        refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
+    if refusal is not None:
+        coordinator.metrics.refused("worker", refusal.code)
+        coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
+    else:
+        joined = Joined(
+            hello.worker,
+            hello.incarnation,
+            hello.units,
+            hello.held,
+            memory_bytes=hello.memory_bytes,
+            measured=hello.measured,
+            programs=hello.programs,
+        )
+        for effect in coordinator.handle(joined):
+            if isinstance(effect, Turned):
+                refusal = effect.refusal
+    if refusal is not None:
+        await link.send(pack(Refused(refusal.code, refusal.reason, refusal.permanent), epoch=coordinator.epoch))
+        if before is not None and not refusal.permanent:
+            try:
+                await before.send(Heartbeat(0))
+            except LinkClosed:
+                before.end()
+        await trio.sleep(0.1)  # for the refusal to go out before the link is forgotten
+        return None
+    session = Session(link, hello, coordinator)
+    coordinator.sessions[hello.worker] = session
+    if before is not None:
+        before.end()
+    await session.send(Welcome(heartbeat[0], heartbeat[1]))
+    for lease in hello.held:
+        if not coordinator.decide.holds(lease) and not coordinator.decide.claimed(lease):
+            await session.send(CancelLease(lease, "the lease is not in force any more"))
+    for task in coordinator.crews.tasks_of(hello.worker):
+        await session.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
+    return session

@@ -1,0 +1,347 @@
+"""One phase of one job: every share is asked for until it is answered, elsewhere where a worker fails at it or is gone, and of two workers
+where the first is slow.
+
+Rules of this file:
+* A try that came to nothing is written down before the next one begins; the budget (`core.budget`) says whether there is a next one. The
+  guest's own failure ends the job at once.
+* At most two workers are at a share. The first answer counts; the other is told to stop, and what it still says is late.
+* The clock (`core.patience`) is each share's, and gives back what was lost with a worker; a try that stands still has failed.
+* What is in the job's record is not asked for again: after a restart only the shares that were not answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.jobs.blame import ACCUSING, Accusation, JobEnds
+from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.crew import MISMATCH, ShareLost, Timing
+from zisk_actors.core.budget import Tally, attempts, tally
+from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
+from zisk_actors.core.job_events import ShareFailed
+from zisk_actors.core.patience import Patience, Try, deadline, rate, stands_still, straggler
+from zisk_actors.core.phases import Phases
+from zisk_actors.core.policy import cut_finer
+from zisk_actors.ids import WorkerId
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+
+WATCH_SECONDS: Final = 1.0
+MAX_DOUBLES: Final = 2
+"""So often is a share begun beside its holder, in one phase."""
+
+WORKER_GRACE_SECONDS: Final = 5.0
+"""The worker stops by itself so long after its limit: the coordinator, which knows more, comes first."""
+
+
+@dataclass
+class _Share:
+    """The tries at one share that are under way."""
+
+    number: int
+    tries: dict[Lease, Timing] = field(default_factory=dict)
+    nursery: trio.Nursery | None = None
+    doubles: int = 0
+    lost_seconds: float = 0.0
+    still_seconds: float = 0.0
+    last: ShareLost | None = None
+
+
+class TooLarge(Exception):
+    """The shares of a job are too large for every worker that there is. Carries the weights of smaller ones."""
+
+    def __init__(self, failure: Failure, weights: tuple[int, ...]) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.weights = weights
+
+
+class Asking:
+    """One phase under way; `run` is its life, after which `answers` has every share, and `first` who answered first."""
+
+    def __init__(self, coordinator: Coordinator, entry: JobEntry, phase: Phases) -> None:
+        limits, record = coordinator.limits, entry.record
+        self._coordinator = coordinator
+        self._entry = entry
+        self._phase = phase
+        factor = limits.straggler_factor if phase.doubled else 0.0
+        self._patience = Patience(limits.seconds.get(phase.phase, 0.0), factor, limits.straggler_seconds)
+        known = [done for (of, _), done in record.answers.items() if of is phase.phase]
+        self.answers: dict[int, BlobRef] = {done.share: done.answer for done in known}
+        self.first: WorkerId | None = known[0].worker if known else None
+        self._running: dict[int, _Share] = {}
+        self._rates: list[float] = []
+        self._unwritten: tuple[ShareFailed, ...] = ()
+        self._end: JobEnds | Accusation | TooLarge | None = None
+        self._scope = trio.CancelScope()
+        self._began_at = trio.current_time()
+
+    async def run(self) -> None:
+        """Ask for all shares. Raises `JobEnds`, `Accusation` and `TooLarge`."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch)
+                async with trio.open_nursery() as shares:
+                    for share in self._phase.shares(self._entry.record):
+                        if share not in self.answers:
+                            shares.start_soon(self._ask, share)
+                nursery.cancel_scope.cancel()
+        if self._end is not None:
+            raise self._end
+
+    def _stop(self, end: JobEnds | Accusation | TooLarge) -> None:
+        """The phase cannot end well; the first who finds that out says why."""
+        self._end = self._end or end
+        self._scope.cancel()
+
+    # ------------------------------------------------------------------------------------------------------------------ one share
+
+    async def _ask(self, number: int) -> None:
+        """One share's answer, whoever gives it in the end."""
+        coordinator, record = self._coordinator, self._entry.record
+        share = self._running[number] = _Share(number)
+        prefer = record.aggregator if self._phase.phase is Phase.AGGREGATE else None
+        while number not in self.answers:
+            if coordinator.limits.budget.spent(self._tally(number)):
+                self._stop(JobEnds(self._failure(share)))
+                return
+            try:
+                lease = await coordinator.crews.holder(record.job, number, prefer)
+            except ShareLost as nobody:
+                share.last = nobody
+                self._stop(JobEnds(self._failure(share)))
+                return
+            began = trio.current_time()
+            async with trio.open_nursery() as share.nursery:
+                self._begin(share, lease)
+            own = share.last.failure if share.last is not None else None
+            if own is not None and own.kind is FailureKind.TIMEOUT:
+                share.still_seconds += trio.current_time() - began
+            else:
+                share.lost_seconds += trio.current_time() - began
+        del self._running[number]
+
+    def _begin(self, share: _Share, lease: Lease) -> None:
+        if share.nursery is None:
+            raise AssertionError("a share is begun in its nursery")
+        share.tries[lease] = Timing()
+        share.nursery.start_soon(self._try, share, lease)
+
+    async def _try(self, share: _Share, lease: Lease) -> None:
+        """Have one worker try. The share's nursery is over with the first answer, or when no try is left."""
+        coordinator, entry, phase = self._coordinator, self._entry, self._phase
+        timing = share.tries[lease]
+        limit = self._patience.limit and self._patience.limit + WORKER_GRACE_SECONDS
+        if len(share.tries) == 1:
+            coordinator.book.share_is(entry, lease, phase.phase, "waiting", 0.0)
+        try:
+            answer = await coordinator.crews.ask(lease, phase.task(entry.record, lease, limit), timing)
+        except ShareLost as lost:
+            del share.tries[lease]
+            await self._lost(share, lease, lost)
+        else:
+            self._answered(share, lease, answer)
+
+    def _answered(self, share: _Share, lease: Lease, answer: BlobRef) -> None:
+        coordinator, number = self._coordinator, share.number
+        if number in self.answers or share.nursery is None:
+            return
+        self.answers[number] = answer
+        self._rates.append(rate(self._seen(lease, share.tries[lease]), trio.current_time()))
+        self.first = self.first or lease.worker
+        for other in share.tries:
+            if other != lease:
+                coordinator.handle(Finished(other))
+                coordinator.stop_work(other, f"worker {lease.worker} has answered first")
+        share.nursery.cancel_scope.cancel()
+        coordinator.book.share_is(self._entry, lease, self._phase.phase, "done", 1.0)
+        self._let_go(lease)
+
+    def _let_go(self, lease: Lease) -> None:
+        """After its proof a worker is free for other jobs, except the first finisher, which aggregates; who that is, the job keeps one."""
+        crew = self._coordinator.decide.crews.get(lease.job)
+        kept = crew is not None and any(held.worker == self.first for held in crew.all())
+        if self._phase.phase is Phase.PROVE and lease.worker != self.first and kept:
+            self._coordinator.handle(Finished(lease))
+
+    # ---------------------------------------------------------------------------------------------------------- what goes wrong
+
+    async def _lost(self, share: _Share, lease: Lease, lost: ShareLost) -> None:
+        """A try came to nothing: count it, and have the share begun again, or the phase ended."""
+        coordinator, record, phase = self._coordinator, self._entry.record, self._phase.phase
+        share.last = lost
+        own = lost.failure
+        if own is not None and own.kind is FailureKind.PROOF and (phase in ACCUSING or own.code == MISMATCH):
+            self._stop(Accusation(lease, phase, own))
+            return
+        if own is not None and not lost.retryable:
+            self._stop(JobEnds(self._failure(share)))
+            return
+        if own is not None and own.pieces and phase is Phase.CONTRIBUTE and not self._somebody_larger(lease):
+            weights = cut_finer(record.weights, own.pieces)
+            if weights is not None:
+                self._stop(TooLarge(own, weights))
+                return
+        coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
+        for other in share.tries:
+            coordinator.book.alone(self._entry, other, phase)
+        event = ShareFailed(
+            coordinator.book.clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None
+        )
+        try:
+            await coordinator.book.record(self._entry, event)
+        except StoreUnwritable:  # said by who writes; counted here as long as we live
+            self._unwritten = (*self._unwritten, event)
+        coordinator.metrics.share_retried(own.kind.value if own is not None else "lost")
+        coordinator.log.warning(
+            "share failed, trying again" if own is not None else "share lost with its worker, trying again",
+            job=record.job,
+            share=share.number,
+            phase=phase.value,
+            worker=lease.worker,
+            attempt=lease.attempt,
+            so_far=str(self._tally(share.number)),
+            reason=lost.reason,
+        )
+
+    def _somebody_larger(self, lease: Lease) -> bool:
+        """Whether there is a worker with more memory than a holder that has too little, as far as is known."""
+        registry = self._coordinator.decide.registry
+        holder = registry.records.get(lease.worker)
+        return any(holder is None or not each.memory_bytes or each.memory_bytes > holder.memory_bytes for each in registry.ready())
+
+    def _tally(self, share: int) -> Tally:
+        return tally(self._entry.record, self._unwritten, self._phase.phase, share)
+
+    def _failure(self, share: _Share) -> Failure:
+        """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the
+        worker's."""
+        record, phase, lost = self._entry.record, self._phase.phase, share.last
+        own = lost.failure if lost is not None else None
+        if lost is not None and own is not None and not lost.retryable:
+            return Failure(
+                kind=own.kind, code=own.code, message=own.message, hint=own.hint, exit_code=own.exit_code, phase=phase, trap=own.trap
+            )
+        listed = attempts(record, self._unwritten)
+        before = [each for each in listed if each.share == share.number and each.phase is phase]
+        blamed = any(blame.attempt.share == share.number and blame.attempt.phase is phase for blame in record.blames)
+        if lost is None or lost.worker is None:
+            worker, reason = (before[-1].worker, before[-1].reason) if before else (None, "")
+            if lost is not None:
+                reason = lost.reason + (f"; before that: {reason}" if reason else "")
+        else:
+            worker, reason = lost.worker, lost.reason
+        who = f"worker {worker}: " if worker is not None and worker not in reason else ""
+        message = f"share {share.number} failed in {phase.value} after {self._tally(share.number)}, the last one: {who}{reason}"
+        kind, code = (FailureKind.WORKER, "worker-lost") if own is None else (own.kind, own.code)
+        if blamed and own is None and (lost is None or lost.worker is None):
+            kind, code = FailureKind.PROOF, "proof-invalid"
+        hint = own.hint if own is not None else ""
+        return Failure(kind=kind, code=code, message=message[:4000], hint=hint, phase=phase, attempts=listed)
+
+    # ------------------------------------------------------------------------------------------------------------------ the clock
+
+    async def _watch(self) -> None:
+        """Look after the tries until cancelled: end the phase when it is over its limit, what stands still, and double what is slow."""
+        while True:
+            now = trio.current_time()
+            due = min(((self._deadline(share), number) for number, share in self._running.items()), default=(float("inf"), -1))
+            if due[0] <= now:
+                self._over(due[1], now)
+                return
+            for share in self._running.values():
+                for lease, timing in list(share.tries.items()):
+                    if stands_still(self._seen(lease, timing), self._patience, now):
+                        self._give_up(lease, now)
+            self._double(now)
+            await trio.sleep_until(min(due[0], now + WATCH_SECONDS))
+
+    def _seen(self, lease: Lease, timing: Timing) -> Try:
+        """A try as the rules of patience look at it."""
+        weights = self._entry.record.weights
+        weight = weights[lease.share] if lease.share < len(weights) else 1
+        record = self._coordinator.decide.registry.records.get(lease.worker)
+        return Try(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
+
+    def _tries(self, share: _Share) -> list[Try]:
+        return [self._seen(lease, timing) for lease, timing in share.tries.items()]
+
+    def _deadline(self, share: _Share) -> float:
+        return deadline(self._tries(share), share.lost_seconds, share.still_seconds, self._patience)
+
+    def _over(self, number: int, now: float) -> None:
+        """The phase is over its limit because of a share."""
+        name, limit, record = self._phase.phase, self._patience.limit, self._entry.record
+        share = self._running[number]
+        slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._tries(share)}
+        missing = sorted(self._running)
+        elapsed = round(now - self._began_at, 1)
+        workers = ", ".join(f"worker {worker} has been at it for {seconds:g} s" for worker, seconds in slow.items())
+        self._coordinator.log.error(
+            "phase timeout",
+            job=record.job,
+            phase=name.value,
+            elapsed_seconds=elapsed,
+            limit_seconds=limit,
+            share=number,
+            worker=", ".join(slow),
+            missing=missing[:20],
+        )
+        words = (
+            f"phase timeout: {name.value} of job {record.job} has not ended after {elapsed:g} s; share {number} is over the limit of "
+            f"{limit:g} s: {workers}; shares missing: {missing[:20]}"
+        )
+        failure = Failure(
+            kind=FailureKind.TIMEOUT,
+            code="phase-timeout",
+            message=words[:4000],
+            phase=name,
+            limit_seconds=limit,
+            attempts=attempts(record, self._unwritten),
+        )
+        self._stop(JobEnds(failure))
+
+    def _give_up(self, lease: Lease, now: float) -> None:
+        """A try that stands still has failed, while there is time for another."""
+        still = self._seen(lease, self._running[lease.share].tries[lease]).still_seconds(now)
+        message = f"worker {lease.worker} has made no progress with share {lease.share} for {still:.0f} s"
+        failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._phase.phase)
+        self._coordinator.crews.failed(lease, self._phase.phase, failure)
+        self._coordinator.stop_work(lease, message)
+
+    def _double(self, now: float) -> None:
+        """Have the slowest share tried by a second worker, where one is idle."""
+        coordinator, job = self._coordinator, self._entry.record.job
+        lone = [
+            one
+            for share in self._running.values()
+            if len(share.tries) == 1 and share.doubles < MAX_DOUBLES
+            for one in self._tries(share)
+            if one.began_at is not None
+        ]
+        slow = straggler(lone, self._rates, self._patience, now)
+        if slow is None or job not in coordinator.decide.crews:
+            return
+        mine = {lease.worker for lease in coordinator.decide.crews[job].all()}
+        idle = frozenset(worker for worker in mine if not coordinator.crews.tasks_of(worker))
+        share = self._running[slow.lease.share]
+        for effect in coordinator.handle(DoubleWanted(job, share.number, idle)):
+            if isinstance(effect, Doubled):
+                share.doubles += 1
+                coordinator.metrics.straggler_doubled()
+                coordinator.log.warning(
+                    "straggler: share is slow and started a second time",
+                    job=job,
+                    share=share.number,
+                    phase=self._phase.phase.value,
+                    worker=slow.lease.worker,
+                    elapsed_seconds=round(slow.seconds(now), 1),
+                    still_seconds=round(slow.still_seconds(now), 1),
+                    second=effect.lease.worker,
+                )
+                coordinator.book.doubled(self._entry, effect.lease)
+                self._begin(share, effect.lease)

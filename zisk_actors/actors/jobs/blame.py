@@ -1,0 +1,170 @@
+"""Whose fault it is that something does not verify, and what is done about it.
+
+Rules of this file:
+* A worker that accuses another is not believed: our own device looks at the same parts, and who is found wrong is blamed, the accuser
+  where it finds nothing.
+* What is wrong is taken back in the job's record, on disk, before the worker is quarantined; the supervisor's loop then asks for it again.
+* Two workers that have different contributions of a share are told apart by a third (`actors/jobs/settling.py`).
+* Where it cannot be told who is wrong, the job fails and names everyone who took part.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.device import CallFailed
+from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.crew import MISMATCH, mismatch
+from zisk_actors.actors.jobs.settling import Unsettled, settle
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.budget import attempts
+from zisk_actors.core.events import Blamed, Finished
+from zisk_actors.core.job import JobRecord
+from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected
+from zisk_actors.wire.blobs import unpack_manifest
+from zisk_actors.wire.compute import AggregateCall
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+
+ACCUSING: Final = (Phase.PROVE, Phase.AGGREGATE)
+JUDGE_SECONDS: Final = 600.0
+JUDGE_TRIES: Final = 3
+
+
+class JobEnds(Exception):
+    """The job cannot go on."""
+
+    def __init__(self, failure: Failure, report: BlobRef | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.report = report
+
+
+class Accusation(Exception):
+    """A worker says that a share's contribution or partial proof is wrong."""
+
+    def __init__(self, accuser: Lease, phase: Phase, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.accuser = accuser
+        self.phase = phase
+        self.failure = failure
+
+
+async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusation) -> None:
+    """Find out who is wrong, take back what they gave, and quarantine them. Raises `JobEnds` where that cannot be found out."""
+    record, accuser = entry.record, accusation.accuser
+    if accusation.failure.code == MISMATCH and accusation.phase is not Phase.AGGREGATE:
+        await _judge_mismatch(coordinator, entry, accusation)
+        return
+    verdict = await _look(coordinator, record, accusation.phase)
+    at = coordinator.book.clock()
+    if verdict is not None and verdict.share is None:
+        raise JobEnds(_everyone(record, verdict, accusation.phase))
+    if verdict is not None and verdict.share is not None:
+        share = verdict.share
+        wrong = Phase.CONTRIBUTE if accusation.phase is Phase.PROVE else Phase.PROVE
+        giver = record.answers.get((wrong, share))
+        if giver is None:
+            raise JobEnds(_everyone(record, verdict, accusation.phase))
+        what = "contribution" if wrong is Phase.CONTRIBUTE else "partial proof"
+        reason = f"the {what} of share {share} that worker {giver.worker} made is wrong: {verdict.message}"[:4000]
+        kind = ContributionRejected if wrong is Phase.CONTRIBUTE else PartialRejected
+        await coordinator.book.persist(entry, kind(at, share, giver.worker, giver.incarnation, reason))
+        _take_back(coordinator, record, accusation.phase)
+        coordinator.handle(Blamed(giver.worker, giver.incarnation, record.job, share, reason))
+        return
+    reason = f"worker {accuser.worker} says that something is wrong where nothing is: {accusation.failure.message}"[:4000]
+    other = PartialRejected if accusation.phase is Phase.PROVE else AggregateRejected
+    await coordinator.book.persist(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
+    coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, accuser.share, reason))
+
+
+async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation: Accusation) -> None:
+    """Two workers have different contributions of a share. Raises `JobEnds` where nobody can tell who is wrong."""
+    record, accuser, phase = entry.record, accusation.accuser, accusation.phase
+    share = accuser.share
+    given = record.answers.get((Phase.CONTRIBUTE, share))
+    if given is None:
+        raise JobEnds(mismatch(share, "(unknown)", accuser.worker, phase))
+    try:
+        wrong = await settle(coordinator, record, accuser, given, phase)
+    except Unsettled as error:
+        raise JobEnds(msgspec.structs.replace(error.failure, attempts=attempts(record))) from None
+    at = coordinator.book.clock()
+    if wrong == "giver":
+        reason = f"the contribution of share {share} that worker {given.worker} made is wrong: worker {accuser.worker} has another"
+        if given.worker != accuser.worker:
+            reason += ", and a third worker the same as that"
+        await coordinator.book.persist(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
+        _take_back(coordinator, record, Phase.PROVE if phase is Phase.PROVE else Phase.CONTRIBUTE, share)
+        coordinator.handle(Blamed(given.worker, given.incarnation, record.job, share, reason))
+    elif wrong == "accuser":
+        reason = f"the contribution of share {share} that worker {accuser.worker} computes is wrong: two others agree on another"
+        if phase is Phase.PROVE:
+            await coordinator.book.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
+        coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, share, reason))
+
+
+async def reject_aggregate(coordinator: Coordinator, entry: JobEntry, failure: Failure) -> None:
+    """The proof that we have does not verify: it is made again by another. Raises `JobEnds` where nobody knows who made it."""
+    record = entry.record
+    share = len(record.weights)
+    maker = record.answers.get((Phase.AGGREGATE, share))
+    message = f"the proof that worker {maker.worker if maker else record.aggregator} aggregated does not verify: {failure.message}"[:4000]
+    if maker is None:
+        raise JobEnds(Failure(kind=failure.kind, code=failure.code, message=message, hint=failure.hint, phase=Phase.VERIFY))
+    event = AggregateRejected(coordinator.book.clock(), share, maker.worker, maker.incarnation, message)
+    await coordinator.book.persist(entry, event)
+    _take_back(coordinator, record, Phase.AGGREGATE)
+    coordinator.handle(Blamed(maker.worker, maker.incarnation, record.job, share, message))
+
+
+async def _look(coordinator: Coordinator, record: JobRecord, phase: Phase) -> Failure | None:
+    """What our own device finds wrong with the parts of a job: its contributions, and from the aggregate on its partial proofs as well;
+    None where all is well. Raises `JobEnds` where the device itself fails."""
+    store = coordinator.store
+    if record.contributions is None:
+        raise AssertionError("a job in these phases has contributions")
+    partials: tuple[BlobRef, ...] = ()
+    if phase is Phase.AGGREGATE and record.partials is not None:
+        partials = unpack_manifest(await in_thread(store.get, record.partials)).blobs
+    paths = tuple(str(store.path(blob.sha256)) for blob in partials)
+    elf, bundle = (str(store.path(blob.sha256)) for blob in (record.submitted.program, record.contributions))
+    call = AggregateCall(elf, record.submitted.params, bundle, paths)
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            await coordinator.device.call(call, seconds=JUDGE_SECONDS)
+        except CallFailed as error:
+            found = error.failure
+            if found.kind is FailureKind.PROOF:
+                return None if phase is Phase.PROVE and found.code == "proof-missing-share" and found.share is None else found
+            if tries == JUDGE_TRIES:
+                raise JobEnds(found) from None
+        else:
+            return None
+
+
+def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase, share: int | None = None) -> None:
+    """End the leases of the phase that is begun again: of all shares where every proof is void, else of the one share, which is the
+    aggregate unless another is named."""
+    only = len(record.weights) if share is None else share
+    crew = coordinator.decide.crews.get(record.job)
+    for lease in crew.all() if crew is not None else []:
+        if phase is Phase.PROVE or lease.share == only:
+            coordinator.handle(Finished(lease))
+            coordinator.stop_work(lease, "what it is for is made again")
+
+
+def _everyone(record: JobRecord, failure: Failure, phase: Phase) -> Failure:
+    """A proof does not verify and nobody can be blamed: all who took part are named."""
+    givers = [
+        f"share {share}: {done.worker}"
+        for (of, share), done in sorted(record.answers.items(), key=lambda item: item[0][1])
+        if of is Phase.CONTRIBUTE
+    ]
+    message = f"{failure.message}; contributed by {', '.join(givers[:50]) or 'nobody known'}"
+    return Failure(kind=failure.kind, code=failure.code, message=message[:4000], hint=failure.hint, exit_code=10, phase=phase)

@@ -1,0 +1,168 @@
+"""The webhook's actor: tells a receiver of each job's end, from the journal's outbox.
+
+Rules of this file:
+* What is owed is on disk with the job's end, so it is told at least once, whoever is killed; the job's id is the delivery's.
+* A call that fails is made again after a pause that doubles, over restarts, until `give_up_seconds` after the job's end; then it is given
+  up: written down, logged and counted.
+* At most `AT_ONCE` calls are open, so a slow receiver holds up no memory; a job whose end is owed is not forgotten.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Final
+
+import trio
+
+from zisk_actors import log
+from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.job import JobRecord
+from zisk_actors.errors import ZiskError
+from zisk_actors.ids import JobId
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Notice
+from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.webhook import NotDelivered, Post, Target, body_of, headers_of
+from zisk_actors.wire.codec import decode_record
+from zisk_actors.wire.values import BlobRef, ExecutionReport, VerifiedReport
+
+AT_ONCE: Final = 8
+LONGEST_PAUSE_SECONDS: Final = 300.0
+UNWRITABLE_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 60.0
+
+
+class Webhooks:
+    """The outbox of one coordinator. `target` is None where no webhook is set: nothing is owed then, and what is from before is given up
+    in its time."""
+
+    def __init__(
+        self,
+        *,
+        target: Target | None,
+        give_up_seconds: float,
+        post: Post,
+        recorder: Recorder,
+        store: BlobStore,
+        metrics: Metrics,
+        record_of: Callable[[JobId], JobRecord | None],
+        clock: Callable[[], float],
+        chance: Random,
+    ) -> None:
+        self._target = target
+        self._give_up_seconds = give_up_seconds
+        self._post = post
+        self._recorder = recorder
+        self._store = store
+        self._metrics = metrics
+        self._record_of = record_of
+        self._clock = clock
+        self._chance = chance
+        self._heap: list[tuple[float, JobId, Notice]] = []
+        self._fresh = trio.Event()
+        self._log = log.get()
+        self.owed: set[JobId] = set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether ends of jobs are to be told."""
+        return self._target is not None
+
+    def owe(self, job: JobRecord) -> None:
+        """The end of a job is on disk, and owed."""
+        if job.ended_at is not None:
+            self._put(Notice(JobId(job.job), job.ended_at, 0, job.ended_at))
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        for notice in await self._recorder.call(Journal.owed):
+            if notice.job not in self.owed:
+                self._put(notice)
+        if self.owed:
+            self._log.info("webhooks owed from before", jobs=len(self.owed), url_set=self.wanted)
+        room = trio.Semaphore(AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._fresh = trio.Event()
+                while self._heap and self._heap[0][0] <= self._clock():
+                    _, _, notice = heapq.heappop(self._heap)
+                    await room.acquire()
+                    nursery.start_soon(self._attempt, notice, room)
+                left = self._heap[0][0] - self._clock() if self._heap else float("inf")
+                with trio.move_on_after(min(left, LOOK_SECONDS) if self._heap else float("inf")):
+                    await self._fresh.wait()
+
+    def _put(self, notice: Notice) -> None:
+        self.owed.add(notice.job)
+        heapq.heappush(self._heap, (notice.next_at, notice.job, notice))
+        self._fresh.set()
+
+    async def _attempt(self, notice: Notice, room: trio.Semaphore) -> None:
+        try:
+            problem = await self._deliver(notice)
+        finally:
+            room.release()
+        now = self._clock()
+        notice = notice._replace(tries=notice.tries + 1)
+        pause = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(notice.tries, 20)) * (0.5 + self._chance.random())
+        words = {"job": notice.job, "attempt": notice.tries}
+        host = self._target.host if self._target is not None else ""
+        if not problem:
+            state = "delivered"
+            self._log.info("Successfully sent webhook", host=host, **words)
+        elif now + pause - notice.ended_at > self._give_up_seconds:
+            state = "given-up"
+            self._metrics.webhook_given_up()
+            self._log.error("webhook given up", host=host, error=problem, give_up_seconds=self._give_up_seconds, **words)
+        else:
+            state = "pending"
+            notice = notice._replace(next_at=now + pause)
+            self._log.warning("Failed to send webhook, trying again", host=host, error=problem, pause_seconds=round(pause, 1), **words)
+        await self._note(notice, state, problem)
+        self.owed.discard(notice.job)
+        if state == "pending":
+            self._put(notice)
+
+    async def _deliver(self, notice: Notice) -> str:
+        """Make one call; why it did not succeed, empty where it did."""
+        record = self._record_of(notice.job)
+        if self._target is None or record is None:
+            return "coordinator.webhook_url is not set any more" if record is not None else "the job is not known any more"
+        try:
+            body = body_of(record, await self._steps(record))
+            url = self._target.url_of(record.job)
+            status = await self._post(url, body, headers_of(self._target, record.job, body, self._clock()))
+        except NotDelivered as error:
+            self._metrics.webhook_attempted(delivered=False)
+            return error.message
+        delivered = 200 <= status < 300
+        self._metrics.webhook_attempted(delivered=delivered)
+        return "" if delivered else f"the receiver answered with status {status}"
+
+    async def _steps(self, record: JobRecord) -> int | None:
+        """How many instructions the run executed, where that is known."""
+        if isinstance(record.report, VerifiedReport):
+            return record.report.steps
+        if isinstance(record.report, BlobRef) and record.failure is None:
+            try:
+                report: ExecutionReport = decode_record(await in_thread(self._store.get, record.report), ExecutionReport)
+            except ZiskError:
+                return None
+            return report.steps
+        return None
+
+    async def _note(self, notice: Notice, state: str, problem: str) -> None:
+        """Write down how it went, however long that takes: what was delivered is not sent again for want of a disk, unless we stop."""
+        while True:
+            try:
+                await self._recorder.call(partial(Journal.tried, notice=notice, state=state, error=problem))
+            except StoreUnwritable:
+                await trio.sleep(UNWRITABLE_SECONDS)
+            else:
+                return

@@ -1,0 +1,185 @@
+"""What a worker was asked to do and what came of it: tasks in a queue, one at a time on the device, answers kept until they are taken.
+
+Rules of this file:
+* It knows no link: tasks and answers outlive every link, and what is to be said goes through `say`, which may drop it. An answer that was
+  dropped is offered again by who owns the link.
+* A task that is here already is not done twice; of one that is done the answer is said again.
+* Cancelling kills the device's child if it works for what is cancelled, and returns when nothing of it is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import trio
+
+from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.actors.transfer import Send
+from zisk_actors.actors.worker.tasks import prepare
+from zisk_actors.errors import ZiskError
+from zisk_actors.ids import ProgramId
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.worker_link import PHASE_OF, Answer, Failed, Progress, Task
+
+if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
+    from zisk_actors.web.worker import ShareOutcome, WorkerMetrics
+
+MAX_TASKS: Final = 256
+MAX_PROGRAMS: Final = 64
+PROGRESS_SECONDS: Final = 0.25
+
+
+@dataclass
+class Job:
+    """A task that waits or runs."""
+
+    task: Task
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    started: bool = False
+    ended: trio.Event = field(default_factory=trio.Event)
+
+
+class Workload:
+    """The tasks and the answers of one worker. `path` fetches a blob and gives its path; `say` tells the coordinator, if it is there."""
+
+    def __init__(
+        self,
+        device: Caller,
+        store: BlobStore,
+        path: Callable[[BlobRef], Awaitable[str]],
+        say: Callable[[msgspec.Struct], Awaitable[None]],
+        log: Any,  # Any: structlog's bound logger has no type of its own
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
+        self._device = device
+        self._store = store
+        self._path = path
+        self._say = say
+        self._log = log
+        self._metrics = metrics
+        self._put, self._get = trio.open_memory_channel[Job](MAX_TASKS)
+        self.jobs: dict[tuple[Lease, Phase], Job] = {}
+        self.outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
+        self.phase: Phase | None = None
+        self.programs: dict[ProgramId, None] = {}
+
+    def held(self) -> tuple[Lease, ...]:
+        """The leases under which something is done, or an answer is kept."""
+        return tuple(dict.fromkeys(lease for lease, _ in (*self.jobs, *self.outbox)))
+
+    async def accept(self, task: Task, send: Send) -> None:
+        """Queue a task; one that is here already is not done twice, and of one that is done the answer is said again."""
+        key = (task.lease, PHASE_OF[type(task)])
+        if key in self.jobs:
+            return
+        if key in self.outbox:
+            await send(self.outbox[key], b"")
+            return
+        self._note(ProgramId(task.program.sha256))
+        job = Job(task)
+        try:
+            self._put.send_nowait(job)
+        except trio.WouldBlock:
+            self.outbox[key] = Failed(*key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already"))
+        else:
+            self.jobs[key] = job
+
+    def _note(self, program: ProgramId) -> None:
+        """Remember that a program is at hand; the last used last."""
+        self.programs.pop(program, None)
+        self.programs[program] = None
+        if len(self.programs) > MAX_PROGRAMS:
+            del self.programs[next(iter(self.programs))]
+
+    async def cancel(self, chosen: Callable[[Lease], bool], reason: str) -> None:
+        """Stop and forget what is done under the chosen leases; returns when nothing of it runs any more."""
+        cancelled = self._stop(chosen)
+        for key in [key for key in self.outbox if chosen(key[0])]:
+            del self.outbox[key]
+        if cancelled:
+            self._log.info("cancelled: stopped work", job=cancelled[0].task.lease.job, tasks=len(cancelled), reason=reason)
+        for each in cancelled:
+            if each.started:
+                await each.ended.wait()  # until the device's child is dead
+
+    def _stop(self, chosen: Callable[[Lease], bool]) -> list[Job]:
+        """Cancel tasks. One that still waits is forgotten at once; one that runs, when it has ended."""
+        stopped = [(key, job) for key, job in self.jobs.items() if chosen(key[0])]
+        for key, job in stopped:
+            job.scope.cancel()
+            if not job.started:
+                del self.jobs[key]
+        return [job for _, job in stopped]
+
+    async def run(self) -> None:
+        """Carry out the queued tasks, one after the other."""
+        async for job in self._get:
+            task, phase = job.task, PHASE_OF[type(job.task)]
+            key = (task.lease, phase)
+            if self.jobs.get(key) is not job:
+                continue
+            job.started = True
+            words = self._log.bind(job=task.lease.job, share=task.lease.share, attempt=task.lease.attempt, phase=phase.value)
+            outcome: Answer | Failed | None = None
+            began = trio.current_time()
+            self.phase = phase
+            try:
+                with job.scope:
+                    words.info("task started")
+                    outcome = Answer(task.lease, phase, await self._perform(task, phase))
+                    words.info("task completed", seconds=round(trio.current_time() - began, 3), bytes=outcome.result.size)
+            except CallFailed as error:
+                words.warning("task failed", error=error.message, code=error.failure.code)
+                outcome = Failed(task.lease, phase, error.failure)
+            except ZiskError as error:
+                words.warning("task failed", error=error.message, code=error.code)
+                outcome = Failed(
+                    task.lease, phase, Failure(kind=FailureKind.WORKER, code=error.code, message=error.message, hint=error.hint)
+                )
+            self.phase = None
+            if self._metrics is not None:
+                how: ShareOutcome = "cancelled" if outcome is None else "done" if isinstance(outcome, Answer) else "failed"
+                self._metrics.share_finished(phase, how, trio.current_time() - began)
+            del self.jobs[key]
+            job.ended.set()
+            if outcome is not None:
+                self.outbox[key] = outcome
+                await self._say(outcome)
+
+    async def _perform(self, task: Task, phase: Phase) -> BlobRef:
+        """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""
+        call = await prepare(task, self._path, self._store)
+        said_at = -1.0
+        said = ""
+        channel_put, channel_get = trio.open_memory_channel[Progress](1)
+
+        def on_progress(step: str, fraction: float) -> None:
+            nonlocal said_at, said
+            now = trio.current_time()
+            if step != said or now - said_at >= PROGRESS_SECONDS:
+                said_at, said = now, step
+                with suppress(trio.WouldBlock):
+                    channel_put.send_nowait(Progress(task.lease, phase, step, fraction))
+
+        async def tell() -> None:
+            async for progress in channel_get:
+                await self._say(progress)
+
+        failure: CallFailed | None = None
+        content = b""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell)
+            try:
+                content = (await self._device.call(call, seconds=task.limit_seconds, on_progress=on_progress)).content
+            except CallFailed as error:  # carried out of the nursery, which would wrap it in a group
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return await in_thread(self._store.put, content)
