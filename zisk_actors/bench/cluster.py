@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -420,6 +421,7 @@ def main(folder: str | None, strict: bool, as_json: bool, **plan: object) -> Non
 def measure(plan: Plan, folder: Path | None = None) -> Figures:
     """One run. Raises `BenchFailed` and what the coordinator's start raises."""
     raise_file_limit()
+    gc.disable()  # as in the workers' process: the clients' pauses are not what is measured
     with ExitStack() as stack:
         if folder is None:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="zisk-bench-"))

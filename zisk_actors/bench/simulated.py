@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import resource
@@ -345,5 +346,6 @@ class _Lines:
 
 if __name__ == "__main__":
     raise_file_limit()
+    gc.disable()  # a pause of ours to collect a thousand workers' cycles would be read as one of the coordinator's
     with suppress(KeyboardInterrupt):
         trio.run(serve)
