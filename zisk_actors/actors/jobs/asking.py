@@ -30,7 +30,9 @@ from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
 
-WATCH_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = (1.0, 5.0)
+"""Between these, a quarter of what makes a straggler, is the pause between two looks; with a thousand jobs each look a second took a
+tenth of the coordinator."""
 MAX_DOUBLES: Final = 2
 """So often is a share begun beside its holder, in one phase."""
 
@@ -247,6 +249,7 @@ class Asking:
 
     async def _watch(self) -> None:
         """Look after the tries until cancelled: end the phase when it is over its limit, what stands still, and double what is slow."""
+        pause = min(max(WATCH_SECONDS[0], self._patience.least_seconds / 4), WATCH_SECONDS[1])
         while True:
             now = trio.current_time()
             due = min(((self._deadline(share), number) for number, share in self._running.items()), default=(float("inf"), -1))
@@ -258,7 +261,7 @@ class Asking:
                     if stands_still(self._seen(lease, timing), self._patience, now):
                         self._give_up(lease, now)
             self._double(now)
-            await trio.sleep_until(min(due[0], now + WATCH_SECONDS))
+            await trio.sleep_until(min(due[0], now + pause))
 
     def _seen(self, lease: Lease, timing: Timing) -> Try:
         """A try as the rules of patience look at it."""
