@@ -5,6 +5,7 @@ Rules of this file:
 * One part of one input is worked on at a time. What was acknowledged survives our death; the client goes on from there.
 * An input that nothing comes of for `input_timeout_seconds` fails its job; after a restart the time begins anew.
 * An end that does not fit what has come is refused, and the job waits on.
+* A job that is being ended, cancelled for instance, is not queued any more when its input is complete: who ends it sees to it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.jobs.book import JobBook, JobEntry
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import InputGiven, JobFailed
 from zisk_actors.core.stages import Stage
 from zisk_actors.errors import UsageError
@@ -146,8 +148,13 @@ class Inputs:
             self._of(entry)
             with trio.CancelScope(shield=True):
                 await in_thread(self._partials.publish, entry.record.job, stdin)
-                await self._book.record(entry, InputGiven(self._book.clock(), stdin))
-                self._given(entry)
+                try:
+                    await self._book.record(entry, InputGiven(self._book.clock(), stdin))
+                except IllegalTransition:
+                    self._of(entry)  # it has ended meanwhile, and this says so
+                    raise
+                if entry.ending is None:
+                    self._given(entry)
 
     def _of(self, entry: JobEntry) -> _Open:
         """The input of a job that waits for it. Raises `InputClosed`."""

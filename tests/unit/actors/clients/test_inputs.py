@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.actors.clients import inputs
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.client.inputs import InputAddress
 from zisk_actors.errors import JobCancelled, UsageError
@@ -143,6 +144,48 @@ async def test_cancel_while_waiting_and_an_input_that_breaks_off(open_world: Ope
         assert (newest.state, newest.reason) == (State.CANCELLED, "its input ended with OSError")
         await trio.sleep(1)
         assert list(world.coordinator.store.partial_folder.iterdir()) == []
+
+
+async def test_a_cancel_while_the_end_is_written_down_has_one_supervisor(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    """The job was queued by its end and ended by its cancel: the second supervisor took the coordinator down with it."""
+    async with open_world() as world, world.client() as client, world.client("key of another") as other:
+        world.worker("a")
+        await world.workers_are("a")
+        job = (await client.open_input(Kind.EXECUTE, ELF)).job
+        async with trio.open_nursery() as nursery, world.coordinator.recorder._turn:
+            end = EndInput(client._talk.number(), job, reference(b""))
+            nursery.start_soon(client._talk.ask, end, JobReply)
+            await trio.testing.wait_all_tasks_blocked()
+            assert world.coordinator.book.entries[job].turn.locked(), "the end is on its way to the disk"
+            nursery.start_soon(world.coordinator.cancel, world.coordinator.book.entries[job], "enough")
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await other.wait(job)).state is State.CANCELLED
+        await trio.testing.wait_all_tasks_blocked()
+        assert (world.coordinator.supervised, world.coordinator.decide.crews) == (set(), {})
+        assert (await other.wait(await other.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
+
+
+async def test_an_end_for_a_job_that_is_cancelled_meanwhile_says_so(
+    open_world: OpenWorld, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_disk(function: Any, *args: Any) -> Any:
+        result = function(*args)
+        await trio.sleep(1)
+        return result
+
+    async with open_world() as world, world.client() as client:
+        job = (await client.open_input(Kind.EXECUTE, ELF)).job
+        monkeypatch.setattr(inputs, "in_thread", slow_disk)
+
+        async def end() -> None:
+            with pytest.raises(ClusterRefused, match="takes no input: it is cancelled") as caught:
+                await client._talk.ask(EndInput(client._talk.number(), job, reference(b"")), JobReply)
+            assert caught.value.code == "input-closed"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end)
+            await trio.sleep(0.5)
+            assert await world.coordinator.cancel(world.coordinator.book.entries[job], "enough")
 
 
 async def test_limits_of_inputs(open_world: OpenWorld, autojump_clock: MockClock) -> None:
