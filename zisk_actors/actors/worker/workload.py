@@ -3,7 +3,9 @@
 Rules of this file:
 * It knows no link: tasks and answers outlive every link, and what is to be said goes through `say`, which may drop it. An answer that was
   dropped is offered again by who owns the link.
-* A task that is here already is not done twice; of one that is done the answer is said again.
+* A task that is here already is not done twice; of one that is done the answer is said again, also where the answer was taken: a message
+  that comes late a second time must not occupy a device with what nobody waits for. It is the same task only where all of it is the same:
+  a lease of before a restart of the coordinator can be given again, for other weights or another challenge.
 * Cancelling kills the device's child if it works for what is cancelled, and returns when nothing of it is left.
 """
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and mo
 
 MAX_TASKS: Final = 256
 MAX_PROGRAMS: Final = 64
+MAX_DONE: Final = 256
 PROGRESS_SECONDS: Final = 0.25
 
 
@@ -43,6 +46,11 @@ class Job:
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     started: bool = False
     ended: trio.Event = field(default_factory=trio.Event)
+
+
+def _same(task: Task, other: Task) -> bool:
+    """Whether two tasks of one lease ask for the same, whatever time they have for it."""
+    return msgspec.structs.replace(task, limit_seconds=0) == msgspec.structs.replace(other, limit_seconds=0)
 
 
 class Workload:
@@ -66,6 +74,7 @@ class Workload:
         self._put, self._get = trio.open_memory_channel[Job](MAX_TASKS)
         self.jobs: dict[tuple[Lease, Phase], Job] = {}
         self.outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
+        self._done: dict[tuple[Lease, Phase], tuple[Task, Answer | Failed]] = {}
         self.phase: Phase | None = None
         self.programs: dict[ProgramId, None] = {}
 
@@ -77,7 +86,14 @@ class Workload:
         """Queue a task; one that is here already is not done twice, and of one that is done the answer is said again."""
         key = (task.lease, PHASE_OF[type(task)])
         if key in self.jobs:
-            return
+            if _same(self.jobs[key].task, task):
+                return
+            await self.cancel(lambda lease: lease == task.lease, "its lease was given again, for something else")
+        before, outcome = self._done.get(key, (task, None))
+        if not _same(before, task):
+            self.outbox.pop(key, None)
+        elif isinstance(outcome, Answer) and self._store.has(outcome.result):
+            self.outbox[key] = outcome
         if key in self.outbox:
             await send(self.outbox[key], b"")
             return
@@ -89,6 +105,12 @@ class Workload:
             self.outbox[key] = Failed(*key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already"))
         else:
             self.jobs[key] = job
+
+    def _remember(self, key: tuple[Lease, Phase], task: Task, outcome: Answer | Failed) -> None:
+        """What came of a task, for when it is asked for again."""
+        self._done[key] = (task, outcome)
+        if len(self._done) > MAX_DONE:
+            del self._done[next(iter(self._done))]
 
     def _note(self, program: ProgramId) -> None:
         """Remember that a program is at hand; the last used last."""
@@ -150,6 +172,7 @@ class Workload:
             job.ended.set()
             if outcome is not None:
                 self.outbox[key] = outcome
+                self._remember(key, task, outcome)
                 await self._say(outcome)
 
     async def _perform(self, task: Task, phase: Phase) -> BlobRef:
