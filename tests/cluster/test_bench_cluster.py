@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from zisk_actors.bench.cluster import Plan, measure, targets
+from zisk_actors.bench.cluster import measure
+from zisk_actors.bench.findings import Plan, targets
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cluster.conftest import FAKE, Start, alive, descendants, gone
+from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.client import local
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.wire.values import FailureKind, JobStatus, Kind, State
@@ -194,7 +196,7 @@ def test_no_worker_left_fails_the_job_by_name(start: Start) -> None:
     try:
         while not ready.exists():
             time.sleep(0.02)
-        urls = local.msgspec.json.decode(ready.read_bytes(), type=local.ReadyFile)
+        urls = msgspec.json.decode(ready.read_bytes(), type=Ready)
         worker = [sys.executable, "-m", "zisk_actors.cli.worker", "--config", str(cluster.folder / "worker-1.toml"), "--prover", FAKE]
         lone = subprocess.Popen([*worker, "-c", urls.worker_url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import FAKE, Start, gone
-from zisk_actors.client import local
+from zisk_actors.client import local, local_settings
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.ids import JobId
@@ -67,11 +67,11 @@ def pid_of(cluster: local.LocalCluster, name: str) -> int:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Sets how long the coordinator of a local cluster drains."""
-    settings = local._coordinator_settings
+    settings = local_settings.coordinator_settings
 
     def patient(seconds: int) -> None:
         line = "shutdown_timeout_seconds = "
-        monkeypatch.setattr(local, "_coordinator_settings", lambda *these: settings(*these).replace(f"{line}0", f"{line}{seconds}"))
+        monkeypatch.setattr(local, "coordinator_settings", lambda *these: settings(*these).replace(f"{line}0", f"{line}{seconds}"))
 
     return patient
 

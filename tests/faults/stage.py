@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.cluster.conftest import FAKE
-from zisk_actors.client.local import LocalCluster, Process
+from zisk_actors.client.local import LocalCluster
+from zisk_actors.client.processes import Process
 
 ELF = b"\x7fELF the program"
 SECONDS = 20.0

@@ -73,3 +73,18 @@ def cpu_seconds(pid: int) -> float:
     """Processor time of a process and all its threads, in user and kernel mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def merged(spreads: Sequence[Spread]) -> Spread:
+    """Of several processes the worst percentile, and the sum of the counts."""
+    some = [each for each in spreads if each.count]
+
+    def worst(values: Sequence[float | None]) -> float | None:
+        return max((value for value in values if value is not None), default=None)
+
+    return Spread(
+        count=sum(each.count for each in some),
+        p50=worst([each.p50 for each in some]),
+        p99=worst([each.p99 for each in some]),
+        longest=worst([each.longest for each in some]),
+    )

@@ -21,8 +21,8 @@ import msgspec
 import trio
 
 from zisk_actors import __version__
+from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.bench.simulated import Order, Report, Troop
-from zisk_actors.client.local import ReadyFile
 from zisk_actors.core.job import replay
 from zisk_actors.core.job_events import Admitted, Event, Executed, Submitted
 from zisk_actors.core.summary import summarise
@@ -191,7 +191,7 @@ async def start_coordinator(place: Place, *, like: RunningCoordinator | None = N
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError):
-            facts = msgspec.json.decode(ready.read_bytes(), type=ReadyFile)
+            facts = msgspec.json.decode(ready.read_bytes(), type=Ready)
             return RunningCoordinator(process, facts.client_url, facts.worker_url)
         if process.poll() is not None:
             break

@@ -22,7 +22,8 @@ from typing import Final
 import msgspec
 import trio
 
-from zisk_actors.client.local import ReadyFile
+from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.client.processes import last_words
 from zisk_actors.errors import ZiskError
 from zisk_actors.transport.auth import KeyPair, new_keypair, write_keypair
 
@@ -57,7 +58,7 @@ class Victims:
         self.starts: list[Start] = []
         self.running: dict[str, Start] = {}
         self.coordinator: subprocess.Popen[bytes] | None = None
-        self.where: ReadyFile | None = None
+        self.where: Ready | None = None
         self.ended_alone: list[str] = []
         self._mock = mock
         self._verb_seconds = verb_seconds
@@ -98,7 +99,7 @@ class Victims:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(FileNotFoundError):
-                where = msgspec.json.decode(ready.read_bytes(), type=ReadyFile)
+                where = msgspec.json.decode(ready.read_bytes(), type=Ready)
                 if self.where is None:
                     self.where = where
                     self._write_worker_settings(where)
@@ -106,12 +107,12 @@ class Victims:
             if self.coordinator is None or self.coordinator.poll() is not None:
                 break
             await trio.sleep(LOOK_SECONDS)
-        raise ChaosFailed(f"the coordinator did not start: {_last_words(self.folder / 'logs' / 'coordinator.log')}")
+        raise ChaosFailed(f"the coordinator did not start: {last_words(self.folder / 'logs' / 'coordinator.log')}")
 
     async def kill_coordinator(self) -> None:
         if self.coordinator is not None:
             if self.coordinator.poll() is not None:
-                self.ended_alone.append(f"the coordinator: {_last_words(self.folder / 'logs' / 'coordinator.log')}")
+                self.ended_alone.append(f"the coordinator: {last_words(self.folder / 'logs' / 'coordinator.log')}")
             await _kill(self.coordinator)
 
     # --------------------------------------------------------------------------------------------------------------- workers
@@ -134,7 +135,7 @@ class Victims:
                 start.killed_at = time.time()
                 killed += 1
             else:
-                self.ended_alone.append(f"{name}: {_last_words(start.log)}")
+                self.ended_alone.append(f"{name}: {last_words(start.log)}")
         for name in names:
             await _kill(self.running[name].process)
             self.start_worker(name)
@@ -146,7 +147,7 @@ class Victims:
         """Ask all to end, workers first, and see that they do."""
         for start in self.running.values():
             if start.process.poll() is not None and not start.killed_at:
-                self.ended_alone.append(f"{start.worker}: {_last_words(start.log)}")
+                self.ended_alone.append(f"{start.worker}: {last_words(start.log)}")
         for process in [*(start.process for start in self.running.values()), *filter(None, [self.coordinator])]:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -171,7 +172,7 @@ class Victims:
         with log.open("ab") as output:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
-    def _write_worker_settings(self, where: ReadyFile) -> None:
+    def _write_worker_settings(self, where: Ready) -> None:
         for name in self.names:
             text = f"""[worker]
 worker_id = "{name}"
@@ -225,10 +226,3 @@ async def _kill(process: subprocess.Popen[bytes]) -> None:
         process.kill()
     while process.poll() is None:  # noqa: ASYNC110 - there is no event for the end of a process that every system has
         await trio.sleep(LOOK_SECONDS / 5)
-
-
-def _last_words(log: Path) -> str:
-    with suppress(OSError):
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        return lines[-1][:500] if lines else "it said nothing"
-    return "it left no log"

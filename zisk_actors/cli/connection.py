@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from zisk_actors.cli.output import read_file, say
 from zisk_actors.errors import NotFoundError, Unreachable, UsageError
 
 if TYPE_CHECKING:
+    from zisk_actors.client.options import JobOptions
     from zisk_actors.transport.auth import KeyPair
     from zisk_actors.wire.operating import ClusterStatus, Level, Stall
     from zisk_actors.wire.values import BlobRef, JobStatus, Kind, ProgramStatus, WorkerStatus
@@ -40,40 +41,11 @@ class Into(Protocol):
 class Cluster(Protocol):
     """What the commands ask of a cluster. Every call blocks; every refusal is a ZiskError."""
 
-    def submit(
-        self,
-        kind: Kind,
-        program: bytes | BlobRef,
-        *,
-        stdin: bytes = b"",
-        params: str,
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
-    ) -> str:
+    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", key: str = "", **options: Unpack[JobOptions]) -> str:
         """Send what the cluster lacks and submit a job; its id."""
         ...
 
-    def open_input(
-        self,
-        kind: Kind,
-        program: bytes | BlobRef,
-        *,
-        params: str,
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
-    ) -> Into:
+    def open_input(self, kind: Kind, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> Into:
         """Submit a job whose input is yet to come."""
         ...
 

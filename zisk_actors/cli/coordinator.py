@@ -106,7 +106,8 @@ def _look_at_state(folder: Path, job: str | None) -> int:
 
 async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
-    from zisk_actors.actors.coordinator.process import Ready, run_coordinator, write_ready_file
+    from zisk_actors.actors.coordinator.process import run_coordinator
+    from zisk_actors.actors.coordinator.ready import Ready, write_ready_file
     from zisk_actors.actors.device import DeviceSettings
     from zisk_actors.actors.told import until_told
     from zisk_actors.transport.allowlist import AllowList

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Generic, TypedDict, TypeVar
+from typing import Generic, TypeVar, Unpack
 
 import trio
 
 from zisk_actors.client.client import Client, Proved, connect
 from zisk_actors.client.conversation import Notice
 from zisk_actors.client.inputs import Input, OpenInput
+from zisk_actors.client.options import JobOptions
 from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.transport.auth import KeyPair
@@ -61,31 +62,11 @@ class BlockingClient:
         program: bytes | BlobRef,
         stdin: Input = b"",
         *,
-        params: str = "128",
-        name: str = "",
         idempotency_key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
         on_progress: Callable[[JobStatus], None] | None = None,
-        wait_for_cluster: bool = False,
+        **options: Unpack[JobOptions],
     ) -> Proved:
-        job = self.submit(
-            Kind.PROVE,
-            program,
-            stdin=stdin,
-            params=params,
-            name=name,
-            key=idempotency_key,
-            priority=priority,
-            deadline=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-            wait_for_cluster=wait_for_cluster,
-        )
+        job = self.submit(Kind.PROVE, program, stdin=stdin, key=idempotency_key, **options)
         if on_progress is not None:
             for status in self.watch(job):
                 on_progress(status)
@@ -93,66 +74,17 @@ class BlockingClient:
         return Proved(job, proof, self.job(job))
 
     def submit(
-        self,
-        kind: Kind | str,
-        program: bytes | BlobRef,
-        *,
-        stdin: Input = b"",
-        params: str = "128",
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
+        self, kind: Kind | str, program: bytes | BlobRef, *, stdin: Input = b"", key: str = "", **options: Unpack[JobOptions]
     ) -> JobId:
-        options = Options(
-            params=params,
-            name=name,
-            key=key,
-            priority=priority,
-            deadline=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-            wait_for_cluster=wait_for_cluster,
-        )
         if isinstance(stdin, Iterable) and not isinstance(stdin, bytes | str):
-            with self.open_input(kind, program, **options) as into:
+            with self.open_input(kind, program, key=key, **options) as into:
                 for part in stdin:
                     into.write(part)
             return into.job
-        return self._call(lambda client: client.submit(kind, program, stdin=stdin, **options))
+        return self._call(lambda client: client.submit(kind, program, stdin=stdin, key=key, **options))
 
-    def open_input(
-        self,
-        kind: Kind | str,
-        program: bytes | BlobRef,
-        *,
-        params: str = "128",
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
-    ) -> BlockingInput:
-        options = Options(
-            params=params,
-            name=name,
-            key=key,
-            priority=priority,
-            deadline=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-            wait_for_cluster=wait_for_cluster,
-        )
-        return BlockingInput(self, self._call(lambda client: client.open_input(kind, program, **options)))
+    def open_input(self, kind: Kind | str, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> BlockingInput:
+        return BlockingInput(self, self._call(lambda client: client.open_input(kind, program, key=key, **options)))
 
     def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
         return self._call(lambda client: client.setup(program, params=params, name=name))
@@ -281,20 +213,6 @@ class BlockingClient:
         finally:
             self._client = None
             self._ready.set()
-
-
-class Options(TypedDict):
-    """What a submit may say beside what it is for."""
-
-    params: str
-    name: str
-    key: str
-    priority: int
-    deadline: float | None
-    min_units: int
-    units: int
-    queue: bool
-    wait_for_cluster: bool
 
 
 class BlockingInput:

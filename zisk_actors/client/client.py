@@ -9,19 +9,19 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, Unpack
 
 import msgspec
 import trio
 
-from zisk_actors.actors.threads import in_thread
 from zisk_actors.client.conversation import Conversation, Notice, Overrun
 from zisk_actors.client.errors import ClusterRefused, raise_for
-from zisk_actors.client.inputs import Input, OpenInput, refuse_address
+from zisk_actors.client.inputs import Input, OpenInput, parts_of, refuse_address
+from zisk_actors.client.options import JobOptions, request_of
 from zisk_actors.errors import NotFoundError, UsageError, WaitTimeout
 from zisk_actors.ids import CHANCE, BlobId, JobId, new_key
 from zisk_actors.transport.auth import KeyPair
@@ -92,36 +92,16 @@ class Client:
         program: bytes | BlobRef,
         stdin: Input = b"",
         *,
-        params: str = "128",
-        name: str = "",
         idempotency_key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
         on_progress: Callable[[JobStatus], None] | None = None,
-        wait_for_cluster: bool = False,
+        **options: Unpack[JobOptions],
     ) -> Proved:
         """Submit, wait, and fetch: a proof that the program, started with that input, halts. `on_progress` is told of each change.
 
         Raises `JobFailure` and `JobCancelled` for a job that ended so; called again with the same `idempotency_key` it goes on with the
         same job, wherever that is.
         """
-        job = await self.submit(
-            Kind.PROVE,
-            program,
-            stdin=stdin,
-            params=params,
-            name=name,
-            key=idempotency_key,
-            priority=priority,
-            deadline=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-            wait_for_cluster=wait_for_cluster,
-        )
+        job = await self.submit(Kind.PROVE, program, stdin=stdin, key=idempotency_key, **options)
         if on_progress is not None:
             async with aclosing(self.watch(job)) as changes:
                 async for _, status in changes:
@@ -130,86 +110,28 @@ class Client:
         return Proved(job, proof, await self.job(job))
 
     async def submit(
-        self,
-        kind: Kind | str,
-        program: bytes | BlobRef,
-        *,
-        stdin: Input = b"",
-        params: str = "128",
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
+        self, kind: Kind | str, program: bytes | BlobRef, *, stdin: Input = b"", key: str = "", **options: Unpack[JobOptions]
     ) -> JobId:
         """Submit a job and return its id, which survives any crash of the cluster.
 
         `program` is an ELF, or a program that the cluster has (`programs()`). `stdin` is the input, one that the cluster has, or an
-        iterable of its parts, which are sent while they come. With `key` the same job is never made twice. A job that has not ended
-        `deadline` seconds after it was accepted fails with the code `deadline`. It starts with `min_units` compute units or more and is
-        given about `units`; 0 is what the cluster is set to. Without `queue` it starts at once or is refused (WORKER_UNAVAILABLE). With
-        `wait_for_cluster` a cluster that is full, starting or going down is asked again when it said so, for up to ten minutes.
+        iterable of its parts, which are sent while they come. With `key` the same job is never made twice. The rest is in `JobOptions`.
         """
         if isinstance(stdin, str):
             refuse_address(stdin)
             raise UsageError("an input is bytes, or parts of them, and no text")
-        plain = isinstance(stdin, bytes | BlobRef)
-        request = Submit(
-            request=0,
-            kind=kind.value if isinstance(kind, Kind) else kind,
-            program=BlobRef(BlobId("0" * 64), 0),
-            streamed=not plain,
-            params=params,
-            name=name,
-            key=key or new_key(self._chance),
-            priority=priority,
-            deadline_seconds=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-        )
-        if isinstance(stdin, bytes | BlobRef):
-            return await self._submit(request, program, stdin, wait_for_cluster)
-        job = await self._submit(request, program, None, wait_for_cluster)
-        async with self._input_of(await self.job(job)) as into:
-            async for part in _parts(stdin):
-                await into.write(part)
-        return job
+        if not isinstance(stdin, bytes | BlobRef):
+            async with await self.open_input(kind, program, key=key, **options) as into:
+                async for part in parts_of(stdin):
+                    await into.write(part)
+            return into.job
+        request, wait = request_of(kind, key or new_key(self._chance), streamed=False, **options)
+        return await self._submit(request, program, stdin, wait)
 
-    async def open_input(
-        self,
-        kind: Kind | str,
-        program: bytes | BlobRef,
-        *,
-        params: str = "128",
-        name: str = "",
-        key: str = "",
-        priority: int = 0,
-        deadline: float | None = None,
-        min_units: int = 0,
-        units: int = 0,
-        queue: bool = True,
-        wait_for_cluster: bool = False,
-    ) -> OpenInput:
+    async def open_input(self, kind: Kind | str, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> OpenInput:
         """Submit a job whose input is yet to be written: `async with await client.open_input(...) as into: await into.write(...)`."""
-        request = Submit(
-            request=0,
-            kind=kind.value if isinstance(kind, Kind) else kind,
-            program=BlobRef(BlobId("0" * 64), 0),
-            streamed=True,
-            params=params,
-            name=name,
-            key=key or new_key(self._chance),
-            priority=priority,
-            deadline_seconds=deadline,
-            min_units=min_units,
-            units=units,
-            queue=queue,
-        )
-        job = await self._submit(request, program, None, wait_for_cluster)
+        request, wait = request_of(kind, key or new_key(self._chance), streamed=True, **options)
+        job = await self._submit(request, program, None, wait)
         return self._input_of(await self.job(job))
 
     async def _submit(self, request: Submit, program: bytes | BlobRef, stdin: bytes | BlobRef | None, wait: bool) -> JobId:
@@ -401,24 +323,6 @@ class Client:
     async def leave(self) -> None:
         """Say that we go, so that the coordinator need not find out."""
         await self._talk.leave()
-
-
-async def _parts(stdin: AsyncIterable[bytes] | Iterable[bytes]) -> AsyncGenerator[bytes, None]:
-    """The parts of an input; those of a plain iterable are waited for in a thread."""
-    if isinstance(stdin, AsyncIterable):
-        async for part in stdin:
-            yield part
-        return
-    each = iter(stdin)
-
-    def one() -> bytes | None:
-        return next(each, None)
-
-    while True:
-        found: bytes | None = await in_thread(one)
-        if found is None:
-            return
-        yield found
 
 
 def decode_execution(content: bytes) -> ExecutionReport:

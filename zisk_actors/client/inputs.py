@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, TypeVar
 
 import trio
 
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.client.conversation import Conversation
 from zisk_actors.client.errors import ClusterRefused, raise_for
 from zisk_actors.errors import UsageError, ZiskError
@@ -153,3 +154,21 @@ class OpenInput:
         finally:
             if error is not None:
                 await self.abort(f"its input ended with {type(error).__name__}")
+
+
+async def parts_of(stdin: AsyncIterable[bytes] | Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """The parts of an input; those of a plain iterable are waited for in a thread."""
+    if isinstance(stdin, AsyncIterable):
+        async for part in stdin:
+            yield part
+        return
+    each = iter(stdin)
+
+    def one() -> bytes | None:
+        return next(each, None)
+
+    while True:
+        found: bytes | None = await in_thread(one)
+        if found is None:
+            return
+        yield found

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,8 +22,11 @@ from typing import Final
 
 import msgspec
 
+from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
+from zisk_actors.client.local_settings import coordinator_settings, state_folder, worker_settings
+from zisk_actors.client.processes import Process, collect, last_words, start_time, stop_all
 from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair
 
@@ -43,20 +45,6 @@ class AlreadyRunning(UsageError):
     """There is a local cluster in that folder."""
 
     code = "cluster-running"
-
-
-class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One process of the cluster: `role` is coordinator or worker, `started` the kernel's start time of the process id."""
-
-    role: str
-    name: str
-    pid: int
-    started: int
-    log: str
-
-    @property
-    def alive(self) -> bool:
-        return _start_time(self.pid) == self.started
 
 
 class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,8 +107,8 @@ class LocalCluster:
     def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Stop all processes, workers first, and wait until they are gone; who does not go within `seconds` is killed."""
         for role in ("worker", "coordinator"):
-            _stop([process for process in self.processes if process.role == role], seconds)
-        _collect(self._children)
+            stop_all([process for process in self.processes if process.role == role], seconds)
+        collect(self._children)
         (self.folder / STATE).unlink(missing_ok=True)
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -225,8 +213,8 @@ class _Starter:
         try:
             return self._start(workers, api_port, cluster_port, threads or max(1, (os.cpu_count() or 1) // workers))
         except BaseException:
-            _stop(self._processes, 2.0)
-            _collect(self._children)
+            stop_all(self._processes, 2.0)
+            collect(self._children)
             raise
 
     def _start(self, workers: int, api_port: int, cluster_port: int, threads: int) -> LocalCluster:
@@ -234,10 +222,10 @@ class _Starter:
         keys = {name: self._keys(name) for name in ("coordinator", "client", *names)}
         allowed = [f"operator {keys['client'].public} local-user", *(f"worker {keys[name].public} {name}" for name in names)]
         self._write("keys/allowed", "\n".join(allowed) + "\n")
-        ready = self._folder / _state(mock=self._mock) / "ready.json"
+        ready = self._folder / state_folder(mock=self._mock) / "ready.json"
         ready.unlink(missing_ok=True)
         self._write(
-            "coordinator.toml", _coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._security)
+            "coordinator.toml", coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._security)
         )
         remove = ["--remove-when-orphaned", str(self._folder)] if self._temporary else []
         self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
@@ -245,7 +233,7 @@ class _Starter:
         server_key = keys["coordinator"].public
         memory = memory_of_machine() // max(1, len(names))
         for name in names:
-            settings = _worker_settings(self._folder, name, urls.worker_url, server_key, threads, memory, self._log_level, self._mock)
+            settings = worker_settings(self._folder, name, urls.worker_url, server_key, threads, memory, self._log_level, self._mock)
             self._write(f"{name}.toml", settings)
             self._spawn("worker", name, [])
         facts = ClusterFile(
@@ -295,13 +283,13 @@ class _Starter:
         with log.open("ab") as output:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
         self._children.append(child)
-        self._processes.append(Process(role=role, name=name, pid=child.pid, started=_start_time(child.pid), log=str(log)))
+        self._processes.append(Process(role=role, name=name, pid=child.pid, started=start_time(child.pid), log=str(log)))
 
-    def _wait_for_coordinator(self, ready: Path) -> ReadyFile:
+    def _wait_for_coordinator(self, ready: Path) -> Ready:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(FileNotFoundError):
-                return msgspec.json.decode(ready.read_bytes(), type=ReadyFile)
+                return msgspec.json.decode(ready.read_bytes(), type=Ready)
             self._check()
             time.sleep(0.02)
         raise ClusterFailed(f"the coordinator was not ready after {START_SECONDS:.0f} s", hint=f"see {self._processes[0].log}")
@@ -321,133 +309,5 @@ class _Starter:
         """Raises `ClusterFailed` with the last words of a process that has ended."""
         for child, process in zip(self._children, self._processes, strict=True):
             if child.poll() is not None:
-                words = _last_words(Path(process.log))
+                words = last_words(Path(process.log))
                 raise ClusterFailed(f"the {process.name} ended at once (exit code {child.returncode}): {words}", hint=f"see {process.log}")
-
-
-class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a coordinator writes when it listens."""
-
-    pid: int
-    client_url: str
-    worker_url: str
-    server_key: str
-    metrics_url: str = ""
-
-
-def _state(*, mock: bool) -> str:
-    """The folder of the coordinator's state: a mock has another, so that the two are never mixed."""
-    return "coordinator-mock" if mock else "coordinator"
-
-
-def _coordinator_settings(folder: Path, api_port: int, cluster_port: int, log_level: str, mock: bool, security: str) -> str:
-    return f"""# Written by the start of this local cluster; changed at the next start.
-[server]
-host = "127.0.0.1"
-port = {api_port}
-shutdown_timeout_seconds = 0
-
-[metrics]
-host = "127.0.0.1"
-port = 0
-
-[coordinator]
-port = {cluster_port}
-heartbeat_interval_seconds = 2
-heartbeat_max_missed = 5
-phase1_timeout_seconds = 3600
-phase2_timeout_seconds = 3600
-phase3_timeout_seconds = 600
-execution_timeout_seconds = 3600
-
-[backend]
-mode = "{"mock" if mock else "coordinator"}"
-mock_workers = 0
-
-[store]
-folder = "{folder / _state(mock=mock)}"
-
-[security]
-key_file = "{folder / "keys" / "coordinator.key"}"
-allow_file = "{folder / "keys" / "allowed"}"
-{security}
-
-[logging]
-level = "{log_level}"
-format = "compact"
-"""
-
-
-def _worker_settings(folder: Path, name: str, url: str, server_key: str, threads: int, memory: int, log_level: str, mock: bool) -> str:
-    return f"""# Written by the start of this local cluster; changed at the next start.
-[worker]
-worker_id = "{name}"
-backend = "{"mock" if mock else "cpu"}"
-threads = {threads}
-memory_bytes = {memory}
-cache_folder = "{folder / name}"
-
-[worker.compute_capacity]
-compute_units = 10
-
-[coordinator]
-url = "{url}"
-
-[connection]
-reconnect_interval_seconds = 0.2
-reconnect_max_seconds = 2
-
-[security]
-key_file = "{folder / "keys" / f"{name}.key"}"
-server_key = "{server_key}"
-
-[logging]
-level = "{log_level}"
-format = "compact"
-"""
-
-
-def _stop(processes: Sequence[Process], seconds: float) -> None:
-    """SIGTERM, then SIGKILL after `seconds`; returns when all are gone, at least as zombies."""
-    for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
-        for process in processes:
-            if process.alive:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, number)
-        deadline = time.monotonic() + wait
-        while any(process.alive for process in processes) and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-
-def _collect(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Take the exit status of our ended children; the kernel keeps them until somebody does."""
-    for child in children:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(5)
-
-
-def _start_time(pid: int) -> int:
-    """The kernel's start time of a process that runs, in clock ticks; 0 for one that does not, or is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0 if Path("/proc/self").exists() else _start_time_without_proc(pid)
-    return 0 if fields[0] in "ZX" else int(fields[19])
-
-
-def _start_time_without_proc(pid: int) -> int:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return 0
-    except PermissionError:
-        pass
-    return 1
-
-
-def _last_words(log: Path) -> str:
-    try:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        lines = []
-    return lines[-1][:500] if lines else "it said nothing"

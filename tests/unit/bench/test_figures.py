@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from zisk_actors.bench.cluster import merged
-from zisk_actors.bench.figures import Meter, Spread, spread
+from zisk_actors.bench.figures import Meter, Spread, merged, spread
 
 
 def test_percentiles_are_the_nearest_rank() -> None:

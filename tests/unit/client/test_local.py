@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from zisk_actors.client import local
+from zisk_actors.client import local, processes
 from zisk_actors.errors import UsageError
 
 
@@ -39,7 +39,7 @@ def test_nothing_is_found_where_nothing_was_started(tmp_path: Path) -> None:
 
 
 def test_a_recycled_process_id_is_not_ours(tmp_path: Path) -> None:
-    started = local._start_time(os.getpid())
+    started = processes.start_time(os.getpid())
     assert started > 0
     written(tmp_path, process(os.getpid(), started))
     assert local.find(tmp_path) is not None
@@ -49,7 +49,7 @@ def test_a_recycled_process_id_is_not_ours(tmp_path: Path) -> None:
 
 def test_a_zombie_is_not_alive() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
-        it = process(child.pid, local._start_time(child.pid))
+        it = process(child.pid, processes.start_time(child.pid))
         assert child.stdin is None
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not it.alive

@@ -3,8 +3,7 @@
 Rules of this file:
 * State first, then ports, then "listening": whatever is wrong with keys, state or ports is said before anything is promised.
 * Asked to leave, it takes nothing new and lets running jobs end, as long as `server.shutdown_timeout_seconds`; what does not end by
-  then goes on at the next start. A stop lets what is under way be written, and leaves no process.
-"""
+  then goes on at the next start. A stop lets what is under way be written, and leaves no process."""
 
 from __future__ import annotations
 
@@ -15,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-import msgspec
 import trio
 
 from zisk_actors import log, mock
@@ -28,6 +26,7 @@ from zisk_actors.actors.coordinator.doors import Doors
 from zisk_actors.actors.coordinator.heartbeat import monitor
 from zisk_actors.actors.coordinator.mock_workers import run_mock_workers
 from zisk_actors.actors.coordinator.ports import accept, bind, pages_of, refusals_of, say_reach
+from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.actors.coordinator.roster import Roster
 from zisk_actors.actors.coordinator.session import serve_worker
 from zisk_actors.actors.device import Caller, Device, DeviceSettings
@@ -54,16 +53,6 @@ from zisk_actors.wire.values import Phase
 
 LAST_WORDS_SECONDS = 0.2
 """For those who wait for a job that was the last to end to hear of it."""
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """Where a coordinator listens; `metrics_url` is empty where metrics are off."""
-
-    pid: int
-    client_url: str
-    worker_url: str
-    server_key: str
-    metrics_url: str
 
 
 async def run_coordinator(
@@ -279,10 +268,3 @@ async def drain(coordinator: Coordinator, seconds: float) -> None:
             await trio.sleep(min(seconds, LAST_WORDS_SECONDS))
     if patience.cancelled_caught:
         words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
-
-
-def write_ready_file(path: Path, ready: Ready) -> None:
-    """Say where we listen, for who started us; the file appears whole."""
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(msgspec.json.encode(ready))
-    temporary.replace(path)
