@@ -1,8 +1,8 @@
 """How often a share may be tried: what its failures and the losses of its workers leave of its budget.
 
 Rules of this file:
-* A failure is a try that the worker itself ended, a wrong answer, or one that stood still: the share may be at fault. A loss is a worker
-  that is gone, which says nothing of the share; only very many losses say that it kills whoever takes it.
+* A failure is an attempt that the worker itself ended, a wrong answer, or one that stood still: the share may be at fault. A loss is a
+  worker that is gone, which says nothing of the share; only very many losses say that it kills whoever takes it.
 * Each phase of a share has a budget of its own.
 * Only what is in the job's record counts, so a restart of the coordinator gives nothing back.
 """
@@ -31,7 +31,7 @@ class Budget:
     losses: int = 100
 
     def spent(self, tried: Tally) -> bool:
-        """Whether there is no further try."""
+        """Whether there is no further attempt."""
         return tried.failures >= self.failures or tried.losses >= self.losses
 
 
@@ -48,15 +48,15 @@ class Tally:
 
 
 def tally(record: JobRecord, unwritten: tuple[ShareFailed, ...], phase: Phase, share: int) -> Tally:
-    """Count. `unwritten` are tries that could not be put into the record."""
-    tries = [each for each in (*record.tries, *unwritten) if each.phase is phase and each.share == share]
+    """Count. `unwritten` are attempts that could not be put into the record."""
+    attempts = [each for each in (*record.attempts, *unwritten) if each.phase is phase and each.share == share]
     blames = sum(blame.attempt.phase is phase and blame.attempt.share == share for blame in record.blames)
-    losses = sum(each.lost for each in tries)
-    return Tally(len(tries) - losses + blames, losses)
+    losses = sum(each.lost for each in attempts)
+    return Tally(len(attempts) - losses + blames, losses)
 
 
 def attempts(record: JobRecord, unwritten: tuple[ShareFailed, ...] = ()) -> tuple[Attempt, ...]:
     """All that went wrong in a job, for its failure to list: who, at which share and phase, and why."""
-    tries = [Attempt(each.worker, each.share, each.phase, each.reason) for each in (*record.tries, *unwritten)]
-    found = [*(blame.attempt for blame in record.blames), *tries][-MAX_LISTED:]
+    attempts = [Attempt(each.worker, each.share, each.phase, each.reason) for each in (*record.attempts, *unwritten)]
+    found = [*(blame.attempt for blame in record.blames), *attempts][-MAX_LISTED:]
     return tuple(Attempt(each.worker, each.share, each.phase, each.reason[:REASON_LENGTH]) for each in found)

@@ -4,7 +4,7 @@ Rules of this file:
 * An event that does not fit its stage (`core/stages.py`) raises `IllegalTransition`, and nothing changes.
 * A job is the fold of its events, so the journal that has the events has the job.
 * The answers of shares are kept as long as what they are part of may turn out wrong: who is blamed is who gave them.
-* Tries that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
+* Attempts that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     report: BlobRef | VerifiedReport | None = None
     answers: Mapping[tuple[Phase, int], ShareAnswered] = {}
     blames: tuple[Blame, ...] = ()
-    tries: tuple[ShareFailed, ...] = ()
+    attempts: tuple[ShareFailed, ...] = ()
     failure: Failure | None = None
     reason: str = ""
     started_at: float | None = None
@@ -107,14 +107,14 @@ def evolve(job: JobRecord, event: Event) -> JobRecord:
     if isinstance(event, ShareFailed):
         return _failed(job, event)
     if isinstance(event, Recut):
-        return msgspec.structs.replace(job, weights=event.weights, answers={}, tries=())
+        return msgspec.structs.replace(job, weights=event.weights, answers={}, attempts=())
     if isinstance(event, Rejected):
         return _rejected(job, event, after)
     changes = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
     if isinstance(event, Admitted):
         changes["started_at"] = event.at
     if after.state.final:
-        changes |= {"ended_at": event.at, "answers": {}, "tries": ()}
+        changes |= {"ended_at": event.at, "answers": {}, "attempts": ()}
     return msgspec.structs.replace(job, stage=after, **changes)
 
 
@@ -127,8 +127,8 @@ def _answered(job: JobRecord, event: ShareAnswered) -> JobRecord:
 
 def _failed(job: JobRecord, event: ShareFailed) -> JobRecord:
     if event.phase is not job.stage.phase:
-        raise IllegalTransition(f"a failed try at {event.phase.value} while job {job.job} is {job.stage.value}")
-    return msgspec.structs.replace(job, tries=(*job.tries, event))
+        raise IllegalTransition(f"a failed attempt at {event.phase.value} while job {job.job} is {job.stage.value}")
+    return msgspec.structs.replace(job, attempts=(*job.attempts, event))
 
 
 def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:

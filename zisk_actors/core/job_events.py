@@ -94,8 +94,8 @@ class ShareAnswered(Tagged, frozen=True):
 
 
 class ShareFailed(Tagged, frozen=True):
-    """One try at a share came to nothing. `lost`: its worker is gone, which says nothing of the share; else it failed at it. Written down
-    so that no restart of ours gives a share its budget again."""
+    """One attempt at a share came to nothing. `lost`: its worker is gone, which says nothing of the share; else it failed at it. Written
+    down so that no restart of ours gives a share its budget again."""
 
     at: Seconds
     phase: Phase

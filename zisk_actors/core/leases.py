@@ -3,7 +3,7 @@
 Rules of this file:
 * A lease exists here and nowhere else. One that is not in the table is not in force, whoever shows it.
 * By job and by worker it is the same table: what belongs to a worker is found without looking at all the jobs.
-* The number of a try grows with every lease of a share; no lease is given out twice.
+* The number of an attempt grows with every lease of a share; no lease is given out twice.
 * A share has at most two leases, of two workers: its own, and a double for where that one is slow or in doubt. Where the first ends, the
   double takes its place.
 * A claim is a lease that is not in force. The job that is resumed makes it one again, or disowns it.
@@ -71,7 +71,7 @@ class Leases:
         return self._crews.setdefault(job, Crew())
 
     def give(self, job: JobId, share: int, worker: WorkerId, incarnation: Incarnation) -> Lease:
-        """A new lease, in force from now on; the next try of its share."""
+        """A new lease, in force from now on; the next attempt at its share."""
         crew = self.open(job)
         lease = Lease(worker, incarnation, job, share, crew.attempts.get(share, 0) + 1)
         self.adopt(lease)
@@ -106,7 +106,7 @@ class Leases:
         crew = self._crews.get(job)
         return crew.leases.get(share) if crew is not None else None
 
-    def second(self, job: JobId, share: int) -> Lease | None:
+    def double_of(self, job: JobId, share: int) -> Lease | None:
         """The double of a share, where it has one."""
         crew = self._crews.get(job)
         return crew.doubles.get(share) if crew is not None else None

@@ -1,11 +1,11 @@
-"""How long a try at a share may take: until its phase is over, until it counts as standing still, until another worker should try too.
+"""How long an attempt at a share may take: until its phase is over, until it counts as standing still, until another worker should try too.
 
 Rules of this file:
 * The clock of a share runs while its worker works on it, not while the task waits behind another of the same worker. The clock of a phase
   is over when that of one of its shares is.
 * A share that is begun again elsewhere gets the time again that was lost with its worker, up to `RENEWALS` limits in all. Time in which
   it stood still is not given again: what hangs is tried again within the limit.
-* Whether a try is slow is measured against the other shares of the phase: seconds for a unit of weight on a worker of one unit.
+* Whether an attempt is slow is measured against the other shares of the phase: seconds for a unit of weight on a worker of one unit.
 * A limit or factor of 0 means: never.
 """
 
@@ -22,10 +22,10 @@ RENEWALS: Final = 4
 """A share that is begun again and again has its limit this many times more, and no longer."""
 
 STILL: Final = 0.7
-"""A try that has not moved for this part of the limit has failed. The longest step of the prover, a commitment, is 0.6 of its phase."""
+"""An attempt that has not moved for this part of the limit has failed. The prover's longest step, a commitment, is 0.6 of its phase."""
 
 STILL_DOUBLED: Final = 0.35
-"""A try that has not moved for this part of the limit is begun a second time, where somebody is idle."""
+"""An attempt that has not moved for this part of the limit is begun a second time, where somebody is idle."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Try:
-    """One worker's try at a share: its weight, the worker's units, since when the worker is at it (None: not yet), when it last moved."""
+class RunningAttempt:
+    """One worker's attempt at a share: its weight, the worker's units, since when it is at it (None: not yet), when it last moved."""
 
     lease: Lease
     weight: int
@@ -56,31 +56,31 @@ class Try:
         return 0.0 if self.began_at is None else now - max(self.began_at, self.moved_at)
 
 
-def deadline(tries: Sequence[Try], lost_seconds: float, still_seconds: float, patience: Patience) -> float:
-    """When the clock of a share is over, given the time that tries of it have taken which came to nothing: those that were lost or failed,
-    and those that stood still."""
-    if not patience.limit or not tries or any(each.began_at is None for each in tries):
+def deadline(attempts: Sequence[RunningAttempt], lost_seconds: float, still_seconds: float, patience: Patience) -> float:
+    """When the clock of a share is over, given the time that attempts at it have taken which came to nothing: those that were lost or
+    failed, and those that stood still."""
+    if not patience.limit or not attempts or any(each.began_at is None for each in attempts):
         return float("inf")
     renewed = max(0.0, patience.limit * (1 + RENEWALS) - lost_seconds)
-    return max(each.began_at or 0.0 for each in tries) + min(patience.limit, renewed) - still_seconds
+    return max(each.began_at or 0.0 for each in attempts) + min(patience.limit, renewed) - still_seconds
 
 
-def stands_still(one: Try, patience: Patience, now: float) -> bool:
-    """Whether a try has failed because nothing has been heard of its progress for so long."""
+def stands_still(one: RunningAttempt, patience: Patience, now: float) -> bool:
+    """Whether an attempt has failed because nothing has been heard of its progress for so long."""
     return bool(patience.limit) and one.still_seconds(now) >= STILL * patience.limit
 
 
-def rate(one: Try, now: float) -> float:
-    """What a finished try took: seconds for one unit of weight on one unit of a worker."""
+def rate(one: RunningAttempt, now: float) -> float:
+    """What a finished attempt took: seconds for one unit of weight on one unit of a worker."""
     return one.seconds(now) * one.units / max(1, one.weight)
 
 
-def straggler(lone: Sequence[Try], rates: Sequence[float], patience: Patience, now: float) -> Try | None:
-    """Of the tries that are their share's only one, the one that should have a second beside it: the one that is furthest over what is
+def straggler(lone: Sequence[RunningAttempt], rates: Sequence[float], patience: Patience, now: float) -> RunningAttempt | None:
+    """Of the attempts that are their share's only one, the one that should have a second beside it: the one that is furthest over what is
     expected. `rates` are those of the shares that are done."""
     if not patience.factor:
         return None
-    late: list[tuple[float, int, Try]] = []
+    late: list[tuple[float, int, RunningAttempt]] = []
     for one in lone:
         spent = one.seconds(now)
         expected = median(rates) * one.weight / max(1, one.units) if rates else float("inf")

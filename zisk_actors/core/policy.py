@@ -127,7 +127,7 @@ def choose_successor(
     return min(order)[-1] if order else None
 
 
-def choose_second(candidates: Sequence[WorkerRecord], *, leases: Mapping[WorkerId, int], barred: Collection[WorkerId]) -> WorkerId | None:
+def choose_double(candidates: Sequence[WorkerRecord], *, leases: Mapping[WorkerId, int], barred: Collection[WorkerId]) -> WorkerId | None:
     """Who tries a share beside its holder: of those who may, who has fewest shares and most units."""
     able = [record for record in candidates if record.worker not in barred]
     order = sorted(able, key=lambda record: (leases.get(record.worker, 0), -record.units, record.worker))

@@ -44,7 +44,7 @@ from zisk_actors.core.events import (
     Wanted,
 )
 from zisk_actors.core.leases import Claims, Crew, Leases
-from zisk_actors.core.policy import Need, choose_crew, choose_second, choose_successor, need_of, spread, weigh
+from zisk_actors.core.policy import Need, choose_crew, choose_double, choose_successor, need_of, spread, weigh
 from zisk_actors.core.pool import Pool
 from zisk_actors.core.queue import Queue
 from zisk_actors.core.registry import Refusal, Registry
@@ -305,7 +305,7 @@ class Scheduler:
         return effects
 
     def _double(self, event: DoubleWanted) -> list[Effect]:
-        first, second = self.leases.find(event.job, event.share), self.leases.second(event.job, event.share)
+        first, second = self.leases.find(event.job, event.share), self.leases.double_of(event.job, event.share)
         if first is None or second is not None:
             return []
         crew = self.crews[event.job]
@@ -314,7 +314,7 @@ class Scheduler:
         able = [record for record in idle if record.health is Health.READY]
         able += self._unclaimed(self.pool.free(), event.job) if spare else []
         barred = event.never | crew.excluded.get(event.share, set()) | {first.worker}
-        worker = choose_second(able, leases=crew.load(), barred=barred)
+        worker = choose_double(able, leases=crew.load(), barred=barred)
         if worker is None:
             return []
         lease = self.leases.double(event.job, event.share, worker, self.registry.records[worker].incarnation)

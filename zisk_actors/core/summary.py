@@ -19,7 +19,7 @@ from zisk_actors.core.job_events import Submitted
 from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Count, Failure, Seconds, Text, Value, VerifiedReport
 
-LEFT_OUT: Final = frozenset({"contributions", "partials", "aggregator", "answers", "tries"})
+LEFT_OUT: Final = frozenset({"contributions", "partials", "aggregator", "answers", "attempts"})
 """Fields of a job that mean nothing once it has ended."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zisk_actors.core.patience import RENEWALS, Patience, Try, deadline, rate, stands_still, straggler
+from zisk_actors.core.patience import RENEWALS, Patience, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.ids import JobId
 from zisk_actors.wire.values import Lease
 
@@ -11,8 +11,10 @@ PATIENCE = Patience(limit=100.0, factor=2.0, least_seconds=10.0)
 NEVER = float("inf")
 
 
-def at(share: int, began: float | None = 0.0, *, weight: int = 10, units: int = 10, moved: float = 0.0, worker: str = "a") -> Try:
-    return Try(Lease(worker, "a" * 32, JOB, share, 1), weight, units, began, moved)
+def at(
+    share: int, began: float | None = 0.0, *, weight: int = 10, units: int = 10, moved: float = 0.0, worker: str = "a"
+) -> RunningAttempt:
+    return RunningAttempt(Lease(worker, "a" * 32, JOB, share, 1), weight, units, began, moved)
 
 
 def test_the_clock_runs_from_when_the_worker_begins() -> None:
@@ -71,5 +73,5 @@ def test_what_does_not_move_is_doubled_before_it_is_given_up() -> None:
 
 
 def test_the_furthest_over_goes_first() -> None:
-    tries = [at(1, 10.0, moved=1000.0), at(2, 0.0, moved=1000.0), at(3, 0.0, moved=1000.0)]
-    assert straggler(tries, [1.0], PATIENCE, 50.0) == tries[1]
+    attempts = [at(1, 10.0, moved=1000.0), at(2, 0.0, moved=1000.0), at(3, 0.0, moved=1000.0)]
+    assert straggler(attempts, [1.0], PATIENCE, 50.0) == attempts[1]

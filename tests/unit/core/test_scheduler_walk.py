@@ -180,7 +180,7 @@ class Walk:
             assert leases, "who holds nothing is not busy"
             for (job, share), lease in leases.items():
                 assert (lease.worker, lease.job, lease.share) == (worker, job, share)
-                assert lease in (self.scheduler.lease(job, share), self.scheduler.leases.second(job, share)), "it is the same table"
+                assert lease in (self.scheduler.lease(job, share), self.scheduler.leases.double_of(job, share)), "it is the same table"
         assert set(self.scheduler.leases.busy) == set(held)
         for position, each in enumerate(self.scheduler.queue):
             assert self.scheduler.queue.position(each.job) == position

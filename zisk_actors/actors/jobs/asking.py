@@ -2,10 +2,10 @@
 where the first is slow.
 
 Rules of this file:
-* A try that came to nothing is written down before the next one begins; the budget (`core.budget`) says whether there is a next one. The
-  guest's own failure ends the job at once.
+* An attempt that came to nothing is written down before the next one begins; the budget (`core.budget`) says whether there is a next one.
+  The guest's own failure ends the job at once.
 * At most two workers are at a share. The first answer counts; the other is told to stop, and what it still says is late.
-* The clock (`core.patience`) is each share's, and gives back what was lost with a worker; a try that stands still has failed.
+* The clock (`core.patience`) is each share's, and gives back what was lost with a worker; an attempt that stands still has failed.
 * What is in the job's record is not asked for again: after a restart only the shares that were not answered.
 """
 
@@ -23,7 +23,7 @@ from zisk_actors.actors.jobs.crew import MISMATCH, ShareLost, Timing
 from zisk_actors.core.budget import Tally, attempts, tally
 from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
-from zisk_actors.core.patience import Patience, Try, deadline, rate, stands_still, straggler
+from zisk_actors.core.patience import Patience, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.core.phases import Phases
 from zisk_actors.core.policy import cut_finer
 from zisk_actors.ids import WorkerId
@@ -42,10 +42,10 @@ WORKER_GRACE_SECONDS: Final = 5.0
 
 @dataclass
 class _Share:
-    """The tries at one share that are under way."""
+    """The attempts at one share that are under way."""
 
     number: int
-    tries: dict[Lease, Timing] = field(default_factory=dict)
+    attempts: dict[Lease, Timing] = field(default_factory=dict)
     nursery: trio.Nursery | None = None
     doubles: int = 0
     lost_seconds: float = 0.0
@@ -130,20 +130,20 @@ class Asking:
     def _begin(self, share: _Share, lease: Lease) -> None:
         if share.nursery is None:
             raise AssertionError("a share is begun in its nursery")
-        share.tries[lease] = Timing()
+        share.attempts[lease] = Timing()
         share.nursery.start_soon(self._try, share, lease)
 
     async def _try(self, share: _Share, lease: Lease) -> None:
-        """Have one worker try. The share's nursery is over with the first answer, or when no try is left."""
+        """Have one worker try. The share's nursery is over with the first answer, or when no attempt is left."""
         coordinator, entry, phase = self._coordinator, self._entry, self._phase
-        timing = share.tries[lease]
+        timing = share.attempts[lease]
         limit = self._patience.limit and self._patience.limit + WORKER_GRACE_SECONDS
-        if len(share.tries) == 1:
+        if len(share.attempts) == 1:
             coordinator.book.share_is(entry, lease, phase.phase, "waiting", 0.0)
         try:
             answer = await coordinator.crews.ask(lease, phase.task(entry.record, lease, limit), timing)
         except ShareLost as lost:
-            del share.tries[lease]
+            del share.attempts[lease]
             await self._lost(share, lease, lost)
         else:
             self._answered(share, lease, answer)
@@ -153,9 +153,9 @@ class Asking:
         if number in self.answers or share.nursery is None:
             return
         self.answers[number] = answer
-        self._rates.append(rate(self._seen(lease, share.tries[lease]), trio.current_time()))
+        self._rates.append(rate(self._seen(lease, share.attempts[lease]), trio.current_time()))
         self.first = self.first or lease.worker
-        for other in share.tries:
+        for other in share.attempts:
             if other != lease:
                 coordinator.handle(Finished(other))
                 coordinator.stop_work(other, f"worker {lease.worker} has answered first")
@@ -173,7 +173,7 @@ class Asking:
     # ---------------------------------------------------------------------------------------------------------- what goes wrong
 
     async def _lost(self, share: _Share, lease: Lease, lost: ShareLost) -> None:
-        """A try came to nothing: count it, and have the share begun again, or the phase ended."""
+        """An attempt came to nothing: count it, and have the share begun again, or the phase ended."""
         coordinator, record, phase = self._coordinator, self._entry.record, self._phase.phase
         share.last = lost
         own = lost.failure
@@ -189,7 +189,7 @@ class Asking:
                 self._stop(TooLarge(own, weights))
                 return
         coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
-        for other in share.tries:
+        for other in share.attempts:
             coordinator.book.alone(self._entry, other, phase)
         event = ShareFailed(
             coordinator.book.clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None
@@ -248,7 +248,7 @@ class Asking:
     # ------------------------------------------------------------------------------------------------------------------ the clock
 
     async def _watch(self) -> None:
-        """Look after the tries until cancelled: end the phase when it is over its limit, what stands still, and double what is slow."""
+        """Look after the attempts until cancelled: end the phase when it is over its limit, what stands still, and double what is slow."""
         pause = min(max(WATCH_SECONDS[0], self._patience.least_seconds / 4), WATCH_SECONDS[1])
         while True:
             now = trio.current_time()
@@ -257,30 +257,30 @@ class Asking:
                 self._over(due[1], now)
                 return
             for share in self._running.values():
-                for lease, timing in list(share.tries.items()):
+                for lease, timing in list(share.attempts.items()):
                     if stands_still(self._seen(lease, timing), self._patience, now):
                         self._give_up(lease, now)
             self._double(now)
             await trio.sleep_until(min(due[0], now + pause))
 
-    def _seen(self, lease: Lease, timing: Timing) -> Try:
-        """A try as the rules of patience look at it."""
+    def _seen(self, lease: Lease, timing: Timing) -> RunningAttempt:
+        """An attempt as the rules of patience look at it."""
         weights = self._entry.record.weights
         weight = weights[lease.share] if lease.share < len(weights) else 1
         record = self._coordinator.decide.registry.records.get(lease.worker)
-        return Try(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
+        return RunningAttempt(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
 
-    def _tries(self, share: _Share) -> list[Try]:
-        return [self._seen(lease, timing) for lease, timing in share.tries.items()]
+    def _attempts(self, share: _Share) -> list[RunningAttempt]:
+        return [self._seen(lease, timing) for lease, timing in share.attempts.items()]
 
     def _deadline(self, share: _Share) -> float:
-        return deadline(self._tries(share), share.lost_seconds, share.still_seconds, self._patience)
+        return deadline(self._attempts(share), share.lost_seconds, share.still_seconds, self._patience)
 
     def _over(self, number: int, now: float) -> None:
         """The phase is over its limit because of a share."""
         name, limit, record = self._phase.phase, self._patience.limit, self._entry.record
         share = self._running[number]
-        slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._tries(share)}
+        slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._attempts(share)}
         missing = sorted(self._running)
         elapsed = round(now - self._began_at, 1)
         workers = ", ".join(f"worker {worker} has been at it for {seconds:g} s" for worker, seconds in slow.items())
@@ -309,8 +309,8 @@ class Asking:
         self._stop(JobEnds(failure))
 
     def _give_up(self, lease: Lease, now: float) -> None:
-        """A try that stands still has failed, while there is time for another."""
-        still = self._seen(lease, self._running[lease.share].tries[lease]).still_seconds(now)
+        """An attempt that stands still has failed, while there is time for another."""
+        still = self._seen(lease, self._running[lease.share].attempts[lease]).still_seconds(now)
         message = f"worker {lease.worker} has made no progress with share {lease.share} for {still:.0f} s"
         failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._phase.phase)
         self._coordinator.crews.failed(lease, self._phase.phase, failure)
@@ -322,8 +322,8 @@ class Asking:
         lone = [
             one
             for share in self._running.values()
-            if len(share.tries) == 1 and share.doubles < MAX_DOUBLES
-            for one in self._tries(share)
+            if len(share.attempts) == 1 and share.doubles < MAX_DOUBLES
+            for one in self._attempts(share)
             if one.began_at is not None
         ]
         slow = straggler(lone, self._rates, self._patience, now)

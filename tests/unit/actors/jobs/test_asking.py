@@ -211,7 +211,7 @@ async def test_a_straggler_that_comes_first_after_all_wins_over_its_double(open_
         assert workers["a"].device.log.count("ContributeCall") == 2
         assert workers["a"].device.killed == 1
         assert workers["b"].device.killed == 0
-        assert world.coordinator.book.entries[job].record.tries == ()
+        assert world.coordinator.book.entries[job].record.attempts == ()
 
 
 async def test_a_straggler_that_dies_leaves_its_double_at_work(open_world: OpenWorld, autojump_clock: MockClock) -> None:
