@@ -177,11 +177,12 @@ class Journal:
         self._write("insert or replace into keys values (?, ?, ?, ?)", (program, params, key.sha256, key.size))
 
     def programs(self) -> list[ProgramStatus]:
-        """The programs, oldest first, with their keys."""
+        """The programs, oldest first, with their keys. Raises `StoreCorrupt` and `StoreUnwritable`."""
         keys: dict[str, dict[str, BlobRef]] = {}
-        for program, params, sha256, size in self._base.execute("select program, params, sha256, size from keys"):
-            keys.setdefault(program, {})[params] = BlobRef(sha256, size)
-        rows = self._base.execute("select program, name, size, added_at from programs order by added_at, program")
+        with self._reading() as base:
+            for program, params, sha256, size in base.execute("select program, params, sha256, size from keys"):
+                keys.setdefault(program, {})[params] = BlobRef(sha256, size)
+            rows = base.execute("select program, name, size, added_at from programs order by added_at, program").fetchall()
         return [
             ProgramStatus(program=ProgramId(program), name=name, size=size, added_at=at, keys=keys.get(program, {}))
             for program, name, size, at in rows
@@ -210,10 +211,12 @@ class Journal:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Raises `StoreCorrupt` where the file itself is damaged."""
+        """Raises `StoreCorrupt` where the file itself is damaged, and `StoreUnwritable` where the disk is gone."""
         try:
             yield self._base
         except sqlite3.Error as error:
+            if schema.disk_is_gone(error):
+                raise StoreUnwritable(f"cannot read the journal: {error}", hint="the disk is gone, or a part of it") from None
             raise StoreCorrupt(f"cannot read the journal: {error}", hint=schema.DAMAGED) from None
 
 

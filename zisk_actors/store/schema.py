@@ -58,10 +58,14 @@ DAMAGED: Final = "`When the state is damaged` in docs/operations.md says how to 
 _UNWRITABLE: Final = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY")
 
 
+def disk_is_gone(error: sqlite3.Error) -> bool:
+    """Whether it is the disk that does not do what it should, full, read-only or gone, and nothing is wrong with the journal."""
+    return getattr(error, "sqlite_errorname", "").startswith(_UNWRITABLE)
+
+
 def failure(error: sqlite3.Error, folder: Path) -> StoreCorrupt | StoreUnwritable:
     """What an error at the opening means: a disk that cannot be written is not a journal that is broken."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(_UNWRITABLE):
+    if disk_is_gone(error):
         return StoreUnwritable(f"cannot write the journal in {folder}: {error}", hint="the disk is full, read-only or gone")
     return StoreCorrupt(f"cannot open the journal in {folder}: {error}", hint=DAMAGED)
 

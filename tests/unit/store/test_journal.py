@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zisk_actors.core.job_events import Admitted, Cancelled, Event, Submitted
+from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.journal import Journal
@@ -134,6 +136,34 @@ def test_what_cannot_be_written_says_so_and_changes_nothing(journal: Journal) ->
     with pytest.raises(StoreUnwritable):
         journal.append([(TWO, submitted(TWO))])
     assert list(journal.read()) == [ONE]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("SQLITE_IOERR_READ", StoreUnwritable), ("SQLITE_CORRUPT", StoreCorrupt)])
+@pytest.mark.parametrize("read", [Journal.read, Journal.recall, Journal.owed, Journal.programs], ids=lambda read: read.__name__)
+def test_a_disk_that_is_gone_is_told_from_a_journal_that_is_broken(
+    read: Callable[[Journal], object], name: str, kind: type[ZiskError], tmp_path: Path
+) -> None:
+    class Bad(sqlite3.Connection):
+        bad = False
+
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            if self.bad:
+                error = sqlite3.OperationalError("it does not work")
+                error.sqlite_errorname = name
+                raise error
+            return super().execute(*args)
+
+    class OnBadDisk(Journal):
+        def connect(self, folder: Path) -> sqlite3.Connection:
+            self.base = sqlite3.connect(folder / "journal.sqlite", isolation_level=None, factory=Bad)
+            return self.base
+
+    journal = OnBadDisk(tmp_path / "journal")
+    journal.base.bad = True
+    with pytest.raises(kind, match="cannot read the journal") as caught:
+        read(journal)
+    assert caught.value.hint
+    journal.close()
 
 
 def test_programs_and_their_keys(journal: Journal, tmp_path: Path) -> None:
