@@ -17,17 +17,17 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from zisk_actors.actors.clients.admission import WorkerUnavailable
 from zisk_actors.actors.clients.listing import choose
+from zisk_actors.actors.clients.refusals import InputNotFound, JobNotFound, ProgramNotFound, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.rights import Rights, RoleOf
-from zisk_actors.actors.clients.submitting import KindNotSupported, check_same, kind_of
+from zisk_actors.actors.clients.submitting import check_same, kind_of
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.coordinator.operating import cluster_status, set_level, stalls
 from zisk_actors.actors.jobs.book import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job_events import Submitted as JobSubmitted
-from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
+from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 from zisk_actors.ids import JobId, new_job_id
 from zisk_actors.transport.base import Link, LinkClosed, seldom
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
@@ -37,7 +37,6 @@ from zisk_actors.wire.client_link import (
     CancelRequest,
     ClientSays,
     EndInput,
-    ErrorReply,
     InputTaken,
     JobChanged,
     JobList,
@@ -69,42 +68,6 @@ MAX_PROGRAM_BYTES: Final = 256 * 1024**2
 SILENCE_SECONDS: Final = 60.0
 PART: Final = 16
 UPLOAD_SECONDS: Final = 600.0
-
-
-class JobNotFound(NotFoundError):
-    """No job has that id."""
-
-    code = "job-not-found"
-
-
-class ProgramNotFound(NotFoundError):
-    """The cluster does not have that program, and the client does not offer it."""
-
-    code = "program-not-found"
-
-
-class InputNotFound(NotFoundError):
-    """The cluster does not have that input, or not any more, and the client does not offer it."""
-
-    code = "input-not-found"
-
-
-class TooManyRequests(RefusedRetryLater):
-    """One client has too many requests open."""
-
-    code = "too-many-requests"
-
-
-_NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
-    JobNotFound: (1001, "JOB_NOT_FOUND"),
-    ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
-    InputNotFound: (1004, "INVALID_REQUEST"),
-    KindNotSupported: (1005, "INVALID_PROOF_CONVERSION"),
-    UsageError: (1004, "INVALID_REQUEST"),
-    NotAuthorised: (1006, "NOT_AUTHORISED"),
-    RefusedRetryLater: (2001, "SYSTEM_UNAVAILABLE"),
-    WorkerUnavailable: (2002, "WORKER_UNAVAILABLE"),
-}
 
 
 async def serve_client(link: Link, coordinator: Coordinator, *, role_of: RoleOf) -> None:
@@ -356,25 +319,9 @@ class _Client:
             await self._send(kind(number, tuple(items[start : start + PART]), last=start == starts[-1]))
 
     async def _refuse(self, number: int, error: ZiskError) -> None:
-        manual, name = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), (3001, "INTERNAL"))
-        units = (error.needed, error.free, error.total) if isinstance(error, WorkerUnavailable) else (None, None, None)
         self._coordinator.metrics.refused("client", error.code)
         self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
-        await self._send(
-            ErrorReply(
-                request=number,
-                code=error.code,
-                name=name,
-                number=manual,
-                message=error.message[:4000],
-                hint=error.hint[:4000],
-                exit_code=error.exit_code,
-                retry_after_seconds=error.retry_after_seconds if isinstance(error, RefusedRetryLater) else None,
-                needed_units=units[0],
-                free_units=units[1],
-                total_units=units[2],
-            )
-        )
+        await self._send(refusal_of(number, error))
 
     async def _send(self, message: msgspec.Struct) -> None:
         await self._send_with(message, b"")

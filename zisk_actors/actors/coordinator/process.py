@@ -3,7 +3,8 @@
 Rules of this file:
 * State first, then ports, then "listening": whatever is wrong with keys, state or ports is said before anything is promised.
 * Asked to leave, it takes nothing new and lets running jobs end, as long as `server.shutdown_timeout_seconds`; what does not end by
-  then goes on at the next start. A stop lets what is under way be written, and leaves no process."""
+  then goes on at the next start. A stop lets what is under way be written, and leaves no process.
+"""
 
 from __future__ import annotations
 
