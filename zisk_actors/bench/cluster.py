@@ -40,6 +40,7 @@ from zisk_actors.errors import ZiskError
 from zisk_actors.wire.values import Kind
 
 REGISTER_SECONDS: Final = 120.0
+DASK_SECONDS: Final = 600.0
 UNFINISHED: Final = 50
 """Jobs under way when the coordinator is killed."""
 COMPUTE_AT_KILL_SECONDS: Final = 2.0
@@ -105,8 +106,8 @@ class Bench:
         deaths = self._deaths()
         async with clients(place, coordinator, max(LIGHT, plan.in_flight)) as through:
             few = max(1, plan.jobs // 4)
-            say(f"{few} jobs, {LIGHT} at a time")
-            light = await run_jobs(through, few, LIGHT, wait=True)
+            say(f"{few} jobs, {plan.rate:g} a second")
+            light = await run_jobs(through, few, LIGHT, wait=True, rate=plan.rate)
             seen = await order(running, Order(fresh=True))
             received = {job: at for each in seen for job, at in each.received.items()}
             to_task = spread([received[job] - at for job, at in light.asked.items() if job in received])
@@ -177,7 +178,7 @@ class Bench:
     async def _dask(self) -> dask.DaskFigures | None:
         plan = self._plan
         try:
-            return await trio.to_thread.run_sync(dask.compare, plan.workers, plan.jobs, LIGHT, 300.0)
+            return await trio.to_thread.run_sync(dask.compare, plan.workers, plan.jobs, plan.rate, LIGHT, DASK_SECONDS)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or b""
             say(f"Dask's run failed: {error} {said[-600:].decode(errors='replace')}")
@@ -218,7 +219,11 @@ async def order(running: Sequence[RunningTroop], what: Order) -> list[Report]:
 @click.option("--jobs", type=click.IntRange(4, 100_000), default=2000, show_default=True, help="Jobs of one share, and tasks for Dask.")
 @click.option("--in-flight", type=click.IntRange(1, 480), default=96, show_default=True, help="Jobs that clients wait for at a time.")
 @click.option(
-    "--rate", type=click.FloatRange(0.1, 10_000), default=50, show_default=True, help="Tasks a second while all workers are busy."
+    "--rate",
+    type=click.FloatRange(0.1, 10_000),
+    default=25,
+    show_default=True,
+    help="Jobs begun a second, and tasks ended a second while all workers are busy.",
 )
 @click.option("--journal-jobs", type=click.IntRange(0, 1_000_000), default=10_000, show_default=True, help="Earlier jobs in the journal.")
 @click.option("--dask/--no-dask", "with_dask", default=True, help="Have Dask do the same, where it is installed.")

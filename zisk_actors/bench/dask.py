@@ -1,8 +1,9 @@
 """The scheduler of Dask `distributed` under the same number of tasks and workers, for comparison. It is no dependency: where it cannot be
 imported, it is left out.
 
-Run as a process: `scheduler` prints its address, `workers ADDRESS COUNT` runs that many workers, `client ADDRESS WORKERS TASKS IN_FLIGHT
-BEGAN` prints one line of JSON. All three speak plain TCP on loopback: Dask encrypts nothing here and keeps nothing on disk.
+Run as a process: `scheduler` prints its address, `workers ADDRESS COUNT` runs that many workers, and
+`client ADDRESS WORKERS TASKS RATE IN_FLIGHT BEGAN` prints one line of JSON. All three speak plain TCP on loopback: Dask encrypts nothing
+here and keeps nothing on disk.
 
 Rule of this file: as in our own run, scheduler, workers and client are processes of their own, each worker has one thread, a task does
 nothing, and every task is a different one, so that none is answered from memory.
@@ -41,7 +42,7 @@ QUIET: Final = {
 
 
 class DaskFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What Dask's scheduler did. `task`: from submitting one task to its result, `in_flight` at a time."""
+    """What Dask's scheduler did. `task`: from submitting one task to its result, `rate` a second and at most `in_flight` at a time."""
 
     version: str
     workers: int
@@ -56,7 +57,7 @@ def installed() -> bool:
     return importlib.util.find_spec("distributed") is not None
 
 
-def compare(workers: int, tasks: int, in_flight: int, seconds: float) -> DaskFigures:
+def compare(workers: int, tasks: int, rate: float, in_flight: int, seconds: float) -> DaskFigures:
     """Start Dask's three processes and have them measured. Raises `subprocess.SubprocessError` and `OSError`."""
     command = [sys.executable, "-m", "zisk_actors.bench.dask"]
     with subprocess.Popen([*command, "scheduler"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as scheduler:
@@ -70,7 +71,7 @@ def compare(workers: int, tasks: int, in_flight: int, seconds: float) -> DaskFig
             with subprocess.Popen([*command, "workers", *arguments], stderr=subprocess.DEVNULL) as hands:
                 try:
                     done = subprocess.run(
-                        [*command, "client", *arguments, str(tasks), str(in_flight), str(began)],
+                        [*command, "client", *arguments, str(tasks), str(rate), str(in_flight), str(began)],
                         capture_output=True,
                         timeout=seconds,
                         check=True,
@@ -105,20 +106,22 @@ async def run_workers(dask: Any, address: str, count: int) -> None:
         await asyncio.Event().wait()
 
 
-async def run_client(dask: Any, address: str, workers: int, tasks: int, in_flight: int, began: float) -> DaskFigures:
+async def run_client(dask: Any, address: str, workers: int, tasks: int, rate: float, in_flight: int, began: float) -> DaskFigures:
     async with dask.Client(address, asynchronous=True, set_as_default=False) as client:
         await client.wait_for_workers(workers, timeout=REGISTER_SECONDS)
         registered = time.monotonic() - began
         began = time.monotonic()
         await client.gather(client.map(nothing, range(tasks), pure=False))
         burst = time.monotonic() - began
-        numbers = iter(range(tasks, 2 * tasks))
+        numbers = iter(range(max(1, tasks // 4)))
+        start = time.monotonic()
         seconds: list[float] = []
 
         async def one_after_the_other() -> None:
             for number in numbers:
+                await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
                 asked = time.monotonic()
-                await client.submit(nothing, number, pure=False)
+                await client.submit(nothing, tasks + number, pure=False)
                 seconds.append(time.monotonic() - asked)
 
         await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
@@ -142,8 +145,8 @@ def main(arguments: list[str]) -> None:
         case ["workers", address, count]:
             importlib.import_module("zisk_actors.bench.simulated").raise_file_limit()
             asyncio.run(run_workers(dask, address, int(count)))
-        case ["client", address, workers, tasks, in_flight, began]:
-            figures = asyncio.run(run_client(dask, address, int(workers), int(tasks), int(in_flight), float(began)))
+        case ["client", address, workers, tasks, rate, in_flight, began]:
+            figures = asyncio.run(run_client(dask, address, int(workers), int(tasks), float(rate), int(in_flight), float(began)))
             print(msgspec.json.encode(figures).decode(), flush=True)
 
 

@@ -6,6 +6,7 @@ replaced, and all that is measured is the cluster.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,9 +44,9 @@ async def clients(place: Place, coordinator: RunningCoordinator, in_flight: int)
         yield [await stack.enter_async_context(connect(coordinator.client_url, place.server_key, place.keys())) for _ in range(count)]
 
 
-async def run_jobs(through: Sequence[Client], count: int, in_flight: int, *, wait: bool) -> Done:
-    """Submit `count` jobs, `in_flight` at a time. With `wait` each is waited for before the next takes its place, without it only after
-    all are submitted."""
+async def run_jobs(through: Sequence[Client], count: int, in_flight: int, *, wait: bool, rate: float = math.inf) -> Done:
+    """Submit `count` jobs, `in_flight` at a time and at most `rate` a second. With `wait` each is waited for before the next takes its
+    place, without it only after all are submitted."""
     done = Done()
     numbers = iter(range(count))
     began = time.monotonic()
@@ -59,6 +60,7 @@ async def run_jobs(through: Sequence[Client], count: int, in_flight: int, *, wai
     async def submit_some(client: Client) -> None:
         mine: list[JobId] = []
         for number in numbers:
+            await trio.sleep(max(0.0, began + number / rate - time.monotonic()))
             asked = time.monotonic()
             job = await client.submit(Kind.EXECUTE, PROGRAM, stdin=b"input %d" % (number % 8), name="bench")
             done.asked[job], done.accepted[job] = asked, time.monotonic()
