@@ -127,6 +127,8 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     # A full collection looks at every object of a thousand sessions: 100 to 260 ms in which nobody is answered. The young generations,
     # which take nearly all cycles, stay short; what the journal left at the start is never looked at again.
     gc.set_threshold(10_000, 10, 500)
+    # The threads that write journal and blobs wait for the interpreter as long as this after each call of the system; the loop is busy.
+    sys.setswitchinterval(0.0005)
 
     def ready(where: Ready) -> None:
         gc.freeze()
