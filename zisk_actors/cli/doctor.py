@@ -75,11 +75,15 @@ def probe_summary(finding: Finding) -> str:
 def _all(address: str | None, config_file: str | None, server_key: str | None, key_file: str | None, as_worker: bool) -> Iterator[Finding]:
     from zisk_actors.client.probe import failed, probe
 
-    yield from local_findings(config_file)
+    said: list[Finding] = []
+    for finding in local_findings(config_file):
+        said.append(finding)
+        yield finding
     try:
         target = _target(address, config_file, server_key, key_file, as_worker)
     except ZiskError as error:
-        yield failed("settings", error)
+        if (finding := failed("settings", error)) not in said:
+            yield finding
         return
     if target is None:
         yield failed("address", UsageError("no cluster is named, and none runs here", hint="name one, or start one: `zisk up --detach`"))

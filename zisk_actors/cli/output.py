@@ -52,12 +52,16 @@ def say(text: str) -> None:
 
 
 def report(error: ZiskError, *, as_json: bool) -> None:
-    """The one way an expected failure looks: a line with its code, and a line with the hint where there is one."""
+    """The one way an expected failure looks: a line with its code and when to try again, and a line with the hint, where there is one."""
+    seconds: float | None = getattr(error, "retry_after_seconds", None)
     if as_json:
-        body = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        body: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        if seconds is not None:
+            body["retry_after_seconds"] = seconds
         click.echo(json.dumps({"schema": "zisk.error/1", "error": body}, ensure_ascii=False), err=True)
         return
-    click.echo(f"error[{error.code}]: {error.message}", err=True)
+    later = "" if seconds is None else f" (try again in {max(1, round(seconds))} s)"
+    click.echo(f"error[{error.code}]: {error.message}{later}", err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,8 +119,8 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     words.info("Connecting to coordinator at", url=url, compute_units=facts.units, threads=facts.threads, version=facts.version)
 
     async def work() -> None:
-        with tempfile.TemporaryDirectory(prefix="zisk-worker-") as temporary, Network() as network:
-            store = BlobStore(Path(core.cache_folder or temporary) / "blobs", durable=False)
+        with _cache_folder(core.cache_folder) as cache, Network() as network:
+            store = BlobStore(Path(cache) / "blobs", durable=False)
             async with MockDevice(core.mock_verb_seconds, facts.worker) if mocked else Device(device, facts.worker) as child:
                 dial = partial(network.dial, url, server_key, keys, seconds=10.0)
                 if settings.metrics.enabled:
@@ -129,6 +130,11 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
 
     await until_told(work, parent=parent)
     words.info("stopped gracefully")
+
+
+def _cache_folder(named: str) -> AbstractContextManager[str]:
+    """The folder that is named; else one that goes with this process, unless it is killed: so none is made where one is named."""
+    return nullcontext(named) if named else tempfile.TemporaryDirectory(prefix="zisk-worker-")
 
 
 async def _work_and_tell(port: WorkerHttpPort, child: Device | MockDevice, make: Callable[[WorkerMetrics], WorkerActor]) -> None:

@@ -230,7 +230,9 @@ def _of_cluster(cluster: ClusterStatus, version: str, ahead: float) -> Iterator[
     elif not cluster.workers:
         yield warn("cluster", "no worker is connected, so no job can start", "`zisk doctor --worker --config FILE` on a worker's host")
     else:
-        yield ok("cluster", f"takes work; {sum(cluster.workers.values())} workers, {cluster.units_free} of {cluster.units} units free")
+        count = sum(cluster.workers.values())
+        workers = f"{count} worker{'' if count == 1 else 's'}"
+        yield ok("cluster", f"takes work; {workers}, {cluster.units_free} of {cluster.units} units free")
     if cluster.backend == "mock":
         yield warn("mode", "the cluster is a mock: its proofs prove nothing", 'set backend.mode to "coordinator" for real ones')
     low = cluster.disk_total_bytes and cluster.disk_free_bytes < max(2**30, cluster.disk_total_bytes // 50)

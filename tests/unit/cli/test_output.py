@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from zisk_actors.cli import output
-from zisk_actors.errors import NotFoundError, UsageError
+from zisk_actors.errors import NotFoundError, RefusedRetryLater, UsageError
 
 
 def test_output_hex_is_memory_order():
@@ -32,6 +33,17 @@ def test_duration(seconds: float, text: str):
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")])
 def test_size(count: int, text: str):
     assert output.size(count) == text
+
+
+def test_a_refusal_says_when_to_try_again(capsys: pytest.CaptureFixture[str]):
+    full = RefusedRetryLater("2 jobs wait already", hint="try again when some have started")
+    full.retry_after_seconds = 7.4
+    output.report(full, as_json=False)
+    assert capsys.readouterr().err == "error[refused]: 2 jobs wait already (try again in 7 s)\nhint: try again when some have started\n"
+    output.report(full, as_json=True)
+    assert json.loads(capsys.readouterr().err)["error"]["retry_after_seconds"] == 7.4
+    output.report(UsageError("no"), as_json=False)
+    assert capsys.readouterr().err == "error[usage]: no\n"
 
 
 def test_records_are_padded_to_words(tmp_path: Path):
