@@ -27,6 +27,7 @@ from zisk_actors.actors.coordinator.effects import carry_out
 from zisk_actors.actors.coordinator.measures import Measures
 from zisk_actors.actors.coordinator.operating import About, Lookout
 from zisk_actors.actors.coordinator.programs import Programs
+from zisk_actors.actors.coordinator.roster import Roster
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs.answers import Answers
 from zisk_actors.actors.jobs.book import JobBook, JobEntry
@@ -136,7 +137,7 @@ class Coordinator:
         self.stopping = Stopping()
         self.book.stopped = self.stopping.of
         self.door = Door(decide, limits, self.inputs.clients, self.measures.rates)
-        self.on_roster: Callable[[], None] = lambda: None
+        self.roster = Roster()
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
         self.supervised: set[JobId] = set()
@@ -192,9 +193,9 @@ class Coordinator:
             raise self.door.would_wait(waits)
         return entry
 
-    def roster(self) -> set[WorkerId]:
+    def registered(self) -> set[WorkerId]:
         """The workers that are registered, and those that a restart still waits for."""
-        return {*self.decide.registry.records, *self.decide.awaited}
+        return {*self.decide.registry.records, *(self.decide.awaited if trio.current_time() < self.decide.opens_at else ())}
 
     def check_open(self) -> None:
         """Raises `Draining` where nothing new is taken in any more."""

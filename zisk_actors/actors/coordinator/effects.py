@@ -42,7 +42,6 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
                 pool=coordinator.pool(),
             )
         case events.Registered():
-            coordinator.on_roster()
             coordinator.metrics.worker_joined(fresh=effect.fresh)
             coordinator.log.info(
                 "worker registered" if effect.fresh else "worker registered again",
@@ -54,6 +53,7 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
             )
         case events.Turned():
             refusal = effect.refusal
+            coordinator.roster.changed()
             coordinator.metrics.refused("worker", refusal.code)
             coordinator.log.error(
                 "worker refused to register",
@@ -63,7 +63,7 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
                 permanent=refusal.permanent,
             )
         case events.Lost():
-            coordinator.on_roster()
+            coordinator.roster.changed()
             session = coordinator.sessions.pop(effect.record.worker, None)
             if session is not None:
                 session.end()

@@ -81,10 +81,11 @@ async def run_coordinator(
         async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
             await recall(coordinator, journal)
-            roster = Roster(folder / "workers.json")
-            await _await_workers(coordinator, roster)
+            coordinator.roster = Roster(folder / "workers.json")
+            if coordinator.decide.opens_at:  # jobs wait to go on: with them we wait until the workers that were there are back
+                coordinator.decide.awaited = await in_thread(coordinator.roster.read)
             with Network() as network:
-                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder, roster)
+                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder)
     finally:
         journal.close()
     words.info("stopped gracefully")
@@ -105,13 +106,6 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     if unfinished:
         coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
     coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
-
-
-async def _await_workers(coordinator: Coordinator, roster: Roster) -> None:
-    """Where jobs wait to go on, wait with them until the workers that were there are back, as long as we wait at all."""
-    if coordinator.decide.opens_at:
-        coordinator.decide.awaited = await in_thread(roster.read)
-    coordinator.on_roster = roster.changed
 
 
 def make_coordinator(
@@ -210,7 +204,6 @@ async def _serve(
     ready: Callable[[Ready], None],
     leave: trio.Event,
     folder: Path,
-    roster: Roster,
 ) -> None:
     words = log.get()
     mocked = config.backend.mode == mock.BACKEND
@@ -222,7 +215,7 @@ async def _serve(
         doors.open("worker", workers)
         nursery.start_soon(doors.watch_list)
         nursery.start_soon(doors.sum_up)
-        nursery.start_soon(roster.run, coordinator.roster)
+        nursery.start_soon(coordinator.roster.run, coordinator.registered)
         about = coordinator.about
         about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
         about.refusals = partial(refusals_of, coordinator, doors.ports, {})

@@ -281,31 +281,14 @@ async def _welcome(
     link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int], mocked: bool
 ) -> Session | None:
     """Register a worker, or turn it away."""
-    before = coordinator.sessions.get(hello.worker)
-    refusal: Refusal | None = None
-    if hello.version != version:
-        reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
-        refusal = Refusal("version-mismatch", reason, permanent=True)
-    elif (hello.backend == mock.BACKEND) is not mocked:
-        refusal = _OTHER_BACKEND[mocked]
-    elif before is not None and before.link.peer.key != link.peer.key:
-        refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
+    before: Session | None = None
+    refusal = _unfit(hello, version, mocked)
     if refusal is not None:
-        coordinator.metrics.refused("worker", refusal.code)
-        coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
+        _say_refused(coordinator, hello, refusal)
     else:
-        joined = Joined(
-            hello.worker,
-            hello.incarnation,
-            hello.units,
-            hello.held,
-            memory_bytes=hello.memory_bytes,
-            measured=hello.measured,
-            programs=hello.programs,
-        )
-        for effect in coordinator.handle(joined):
-            if isinstance(effect, Turned):
-                refusal = effect.refusal
+        async with coordinator.roster.joining(hello.worker):
+            before = coordinator.sessions.get(hello.worker)
+            refusal = _register(link, hello, coordinator, before)
     if refusal is not None:
         await link.send(pack(Refused(refusal.code, refusal.reason, refusal.permanent), epoch=coordinator.epoch))
         if before is not None and not refusal.permanent:
@@ -326,3 +309,37 @@ async def _welcome(
     for task in coordinator.crews.tasks_of(hello.worker):
         await session.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
     return session
+
+
+def _unfit(hello: Hello, version: str, mocked: bool) -> Refusal | None:
+    """Why a worker can never work here."""
+    if hello.version != version:
+        reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
+        return Refusal("version-mismatch", reason, permanent=True)
+    return _OTHER_BACKEND[mocked] if (hello.backend == mock.BACKEND) is not mocked else None
+
+
+def _register(link: Link, hello: Hello, coordinator: Coordinator, before: Session | None) -> Refusal | None:
+    """Have a worker known to the scheduler, or know why not. `before` is the session under its id."""
+    if before is not None and before.link.peer.key != link.peer.key:
+        refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
+        _say_refused(coordinator, hello, refusal)
+        return refusal
+    joined = Joined(
+        hello.worker,
+        hello.incarnation,
+        hello.units,
+        hello.held,
+        memory_bytes=hello.memory_bytes,
+        measured=hello.measured,
+        programs=hello.programs,
+    )
+    for effect in coordinator.handle(joined):
+        if isinstance(effect, Turned):
+            return effect.refusal
+    return None
+
+
+def _say_refused(coordinator: Coordinator, hello: Hello, refusal: Refusal) -> None:
+    coordinator.metrics.refused("worker", refusal.code)
+    coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.coordinator.roster import Roster
+from zisk_actors.actors.coordinator.roster import WRITE_SECONDS, Roster
+from zisk_actors.actors.threads import RUNNER
 from zisk_actors.core.events import Joined
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
@@ -25,15 +29,64 @@ async def test_what_is_written_is_read_and_anything_else_is_nobody(tmp_path: Pat
     roster = Roster(path)
     assert roster.read() == set()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(roster.run, lambda: [B, A])
-        roster.changed()
-        while not path.exists():  # noqa: ASYNC110 - a thread writes it
-            await trio.sleep(0.01)
+        nursery.start_soon(roster.run, lambda: [B])
+        await trio.testing.wait_all_tasks_blocked()
+        async with roster.joining(A):
+            pass
         nursery.cancel_scope.cancel()
     assert roster.read() == {A, B}
     for wrong in (b"", b"{}", b"[1]", b"\xff"):
         path.write_bytes(wrong)
         assert roster.read() == set()
+
+
+async def test_a_worker_is_in_the_file_before_it_is_registered_also_while_another_write_is_under_way(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """One that is lost and comes back at once would else be missing there, and a coordinator that starts again not wait for it."""
+    path, names, begun, goes_on = tmp_path / "workers.json", {A, B}, trio.Event(), trio.Event()
+    roster = Roster(path)
+
+    async def slow(write: Callable[[], Any]) -> Any:
+        begun.set()
+        await goes_on.wait()
+        return write()
+
+    RUNNER.set(slow)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(roster.run, lambda: names)
+        names.remove(B)
+        roster.changed()
+        await begun.wait()
+
+        async def join() -> None:
+            async with roster.joining(B):
+                assert roster.read() == {A, B}
+                names.add(B)
+
+        async with trio.open_nursery() as joins:
+            for _ in range(3):
+                joins.start_soon(join)
+            await trio.testing.wait_all_tasks_blocked()
+            assert names == {A}
+            goes_on.set()
+        async with roster.joining(A):  # who is in it already waits for nothing
+            pass
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_disk_that_hangs_keeps_nobody_out(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async def hang(write: Callable[[], Any]) -> Any:
+        await trio.sleep_forever()
+
+    RUNNER.set(hang)
+    roster = Roster(tmp_path / "workers.json")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(roster.run, list)
+        await trio.testing.wait_all_tasks_blocked()
+        async with roster.joining(A):
+            assert trio.current_time() == pytest.approx(WRITE_SECONDS, abs=0.01)
+        nursery.cancel_scope.cancel()
 
 
 def test_it_opens_with_the_last_of_them_and_not_before() -> None:
