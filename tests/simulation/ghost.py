@@ -75,7 +75,7 @@ def _leases(world: World, name: WorkerId, start: Any, chance: Any) -> list[Lease
 def _nonsense(kind: int, lease: Lease, phase: Phase) -> Any:
     match kind:
         case 0:
-            return Answer(lease, phase, reference(GARBAGE))
+            return Answer(lease, phase, reference(GARBAGE), GARBAGE if lease.attempt % 2 else b"")
         case 1:
             return Failed(lease, phase, Failure(kind=FailureKind.PROOF, code="proof-invalid", message="boo", share=0))
         case 2:

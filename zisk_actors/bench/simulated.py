@@ -31,7 +31,6 @@ from zisk_actors.ids import BlobId, WorkerId, new_incarnation
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.transport.curve import Network
-from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, encode_record, pack
 from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import ExecutionReport, Lease, Phase
@@ -48,6 +47,7 @@ from zisk_actors.wire.worker_link import (
     Reintroduce,
     Task,
     Welcome,
+    answer,
 )
 
 NO_BLOB: Final = BlobId("0" * 64)
@@ -229,8 +229,8 @@ class SimulatedWorker:
         self._tally.epoch = epoch
         self._tally.online.add(self._name)
         self._tally.last_registered_at = time.monotonic()
-        for answer in list(self._outbox.values()):
-            await self._send(link, answer)
+        for said in list(self._outbox.values()):
+            await self._send(link, said)
 
     async def _beat(self, link: Link, period: float) -> None:
         tick = 0
@@ -257,9 +257,9 @@ class SimulatedWorker:
                         self._tally.round_trips.append(now - self._asked_at)
                     self._asked_at = None
             case AnswerTaken():
-                answer = self._outbox.pop((message.lease, message.phase), None)
-                if answer is not None:
-                    self._results.pop(answer.result.sha256, None)
+                said = self._outbox.pop((message.lease, message.phase), None)
+                if said is not None:
+                    self._results.pop(said.result.sha256, None)
             case CancelJob():
                 await self._send(link, CancelDone(message.job))
             case _ if type(message) in PHASE_OF:
@@ -279,13 +279,12 @@ class SimulatedWorker:
             await trio.sleep(self._tally.delay * random.uniform(0.5, 1.5))
             steps = random.getrandbits(60)
             content = encode_record(ExecutionReport(steps=steps, exit_code=0, output=(0,) * 64))
-            result = reference(content)
-            self._results[result.sha256] = content
-            answer = self._outbox[key] = Answer(*key, result)
+            said = self._outbox[key] = answer(*key, content)
+            self._results[said.result.sha256] = content
         finally:
             self._working.discard(key)
         self._answered_at = time.monotonic()
-        await self._send(link, answer)
+        await self._send(link, said)
 
     async def _send(self, link: Link, message: msgspec.Struct, bulk: bytes = b"") -> None:
         await link.send(pack(message, bulk, epoch=self._epoch))

@@ -99,11 +99,15 @@ class BlobStore:
     def put(self, content: bytes) -> BlobRef:
         """Keep these bytes; keeping them twice is the same as once. Raises `StoreUnwritable`."""
         blob = BlobRef(blob_id(content), len(content))
+        self.keep(blob, content)
+        return blob
+
+    def keep(self, blob: BlobRef, content: bytes) -> None:
+        """Keep the bytes of a blob as somebody else names it. Raises `StoreUnwritable` and `WrongBlob`."""
         if not self.has(blob):
             with self.incoming() as incoming:
                 incoming.write(content)
                 incoming.publish(blob)
-        return blob
 
     def get(self, blob: BlobRef) -> bytes:
         """The bytes of a blob. Raises `BlobMissing`, and `StoreCorrupt` where they do not hash to the name any more."""

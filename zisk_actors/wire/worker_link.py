@@ -7,10 +7,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
+from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.operating import LogLevel
 from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import (
@@ -32,6 +33,9 @@ from zisk_actors.wire.values import (
     Word,
     Worker,
 )
+
+MAX_CONTENT_BYTES: Final = 16 * 1024
+"""A result of at most this size comes with its answer: one way in place of three."""
 
 # ------------------------------------------------------------------------------------------------ worker to coordinator
 
@@ -75,11 +79,17 @@ class Progress(Tagged, frozen=True):
 
 
 class Answer(Tagged, frozen=True):
-    """The phase's work on the share is done; fetch the result by its name."""
+    """The phase's work on the share is done. A small result is here as `content`; else it is empty: fetch the result by its name."""
 
     lease: Lease
     phase: Phase
     result: BlobRef
+    content: Annotated[bytes, Meta(max_length=MAX_CONTENT_BYTES)] = b""
+
+
+def answer(lease: Lease, phase: Phase, content: bytes) -> Answer:
+    """The answer that brings this result, or says where it is."""
+    return Answer(lease, phase, reference(content), content if len(content) <= MAX_CONTENT_BYTES else b"")
 
 
 class Failed(Tagged, frozen=True):

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.client.errors import ClusterRefused, JobFailure
+from zisk_actors.core.budget import attempts
 from zisk_actors.errors import JobCancelled, Unreachable, WaitTimeout
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import LinkClosed
@@ -19,7 +20,7 @@ from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.compute import Call, Done
 from zisk_actors.wire.values import FailureKind, Kind, Lease, Phase, State
-from zisk_actors.wire.worker_link import Answer, CoordinatorSays, Heartbeat, Hello, Refused, Reintroduce, Welcome
+from zisk_actors.wire.worker_link import Answer, ContributeTask, CoordinatorSays, Heartbeat, Hello, Refused, Reintroduce, Welcome
 
 
 async def until_closed(link: MemoryLink) -> None:
@@ -83,6 +84,27 @@ async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autoj
         assert world.coordinator.decide.late == 2, "the first names a lease in force, which is not the sender's"
         assert (await client.wait(job)).state is State.COMPLETED
         assert first.device.log.count("ContributeCall") == 1
+
+
+async def test_a_result_that_is_not_what_its_answer_names_is_the_workers_failure(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    """It came with its answer, so nobody has hashed it yet."""
+    async with open_world() as world, world.client() as client:
+        link = await world.port.dial("key of b")
+        await link.send(pack(Hello(worker="b", incarnation="b" * 32, units=1, version="1", backend="x", threads=1, pid=1)))
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        await world.workers_are("b")
+        says: Unpacker[Any] = Unpacker(CoordinatorSays)
+        while not isinstance(task := says.unpack(await link.receive()).message, ContributeTask):
+            pass
+        named = reference(b"what it names")
+        await link.send(pack(Answer(task.lease, Phase.CONTRIBUTE, named, b"what it brings")))
+        await trio.sleep(0.1)
+        (tried,) = attempts(world.coordinator.book.entries[job].record)
+        assert (tried.worker, tried.reason.split(":")[0]) == ("b", "its result cannot be had")
+        assert not world.coordinator.store.has(named)
+        honest = world.worker("a")
+        assert (await client.wait(job)).state is State.COMPLETED
+        assert honest.device.log.count("ContributeCall") == 1
 
 
 async def test_a_broken_link_loses_nothing_when_the_worker_comes_back(open_world: OpenWorld, autojump_clock: MockClock) -> None:

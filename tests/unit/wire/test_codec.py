@@ -41,12 +41,23 @@ def test_every_union_can_be_decoded_at_all(union: object) -> None:
         worker_link.Heartbeat(3),
         worker_link.Progress(LEASE, Phase.PROVE, "commit", 0.5),
         worker_link.Answer(LEASE, Phase.PROVE, BLOB),
+        worker_link.answer(LEASE, Phase.PROVE, b"small"),
+        worker_link.answer(LEASE, Phase.PROVE, bytes(worker_link.MAX_CONTENT_BYTES)),
         transfer.FetchChunk(BLOB.sha256, 0, 10),
         worker_link.Goodbye("bye"),
     ],
 )
 def test_what_is_packed_is_unpacked(message: msgspec.Struct) -> None:
     assert FROM_WORKER.unpack(pack(message, epoch=5)) == (message, b"", 5)
+
+
+def test_a_result_comes_with_its_answer_where_it_is_small() -> None:
+    most = worker_link.MAX_CONTENT_BYTES
+    assert worker_link.answer(LEASE, Phase.PROVE, b"small").content == b"small"
+    assert not worker_link.answer(LEASE, Phase.PROVE, bytes(most + 1)).content
+    surplus = worker_link.Answer(LEASE, Phase.PROVE, BLOB, bytes(most + 1))
+    with pytest.raises(UnknownField, match="content"):
+        FROM_WORKER.unpack(pack(surplus))
 
 
 def test_bulk_goes_beside_the_header() -> None:

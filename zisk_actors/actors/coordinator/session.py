@@ -16,6 +16,7 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core import events
 from zisk_actors.core.events import Heard, Joined, Left, Loss, Turned
@@ -187,10 +188,14 @@ class Session:
             self.end()
 
     async def _fetch(self, answer: Answer) -> None:
-        """Get a result onto our shelf, as soon as the disk takes it: that it does not is no fault of the worker's."""
+        """Get a result onto our shelf, as soon as the disk takes it: that it does not is no fault of the worker's. Raises `WrongBlob`
+        and what a fetch raises."""
         while True:
             try:
-                await self.exchange.fetch(answer.result)
+                if answer.content:
+                    await in_thread(self._coordinator.store.keep, answer.result, answer.content)
+                else:
+                    await self.exchange.fetch(answer.result)
             except StoreUnwritable as error:
                 self._log.error("cannot keep a result, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message)
                 await trio.sleep(UNWRITABLE_SECONDS)

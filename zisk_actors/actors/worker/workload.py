@@ -27,7 +27,7 @@ from zisk_actors.errors import ZiskError
 from zisk_actors.ids import ProgramId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
-from zisk_actors.wire.worker_link import PHASE_OF, Answer, Failed, Progress, Task
+from zisk_actors.wire.worker_link import PHASE_OF, Answer, Failed, Progress, Task, answer
 
 if TYPE_CHECKING:  # prometheus_client takes a tenth of a second to load, and most workers have no use for it
     from zisk_actors.web.worker import ShareOutcome, WorkerMetrics
@@ -154,7 +154,7 @@ class Workload:
             try:
                 with job.scope:
                     words.info("task started")
-                    outcome = Answer(task.lease, phase, await self._perform(task, phase))
+                    outcome = answer(task.lease, phase, await self._perform(task, phase))
                     words.info("task completed", seconds=round(trio.current_time() - began, 3), bytes=outcome.result.size)
             except CallFailed as error:
                 words.warning("task failed", error=error.message, code=error.failure.code)
@@ -175,8 +175,8 @@ class Workload:
                 self._remember(key, task, outcome)
                 await self._say(outcome)
 
-    async def _perform(self, task: Task, phase: Phase) -> BlobRef:
-        """The result of a task, on our shelf. Raises `CallFailed` and what fetching its inputs raises."""
+    async def _perform(self, task: Task, phase: Phase) -> bytes:
+        """The result of a task, which is on our shelf too. Raises `CallFailed` and what fetching its inputs raises."""
         call = await prepare(task, self._path, self._store)
         said_at = -1.0
         said = ""
@@ -205,4 +205,5 @@ class Workload:
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return await in_thread(self._store.put, content)
+        await in_thread(self._store.put, content)
+        return content
