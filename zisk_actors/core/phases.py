@@ -31,7 +31,8 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`);
-    `doubled`, whether a second worker may do a share in place of its holder."""
+    `doubled`, whether a second worker may do a share in place of its holder; `last`, whether the job needs nothing more of who has
+    answered, if all goes well."""
 
     stage: Stage
     shares: Callable[[JobRecord], Sequence[int]]
@@ -39,6 +40,7 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     fold: Callable[[Gathered, float], Event]
     gather: str
     doubled: bool = True
+    last: bool = False
 
     @property
     def phase(self) -> Phase:
@@ -113,15 +115,25 @@ PHASES: Final[Mapping[Stage, Phases]] = {
             fold=lambda got, at: KeysMade(at, got.folded),
             gather="one",
             doubled=False,  # what a worker makes here is for itself
+            last=True,
         ),
-        Phases(stage=Stage.EXECUTE, shares=_all_shares, task=_execute, fold=lambda got, at: Executed(at, got.folded), gather="one"),
+        Phases(
+            stage=Stage.EXECUTE, shares=_all_shares, task=_execute, fold=lambda got, at: Executed(at, got.folded), gather="one", last=True
+        ),
         Phases(
             stage=Stage.CONTRIBUTE, shares=_all_shares, task=_contribute, fold=lambda got, at: Contributed(at, got.folded), gather="bundle"
         ),
         Phases(
             stage=Stage.PROVE, shares=_all_shares, task=_prove, fold=lambda got, at: Proved(at, got.folded, got.first), gather="manifest"
         ),
-        Phases(stage=Stage.AGGREGATE, shares=_one_past, task=_aggregate, fold=lambda got, at: Aggregated(at, got.folded), gather="one"),
+        Phases(
+            stage=Stage.AGGREGATE,
+            shares=_one_past,
+            task=_aggregate,
+            fold=lambda got, at: Aggregated(at, got.folded),
+            gather="one",
+            last=True,
+        ),
     )
 }
 
