@@ -22,6 +22,7 @@ from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.summary import blobs_of
 from zisk_actors.errors import ZiskError
+from zisk_actors.ids import JobId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
@@ -35,6 +36,7 @@ SWEEP_SECONDS: Final = 30.0
 BLOBS_SECONDS: Final = 600.0
 GRACE_SECONDS: Final = 3600.0
 BATCH: Final = 50
+AT_ONCE: Final = 1000
 
 
 class Retention:
@@ -65,11 +67,12 @@ class Retention:
         """Forget the jobs whose time has come; how many. Raises `StoreUnwritable`."""
         coordinator, book = self._coordinator, self._coordinator.book
         limit = coordinator.clock() - self.ttl_seconds
-        over = [
-            job
-            for job, entry in book.entries.items()
-            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in coordinator.supervised
-        ]
+        over: list[JobId] = []
+        for number, (job, entry) in enumerate(list(book.entries.items())):
+            if number % AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()  # with many jobs a look at all of them keeps everybody else waiting
+            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in coordinator.supervised:
+                over.append(job)
         gone = 0
         for start in range(0, len(over), BATCH):
             forgotten = await coordinator.recorder.call(partial(Journal.forget, jobs=over[start : start + BATCH]))
