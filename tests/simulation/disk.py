@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 import trio
 
+from zisk_actors.actors.coordinator.roster import Roster
 from zisk_actors.core.job_events import Event
 from zisk_actors.errors import NotFoundError
-from zisk_actors.ids import BlobId, JobId, blob_id
+from zisk_actors.ids import BlobId, JobId, WorkerId, blob_id
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import BlobMissing, StoreUnwritable
 from zisk_actors.store.journal import Journal
@@ -41,6 +42,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.roster: list[WorkerId] = []
         self.full = False
         self.slow_until = 0.0
         self.slow_seconds = 0.0
@@ -140,6 +142,21 @@ class SimJournal(Journal):
     def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
         super().append(rows, endings)
         self._machine.disk.on_commit(rows)
+
+
+class SimRoster(Roster):
+    """The file of registered workers on a simulated disk."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(Path("/simulated/workers.json"))
+        self._machine = machine
+
+    def read(self) -> set[WorkerId]:
+        return set(self._machine.disk.roster)
+
+    def _write(self, path: Path, names: list[WorkerId]) -> None:
+        self._machine.check("the roster")
+        self._machine.disk.roster = names
 
 
 class SimBlobs(BlobStore):

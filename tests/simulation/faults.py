@@ -69,9 +69,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a seed."""
+    """All of a seed. `memory` is what each worker has for a share, 0 where it knows of no limit."""
 
     units: tuple[int, ...]
+    memory: tuple[int, ...]
     pace: float
     clients: int
     settings: dict[str, int | float]
@@ -134,8 +135,11 @@ def plan(seed: int | str) -> Plan:
     }
     weather = Weather(0.001, chance.choice((0.002, 0.05, 0.5)), chance.choice((0.0, 0.0, 0.05)))
     units = tuple(chance.choice((1, 10, 10, 30)) for _ in range(chance.randint(1, 5)))
+    small = Random(f"memory {seed}")
+    tight = small.random() < 0.3
     return Plan(
         units=units,
+        memory=tuple(small.choice((0, 25, 40, 80, 200)) if tight else 0 for _ in units),
         pace=chance.choice((0.3, 1.0, 3.0)),
         clients=clients,
         settings=settings,

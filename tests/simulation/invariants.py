@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -20,7 +20,7 @@ from tests.simulation.prover import SimDevice, judge, key_of, output_of
 from tests.simulation.trace import Trace
 from zisk_actors.actors.coordinator.measures import view_of
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Revoked
+from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Renewed, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve
 from zisk_actors.core.job_events import Event, Executed, KeysMade, ShareAnswered, Submitted, Verified
 from zisk_actors.core.phases import PHASES
@@ -157,6 +157,8 @@ class Laws:
         if isinstance(event, Ended):
             self._leases = {key: lease for key, lease in self._leases.items() if key[0] != event.job}
             self._doubles = {key: lease for key, lease in self._doubles.items() if key[0] != event.job}
+        if isinstance(event, Renewed):
+            self._renew(event.job, coordinator.decide.crews[event.job].leases)
         for effect in effects:
             if isinstance(effect, Revoked):
                 self.law(self._drop(effect.lease), f"a lease was revoked that was not held: {effect.lease}")
@@ -183,6 +185,17 @@ class Laws:
         self.law(lease.job not in self.ended, f"a share of job {lease.job}, which has ended, was given out")
         self._leases[key] = lease
         self._given.add((lease.job, lease.share, lease.worker, lease.incarnation))
+
+    def _renew(self, job: JobId, now: Mapping[int, Lease]) -> None:
+        """The shares of a job are others: each holder has a new lease, and nobody doubles anybody."""
+        self._doubles = {key: lease for key, lease in self._doubles.items() if key[0] != job}
+        before = {share: lease for (of, share), lease in self._leases.items() if of == job}
+        kept = {share: (lease.worker, lease.incarnation) for share, lease in before.items()}
+        self.law({share: (lease.worker, lease.incarnation) for share, lease in now.items()} == kept, "other holders", before, now)
+        for share, lease in now.items():
+            self.law(share in before and lease.attempt > before[share].attempt, f"a lease of before the cut is in force: {lease}")
+            del self._leases[job, share]
+            self._give(lease)
 
     def leases(self) -> list[Lease]:
         """All that are in force, by what the scheduler has said."""

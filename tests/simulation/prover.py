@@ -26,6 +26,7 @@ from zisk_actors.wire.codec import encode_record
 from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, Done, ExecuteCall, ProveCall, SetupCall, VerifyCall
 from zisk_actors.wire.values import ExecutionReport, Failure, FailureKind, Trap, VerifiedReport
 
+LEAST = 10
 LIES = ("malformed contribution", "false contribution", "false partial", "false aggregate", "false accusation")
 
 
@@ -39,6 +40,11 @@ def statement_of(elf: bytes, stdin: bytes, weights: Sequence[int]) -> str:
 
 def key_of(elf: bytes, params: str) -> bytes:
     return digest("vk", elf, params).encode()
+
+
+def work_of(stdin: bytes) -> int:
+    """How much memory all shares of a run need together, without `LEAST`, which each needs."""
+    return 50 + hashlib.sha256(stdin).digest()[0]
 
 
 def output_of(stdin: bytes) -> tuple[int, ...]:
@@ -93,12 +99,13 @@ def judge(proof: bytes, elf: bytes, stdin: bytes, params: str, weights: Sequence
 
 @dataclass
 class SimDevice:
-    """A `Caller`. `pace` is how many virtual seconds a share takes, `lies` what it is dishonest about, `dies` how often a call ends with
-    the death of its child, `hangs` whether calls never return."""
+    """A `Caller`. `pace` is how many virtual seconds a share takes, `memory` what it has for one, `lies` what it is dishonest about, `dies`
+    how often a call ends with the death of its child, `hangs` whether calls never return."""
 
     store: SimBlobs
     chance: Random
     pace: float = 1.0
+    memory: int = 0
     lies: frozenset[str] = frozenset()
     dies: float = 0.0
     hangs: bool = False
@@ -156,11 +163,20 @@ class SimDevice:
             trap = Trap("access-outside-map", 0x80000010, "main", "ld a0, 0(a1)", 0x10)
             failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message="the guest trapped", trap=trap)
             raise CallFailed(failure, retryable=False)
+        self._admit(call, stdin)
         if "malformed contribution" in self.lies:
             return b"no contribution at all"
         statement = statement_of(elf, stdin, call.weights)
         root = digest("root", statement, call.share)
         return _pack(share=call.share, statement=statement, root=digest("another", root) if "false contribution" in self.lies else root)
+
+    def _admit(self, call: ContributeCall, stdin: bytes) -> None:
+        """Refuse a share that is larger than the memory, as the real one does before it begins."""
+        needed = work_of(stdin) * call.weights[call.share] // sum(call.weights)
+        room = self.memory - LEAST
+        if self.memory and needed > room:
+            failure = Failure(kind=FailureKind.MEMORY, code="memory-short", message="too large", pieces=max(2, -(-needed // room)))
+            raise CallFailed(failure, retryable=True)
 
     def _prove(self, call: ProveCall) -> bytes:
         contents = unpack_bundle(self.store.at(call.contributions)).contents

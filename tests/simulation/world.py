@@ -18,7 +18,7 @@ import trio
 import trio.testing
 
 from tests.simulation.clients import SimClient
-from tests.simulation.disk import Disk, Machine, SimBlobs, SimJournal
+from tests.simulation.disk import Disk, Machine, SimBlobs, SimJournal, SimRoster
 from tests.simulation.faults import Fault, Plan, lie_of
 from tests.simulation.ghost import haunt
 from tests.simulation.invariants import Laws
@@ -47,6 +47,7 @@ class SimWorker:
 
     name: WorkerId
     units: int
+    memory: int
     device: SimDevice | None = None
     machine: Machine | None = None
     actor: WorkerActor | None = None
@@ -76,7 +77,7 @@ class World:
         self._process = trio.CancelScope()
         self._machine: Machine | None = None
         self._away = 1.0
-        self.workers = [SimWorker(WorkerId(f"w{index}"), units) for index, units in enumerate(todo.units)]
+        self.workers = [SimWorker(WorkerId(f"w{index}"), *of) for index, of in enumerate(zip(todo.units, todo.memory, strict=True))]
         self.clients = [SimClient(self, index, order) for index, order in enumerate(todo.orders)]
 
     def chance(self, name: str) -> Random:
@@ -157,12 +158,17 @@ class World:
             chance = self.chance(f"coordinator {self.epochs}")
             coordinator = make_coordinator(self.config, journal, blobs, device, clock=self.wall, chance=chance)
             await recall(coordinator, journal)
+            coordinator.roster = SimRoster(machine)
+            if coordinator.decide.opens_at:
+                coordinator.decide.awaited = coordinator.roster.read()
             self.trace.note(f"coordinator of epoch {journal.epoch}")
             self.laws.law(journal.epoch == self.epochs, f"epoch {journal.epoch} at start {self.epochs}")
             self.laws.started(coordinator, device, journal.read())
             self.coordinator = coordinator
             clients, workers = SimListener(self.network, "clients"), SimListener(self.network, "workers")
-            await attend(coordinator, self.config, clients, workers, self.role_of, VERSION)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(coordinator.roster.run, coordinator.registered)
+                await attend(coordinator, self.config, clients, workers, self.role_of, VERSION)
         finally:
             journal.close()
 
@@ -196,7 +202,7 @@ class World:
             machine = worker.machine = Machine(Disk(), chance)
             RUNNER.set(machine)
             store = SimBlobs(machine, worker.name)
-            worker.device = SimDevice(store, chance, pace=self.todo.pace)
+            worker.device = SimDevice(store, chance, pace=self.todo.pace, memory=worker.memory)
             worker.away = 1.0
             facts = WorkerFacts(
                 worker=worker.name,
@@ -207,6 +213,7 @@ class World:
                 threads=1,
                 reconnect_seconds=0.2,
                 reconnect_max_seconds=3.0,
+                memory_bytes=worker.memory,
                 pid=1,
             )
             dial = self._dialler("workers", worker.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -20,7 +21,19 @@ from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.compute import Call, Done
 from zisk_actors.wire.values import FailureKind, Kind, Lease, Phase, State
-from zisk_actors.wire.worker_link import Answer, ContributeTask, CoordinatorSays, Heartbeat, Hello, Refused, Reintroduce, Welcome
+from zisk_actors.wire.worker_link import (
+    Answer,
+    AnswerTaken,
+    ContributeTask,
+    CoordinatorSays,
+    Heartbeat,
+    Hello,
+    ProveTask,
+    Refused,
+    Reintroduce,
+    Welcome,
+    answer,
+)
 
 
 async def until_closed(link: MemoryLink) -> None:
@@ -105,6 +118,37 @@ async def test_a_result_that_is_not_what_its_answer_names_is_the_workers_failure
         honest = world.worker("a")
         assert (await client.wait(job)).state is State.COMPLETED
         assert honest.device.log.count("ContributeCall") == 1
+
+
+async def test_an_answer_that_the_journal_has_is_taken_also_from_who_claims_the_share_for_a_later_phase(
+    open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    """The coordinator died between writing it down and saying so; the worker offers it until it is taken."""
+    hello = Hello(worker="b", incarnation="b" * 32, units=1, version="1", backend="x", threads=1, pid=1)
+    says: Unpacker[Any] = Unpacker(CoordinatorSays)
+    async with open_world() as world, world.client() as client:
+        link = await world.port.dial("key of b")
+        await link.send(pack(hello))
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
+        while not isinstance(task := says.unpack(await link.receive()).message, ContributeTask):
+            pass
+        contributed = answer(task.lease, Phase.CONTRIBUTE, b"a contribution")
+        await link.send(pack(contributed))
+        while not isinstance(says.unpack(await link.receive()).message, ProveTask):
+            pass
+        await world.stop()
+        await world.start()
+        link = await world.port.dial("key of b")
+        await link.send(pack(msgspec.structs.replace(hello, held=(task.lease,))))
+        await link.send(pack(contributed))
+        while not isinstance(says.unpack(await link.receive()).message, Welcome):
+            pass
+        with trio.fail_after(1):
+            while says.unpack(await link.receive()).message != AnswerTaken(task.lease, Phase.CONTRIBUTE):
+                pass
+        assert world.coordinator.decide.claimed(task.lease)
+        async with world.client() as again:
+            await again.cancel(job)
 
 
 async def test_a_broken_link_loses_nothing_when_the_worker_comes_back(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -49,10 +49,8 @@ class Answers:
 
     def will_ask(self, lease: Lease, phase: Phase) -> bool:
         """Whether this is of before a restart, and asked for soon: its job has not been taken up again, or has and is not that far."""
-        if self._decide.claimed(lease):
-            return True
         entry = self._book.entries.get(lease.job)
-        if entry is None or not self._decide.holds(lease) or self._crews.is_out(lease, phase):
+        if entry is None or self._crews.is_out(lease, phase) or not (self._decide.claimed(lease) or self._decide.holds(lease)):
             return False
         return entry.record.stage.phase is phase and (phase, lease.share) not in entry.record.answers
 
