@@ -69,10 +69,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a seed. `memory` is what each worker has for a share, 0 where it knows of no limit."""
+    """All of a seed. `memory` is what each worker has for a share, 0 where it knows of no limit; `webhook`: somebody is told of
+    all ends."""
 
     units: tuple[int, ...]
     memory: tuple[int, ...]
+    webhook: bool
     pace: float
     clients: int
     settings: dict[str, int | float]
@@ -140,6 +142,7 @@ def plan(seed: int | str) -> Plan:
     return Plan(
         units=units,
         memory=tuple(small.choice((0, 25, 40, 80, 200)) if tight else 0 for _ in units),
+        webhook=Random(f"webhook {seed}").random() < 0.5,
         pace=chance.choice((0.3, 1.0, 3.0)),
         clients=clients,
         settings=settings,

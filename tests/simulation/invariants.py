@@ -52,6 +52,7 @@ class Laws:
         self.keys: dict[tuple[str, str], JobId] = {}
         self.ended: dict[JobId, State] = {}
         self.told: dict[JobId, State] = {}
+        self.bodies: dict[JobId, bytes] = {}
         self.coordinator: Coordinator | None = None
         self.device: SimDevice | None = None
         self._leases: dict[tuple[JobId, int], Lease] = {}
@@ -301,10 +302,17 @@ class Laws:
             proved = status.state is State.COMPLETED and status.kind is Kind.PROVE
             self.law(not proved or status.verified is not None, f"job {job} is completed and says nothing of a verdict")
 
+    def delivered(self, job: JobId, state: State, body: bytes) -> None:
+        """The webhook's receiver was told of an end."""
+        self.law(self.ended.get(job) is state, f"the webhook says that job {job} is {state}, on disk {self.ended.get(job)}")
+        self.law(self.bodies.setdefault(job, body) == body, f"the webhook says two things of job {job}", self.bodies[job], body)
+
     # -------------------------------------------------------------------------------------------------------------------- at rest
 
-    def rest(self, accepted: Sequence[JobId], workers: Sequence[tuple[str, Any]]) -> None:
+    def rest(self, accepted: Sequence[JobId], workers: Sequence[tuple[str, Any]], *, webhook: bool) -> None:
         """Nothing happens any more: everything has ended, and nothing is left of it."""
+        untold = [job for job in self.ended if job not in self.bodies]
+        self.law(not (webhook and untold), "ends that the webhook was never told of", untold)
         for job in self.records:
             self.law(job in self.ended, f"job {job} was accepted and has not ended")
         for job in accepted:

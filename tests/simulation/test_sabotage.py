@@ -18,6 +18,7 @@ from zisk_actors.core.job import evolve
 from zisk_actors.core.job_events import Cancelled, Event, Verified
 from zisk_actors.core.leases import Leases
 from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.store.journal import Journal
 from zisk_actors.wire.values import VerifiedReport
 
 SEEDS = 60
@@ -91,6 +92,10 @@ def a_lost_worker_keeps_its_place(patch: Patch) -> None:
     patch.setattr(Scheduler, "_lose", quietly)
 
 
+def a_restart_forgets_what_is_owed(patch: Patch) -> None:
+    patch.setattr(Journal, "owed", lambda self: [])
+
+
 @pytest.mark.parametrize(
     ("sabotage", "broken"),
     [
@@ -103,6 +108,7 @@ def a_lost_worker_keeps_its_place(patch: Patch) -> None:
         (a_cancel_ends_what_has_ended, "on disk|another event"),
         (gauges_say_nothing, "gauge of shares"),
         (a_lost_worker_keeps_its_place, "the leases in force are not"),
+        (a_restart_forgets_what_is_owed, "never told"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

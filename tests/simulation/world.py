@@ -24,6 +24,7 @@ from tests.simulation.ghost import haunt
 from tests.simulation.invariants import Laws
 from tests.simulation.network import Network, SimListener, Weather
 from tests.simulation.prover import SimDevice
+from tests.simulation.receiver import URL, Receiver
 from tests.simulation.trace import Trace
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.coordinator.process import attend, drain, make_coordinator, recall
@@ -69,7 +70,9 @@ class World:
         self.disk = Disk()
         self.laws = Laws(self.disk.blobs, self.trace, self.broken)
         self.disk.on_commit = self.laws.committed
-        self.config = CoordinatorConfig(coordinator=CoordinatorCore(**todo.settings))  # type: ignore[arg-type]
+        self.receiver = Receiver(self.laws, self.chance("receiver"))
+        core = CoordinatorCore(webhook_url=URL if todo.webhook else "", **todo.settings)  # type: ignore[arg-type]
+        self.config = CoordinatorConfig(coordinator=core)
         self.coordinator: Coordinator | None = None
         self.verifier_dies = 0.0
         self.epochs = 0
@@ -112,10 +115,17 @@ class World:
                     self.broken(f"not at rest {PATIENCE_SECONDS:g} s after the last fault: {waiting}")
                 await trio.sleep(max(0.0, self.todo.quiet_at - trio.current_time()) + REST_SECONDS)
                 await trio.testing.wait_all_tasks_blocked()
+                await self._until_all_is_told()
                 accepted = [client.job for client in self.clients if client.job is not None]
-                self.laws.rest(accepted, [(worker.name, worker.actor) for worker in self.workers])
+                self.laws.rest(accepted, [(worker.name, worker.actor) for worker in self.workers], webhook=self.todo.webhook)
                 self.trace.note("at rest")
                 nursery.cancel_scope.cancel()
+
+    async def _until_all_is_told(self) -> None:
+        """Wait for the webhook, whose pauses grow."""
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while self.coordinator is not None and self.coordinator.webhooks.owed:  # noqa: ASYNC110 - virtual time
+                await trio.sleep(1)
 
     async def _guard(self, name: str, life: Callable[..., Any], *args: Any) -> None:
         """Whatever an actor does not catch is a break."""
@@ -156,7 +166,7 @@ class World:
             blobs = SimBlobs(machine, "coordinator")
             device = SimDevice(blobs, self.chance(f"verifier {self.epochs}"), pace=0.5, dies=self.verifier_dies)
             chance = self.chance(f"coordinator {self.epochs}")
-            coordinator = make_coordinator(self.config, journal, blobs, device, clock=self.wall, chance=chance)
+            coordinator = make_coordinator(self.config, journal, blobs, device, clock=self.wall, chance=chance, post=self.receiver)
             await recall(coordinator, journal)
             coordinator.roster = SimRoster(machine)
             if coordinator.decide.opens_at:
@@ -324,7 +334,7 @@ class World:
         self.healed.set()
         self.disk.full = False
         self.disk.slow_until = 0.0
-        self.verifier_dies = 0.0
+        self.verifier_dies = self.receiver.bad = 0.0
         if self.laws.device is not None:
             self.laws.device.dies = 0.0
         self.network.weather = Weather(0.001, 0.005, 0.0)
