@@ -28,6 +28,7 @@ from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
 
 CHECK_BYTES: Final = 65536
+ASIDE: Final = ".corrupt"
 YOUNG_SECONDS: Final = 600.0
 """A blob that was asked for so recently need not be made young again."""
 
@@ -83,11 +84,11 @@ class BlobStore:
         return status.st_size == blob.size
 
     def sweep(self, keep: Collection[str], before: float) -> tuple[int, int]:
-        """Remove blobs that are not among `keep` and that nobody has put or asked for since the wall-clock time `before`; how many, and
-        their bytes."""
+        """Remove blobs that are not among `keep` and that nobody has put or asked for since the wall-clock time `before`, and what was
+        moved aside before then; how many, and their bytes."""
         count = size = 0
         for path in self._root.glob("??/*"):
-            if not is_blob_id(path.name) or path.name in keep:
+            if path.suffix != ASIDE and (not is_blob_id(path.name) or path.name in keep):
                 continue
             with self._sweeping, contextlib.suppress(OSError):
                 status = path.stat()
@@ -120,7 +121,8 @@ class BlobStore:
             raise StoreUnwritable(f"blob {blob.sha256} cannot be read: {error}") from None
         if blob_id(content) != blob.sha256:
             with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".corrupt"))
+                os.utime(path, (self._clock(), self._clock()))  # somebody may want to look at it, for as long as at a blob
+                path.rename(path.with_suffix(ASIDE))
             raise StoreCorrupt(f"blob {blob.sha256} has rotted on disk; it was moved aside")
         return content
 

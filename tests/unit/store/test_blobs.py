@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.store.memory import MemoryBlobs
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.errors import WrongBlob
+from zisk_actors.wire.values import BlobRef
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -107,3 +110,55 @@ def test_a_folder_that_cannot_be_used_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnwritable):
         BlobStore(tmp_path / "file" / "blobs")
+
+
+OLD, LIMIT = 1_000.0, 5_000.0
+"""Wall-clock times: of blobs that nobody has asked for, and before which blobs go."""
+
+
+def test_a_sweep_takes_what_is_old_and_not_what_is_kept_young_or_no_blob(tmp_path: Path) -> None:
+    now = OLD
+    store = BlobStore(tmp_path, clock=lambda: now)
+    blobs = [store.put(b"%d" % index) for index in range(4)]
+    kept, asked, rotten, old = blobs
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "notes").write_text("not ours")
+    os.utime(tmp_path / "ab" / "notes", (OLD, OLD))
+    now = LIMIT + 1
+    assert store.has(asked)
+    store.path(rotten.sha256).write_bytes(b"x")
+    with pytest.raises(StoreCorrupt):
+        store.get(rotten)
+    assert store.sweep({kept.sha256}, LIMIT) == (1, 1)
+    assert [store.has(blob) for blob in blobs] == [True, True, False, False]
+    assert store.path(rotten.sha256).with_suffix(".corrupt").exists(), "for somebody to look at"
+    assert store.sweep({kept.sha256}, LIMIT + 2) == (2, 2), "in its time: what was moved aside, and what was asked for"
+    assert (tmp_path / "ab" / "notes").exists()
+    assert not store.has(old)
+
+
+def test_what_somebody_puts_or_finds_while_a_sweep_goes_on_is_there_after_it(tmp_path: Path) -> None:
+    """In real threads, each blob as a race between three: who finds it or puts it may refer to it, so it stays."""
+    now = OLD
+    store = BlobStore(tmp_path, durable=False, clock=lambda: now)
+    contents = [b"blob %d" % index for index in range(400)]
+    blobs = [store.put(content) for content in contents]
+    now = LIMIT + 1
+    start = threading.Barrier(3)
+
+    def find() -> list[BlobRef]:
+        start.wait()
+        return [blob for blob in blobs[0::2] if store.has(blob)]
+
+    def put() -> list[BlobRef]:
+        start.wait()
+        return [store.put(content) for content in contents[1::2]]
+
+    def sweep() -> int:
+        start.wait()
+        return store.sweep((), LIMIT)[0]
+
+    with ThreadPoolExecutor(3) as threads:
+        found, given, swept = threads.submit(find), threads.submit(put), threads.submit(sweep)
+    assert all(store.has(blob) for blob in found.result() + given.result())
+    assert len(found.result()) + swept.result() >= len(blobs) // 2
