@@ -21,7 +21,7 @@ from trio.testing import MockClock
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, process, until
 from tests.unit.actors.conftest import OpenWorld, World
-from zisk_actors.actors.coordinator.measures import health_of
+from zisk_actors.actors.coordinator.view import health_of
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.store import blobs
 from zisk_actors.store.journal import Journal

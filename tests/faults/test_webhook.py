@@ -24,7 +24,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld, World
-from zisk_actors.actors.coordinator.measures import view_of
+from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.web.webhook import NotDelivered
 from zisk_actors.wire.values import Kind, State
 

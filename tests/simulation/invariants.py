@@ -18,7 +18,7 @@ import trio.testing
 
 from tests.simulation.prover import SimDevice, judge, key_of, output_of
 from tests.simulation.trace import Trace
-from zisk_actors.actors.coordinator.measures import view_of
+from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Renewed, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.simulation.run import simulate
-from zisk_actors.actors.coordinator import measures
+from zisk_actors.actors.coordinator import view
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.jobs import supervisor
-from zisk_actors.actors.jobs.book import JobBook, JobEntry
+from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.core.job import evolve
 from zisk_actors.core.job_events import Cancelled, Event, Verified
@@ -80,7 +81,7 @@ def a_cancel_ends_what_has_ended(patch: Patch) -> None:
 
 
 def gauges_say_nothing(patch: Patch) -> None:
-    patch.setattr(measures, "_shares", lambda coordinator: (0, 0, 0))
+    patch.setattr(view, "_shares", lambda coordinator: (0, 0, 0))
 
 
 def a_lost_worker_keeps_its_place(patch: Patch) -> None:

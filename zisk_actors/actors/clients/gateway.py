@@ -23,7 +23,7 @@ from zisk_actors.actors.clients.rights import Rights, RoleOf
 from zisk_actors.actors.clients.submitting import check_same, kind_of
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.coordinator.operating import cluster_status, set_level, stalls
-from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job_events import Submitted as JobSubmitted

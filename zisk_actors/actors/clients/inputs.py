@@ -17,7 +17,8 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.jobs.book import JobBook, JobEntry
+from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import InputGiven, JobFailed

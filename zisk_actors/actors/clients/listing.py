@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.errors import UsageError
 from zisk_actors.store.rows import Past
 from zisk_actors.wire.client_link import ListJobs

@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -22,17 +21,17 @@ from zisk_actors import log
 from zisk_actors.actors.clients.admission import Door, Draining, Limits
 from zisk_actors.actors.clients.inputs import Inputs
 from zisk_actors.actors.clients.submitting import Turns
-from zisk_actors.actors.coordinator.disk import look_after_disk
-from zisk_actors.actors.coordinator.effects import carry_out
+from zisk_actors.actors.coordinator.about import About
+from zisk_actors.actors.coordinator.lookout import Lookout
 from zisk_actors.actors.coordinator.measures import Measures
-from zisk_actors.actors.coordinator.operating import About, Lookout
 from zisk_actors.actors.coordinator.programs import Programs
 from zisk_actors.actors.coordinator.roster import Roster
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs.answers import Answers
-from zisk_actors.actors.jobs.book import JobBook, JobEntry
-from zisk_actors.actors.jobs.crew import Crews
+from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs.crew import Connected, Crews
 from zisk_actors.actors.jobs.deadlines import Deadlines
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.forecast import Forecast
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.retention import Retention
@@ -57,19 +56,17 @@ from zisk_actors.web.webhook import Post, Target, post
 from zisk_actors.wire.values import Lease, Phase, State
 from zisk_actors.wire.worker_link import CancelJob, CancelLease
 
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.session import Session
-
-
 STOP_SECONDS = 10.0
 """How long a cancel waits for the workers to say that they have stopped."""
 
 
 Supervise = Callable[["Coordinator", JobEntry, events.Admit], Awaitable[None]]
+CarryOut = Callable[["Coordinator", events.Effect], None]
 
 
 class Coordinator:
-    """The state of the coordinator process. `supervise` runs one job; it is given by who puts the process together.
+    """The state of the coordinator process. `supervise` runs one job, and `carry_out` has one effect begin; they are given by who puts the
+    process together.
 
     `clock` is the wall clock, `chance` where ids and jitter come from: with both given, and virtual time, a run is repeated exactly.
     """
@@ -83,6 +80,7 @@ class Coordinator:
         device: Caller,
         limits: Limits,
         supervise: Supervise,
+        carry_out: CarryOut,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         chance: Random = CHANCE,
@@ -96,7 +94,7 @@ class Coordinator:
         self.store = store
         self.device = device
         self.limits = limits
-        self.sessions: dict[WorkerId, Session] = {}
+        self.sessions: dict[WorkerId, Connected] = {}
         self.programs = Programs(recorder, store, device, clock)
         self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name, clock=clock)
         self.metrics = metrics
@@ -109,7 +107,16 @@ class Coordinator:
         self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
         self.answers = Answers(decide, self.book, self.crews)
         self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
-        self.retention = Retention(self, limits.job_ttl_seconds)
+        self.supervised: set[JobId] = set()
+        self.retention = Retention(
+            ttl_seconds=limits.job_ttl_seconds,
+            recorder=recorder,
+            store=store,
+            book=self.book,
+            programs=lambda: self.programs.known.values(),
+            supervised=self.supervised,
+            clock=clock,
+        )
         self.webhooks = Webhooks(
             target=webhook,
             give_up_seconds=limits.webhook_seconds,
@@ -140,11 +147,11 @@ class Coordinator:
         self.roster = Roster()
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
-        self.supervised: set[JobId] = set()
         self._job_over = trio.Event()
         self.connections = itertools.count(1)
         self.log = log.get()
         self._supervise = supervise
+        self._carry_out = carry_out
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -155,7 +162,6 @@ class Coordinator:
             nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self.retention.run)
             nursery.start_soon(self.webhooks.run)
-            nursery.start_soon(look_after_disk, self)
             task_status.started()
             await trio.sleep_forever()
 
@@ -172,7 +178,7 @@ class Coordinator:
         """Have an event decided and begin its effects; returns them."""
         effects = self.decide.handle(event, trio.current_time())
         for effect in effects:
-            carry_out(self, effect)
+            self._carry_out(self, effect)
         return effects
 
     async def submit(self, event: Submitted, *, may_wait: bool = True) -> JobEntry:

@@ -7,16 +7,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
+from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
 
 TRY_SECONDS: Final = 2.0
 

@@ -7,13 +7,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.core import events
 from zisk_actors.wire.values import Lease
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
 
 
 def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:

@@ -1,8 +1,7 @@
 """What an operator is told of a running coordinator: how the cluster stands, and what does not get on and why.
 
 Rules of this file:
-* Only what is there is read; nothing is decided, and nothing but our own notes of who moved when is changed.
-* A share that moves is one whose step or fraction is another than before: a worker that says the same again has not moved.
+* Only what is there is read; nothing is decided or changed.
 * What a job waits for is said in words that name who or what it is.
 """
 
@@ -10,15 +9,16 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.coordinator.measures import health_of, view_of
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.view import health_of, view_of
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.worker import Health
@@ -26,11 +26,7 @@ from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.operating import ClusterStatus, Level, LogLevel, Stall
-from zisk_actors.wire.values import Lease, Phase, State
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
-    from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.wire.values import State
 
 MAX_STALLS: Final = 200
 MAX_REASONS: Final = 100
@@ -40,52 +36,6 @@ class WorkerNotFound(NotFoundError):
     """No worker of that name is connected."""
 
     code = "worker-not-found"
-
-
-@dataclass
-class About:
-    """What a coordinator is. `folder` is where its state is, None where that is no folder; `refusals` counts by where and why."""
-
-    version: str = ""
-    backend: str = ""
-    began_at: float = 0.0
-    folder: Path | None = None
-    refusals: Callable[[], Mapping[str, int]] = dict
-
-
-@dataclass
-class _Held:
-    since: float
-    moved_at: float
-    seen: tuple[Phase | None, str, float] = (None, "", 0.0)
-
-
-@dataclass
-class Lookout:
-    """Since when shares are held, and when they last moved."""
-
-    _held: dict[JobId, dict[Lease, _Held]] = field(default_factory=dict)
-
-    def assigned(self, lease: Lease) -> None:
-        """A worker holds a share."""
-        now = trio.current_time()
-        self._held.setdefault(lease.job, {})[lease] = _Held(now, now)
-
-    def moved(self, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
-        """A worker says how far it is."""
-        held = self._held.get(lease.job, {}).get(lease)
-        if held is not None and held.seen != (phase, step, fraction):
-            held.seen, held.moved_at = (phase, step, fraction), trio.current_time()
-
-    def ended(self, job: JobId) -> None:
-        """Nobody holds anything of a job any more."""
-        self._held.pop(job, None)
-
-    def find(self, lease: Lease) -> tuple[float, float]:
-        """Since when a lease is held, and when its share last moved."""
-        held = self._held.get(lease.job, {}).get(lease)
-        now = trio.current_time()
-        return (held.since, held.moved_at) if held is not None else (now, now)
 
 
 async def cluster_status(coordinator: Coordinator, role: str) -> ClusterStatus:

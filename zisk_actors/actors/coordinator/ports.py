@@ -14,8 +14,8 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.coordinator.doors import Doors, limits_of
-from zisk_actors.actors.coordinator.measures import health_of, view_of
 from zisk_actors.actors.coordinator.port_owner import owner_of
+from zisk_actors.actors.coordinator.view import health_of, view_of
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair

@@ -23,7 +23,9 @@ from zisk_actors.actors.clients.gateway import serve_client
 from zisk_actors.actors.clients.rights import RoleOf
 from zisk_actors.actors.coordinator.backend_mode import claim
 from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.disk import look_after_disk
 from zisk_actors.actors.coordinator.doors import Doors
+from zisk_actors.actors.coordinator.effects import carry_out
 from zisk_actors.actors.coordinator.heartbeat import monitor
 from zisk_actors.actors.coordinator.mock_workers import run_mock_workers
 from zisk_actors.actors.coordinator.ports import accept, bind, pages_of, refusals_of, say_reach
@@ -151,6 +153,7 @@ def make_coordinator(
         device=verifier,
         limits=limits,
         supervise=supervise,
+        carry_out=carry_out,
         metrics=metrics,
         clock=clock,
         chance=chance,
@@ -186,6 +189,7 @@ async def attend(
     async with trio.open_nursery() as nursery:
         coordinator.about.version, coordinator.about.began_at = version, trio.current_time()
         await nursery.start(coordinator.run)
+        nursery.start_soon(look_after_disk, coordinator)
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
         nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
         nursery.start_soon(coordinator.device.warm)

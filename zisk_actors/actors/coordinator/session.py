@@ -16,6 +16,7 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.jobs.crew import Connected
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core import events
@@ -74,6 +75,10 @@ class Session:
     @property
     def incarnation(self) -> Incarnation:
         return self.hello.incarnation
+
+    @property
+    def key(self) -> str:
+        return self.link.peer.key
 
     async def send(self, message: msgspec.Struct) -> None:
         """Raises `LinkClosed`."""
@@ -286,7 +291,7 @@ async def _welcome(
     link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int], mocked: bool
 ) -> Session | None:
     """Register a worker, or turn it away."""
-    before: Session | None = None
+    before: Connected | None = None
     refusal = _unfit(hello, version, mocked)
     if refusal is not None:
         _say_refused(coordinator, hello, refusal)
@@ -324,9 +329,9 @@ def _unfit(hello: Hello, version: str, mocked: bool) -> Refusal | None:
     return _OTHER_BACKEND[mocked] if (hello.backend == mock.BACKEND) is not mocked else None
 
 
-def _register(link: Link, hello: Hello, coordinator: Coordinator, before: Session | None) -> Refusal | None:
+def _register(link: Link, hello: Hello, coordinator: Coordinator, before: Connected | None) -> Refusal | None:
     """Have a worker known to the scheduler, or know why not. `before` is the session under its id."""
-    if before is not None and before.link.peer.key != link.peer.key:
+    if before is not None and before.key != link.peer.key:
         refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
         _say_refused(coordinator, hello, refusal)
         return refusal

@@ -18,8 +18,8 @@ import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.jobs.blame import ACCUSING, Accusation, JobEnds
-from zisk_actors.actors.jobs.book import JobEntry
 from zisk_actors.actors.jobs.crew import MISMATCH, ShareLost, Timing
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.budget import Tally, attempts, tally
 from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed

@@ -16,8 +16,8 @@ import msgspec
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
-from zisk_actors.actors.jobs.book import JobEntry
 from zisk_actors.actors.jobs.crew import MISMATCH, mismatch
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.settling import Unsettled, settle
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+import msgspec
 import trio
 
 from zisk_actors import log
 from zisk_actors.core.events import Effect, Event, Wanted
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.ids import JobId, WorkerId
+from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
-from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase, WorkerStatus
 from zisk_actors.wire.worker_link import PHASE_OF, Task
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.session import Session
 
 LOOKS: Final = 20
 """So often is looked whether anybody lives, in the time that a share waits for somebody to: who comes and goes in between is not seen."""
@@ -44,6 +42,26 @@ def mismatch(share: int, first: str, second: str, phase: Phase) -> Failure:
     )
     hint = "check the memory and the installation of both; nothing that they proved was handed out unverified"
     return Failure(kind=FailureKind.PROOF, code=MISMATCH, message=message, hint=hint, exit_code=10, phase=phase, share=share)
+
+
+class Connected(Protocol):
+    """A worker that is connected: what others need of its session. `key` is the one that CURVE has proved."""
+
+    @property
+    def worker(self) -> WorkerId: ...
+    @property
+    def incarnation(self) -> Incarnation: ...
+    @property
+    def key(self) -> str: ...
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Raises `LinkClosed`."""
+
+    def end(self) -> None:
+        """The link is dead, or another took its place."""
+
+    def status(self) -> WorkerStatus:
+        """What a client is told of it."""
 
 
 class ShareLost(Exception):
@@ -84,7 +102,7 @@ class Crews:
     def __init__(
         self,
         decide: Scheduler,
-        sessions: dict[WorkerId, Session],
+        sessions: dict[WorkerId, Connected],
         handle: Callable[[Event], list[Effect]],
         worker_wait_seconds: float,
         count_late: Callable[[], None],

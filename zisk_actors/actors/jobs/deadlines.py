@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import JobFailed
 from zisk_actors.core.stages import Stage

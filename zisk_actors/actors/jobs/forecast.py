@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.phases import percent, seconds_left
 from zisk_actors.core.rates import Rates, starts_in
 from zisk_actors.wire.values import State
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.jobs.book import JobEntry
 
 FRESH_SECONDS: Final = 1.0
 

@@ -11,13 +11,16 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
+from zisk_actors import log
+from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.summary import blobs_of
@@ -28,9 +31,7 @@ from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Past
 from zisk_actors.wire.blobs import unpack_manifest
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.wire.values import ProgramStatus
 
 SWEEP_SECONDS: Final = 30.0
 BLOBS_SECONDS: Final = 600.0
@@ -40,19 +41,36 @@ AT_ONCE: Final = 1000
 
 
 class Retention:
-    """The sweeps of one coordinator. `ttl_seconds` is how long a job is kept after its end; 0 is until the next sweep."""
+    """The sweeps of one coordinator. `ttl_seconds` is how long a job is kept after its end; 0 is until the next sweep. `supervised` are the
+    jobs that are not done with their workers yet."""
 
-    def __init__(self, coordinator: Coordinator, ttl_seconds: float) -> None:
-        self._coordinator = coordinator
+    def __init__(
+        self,
+        *,
+        ttl_seconds: float,
+        recorder: Recorder,
+        store: BlobStore,
+        book: JobBook,
+        programs: Callable[[], Iterable[ProgramStatus]],
+        supervised: Set[JobId],
+        clock: Callable[[], float],
+    ) -> None:
         self.ttl_seconds = ttl_seconds
+        self._recorder = recorder
+        self._store = store
+        self._book = book
+        self._programs = programs
+        self._supervised = supervised
+        self._clock = clock
         self._unwell_at = float("-inf")
+        self._log = log.get()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         swept_at = trio.current_time()
         while True:
             await trio.sleep(SWEEP_SECONDS)
-            if self._coordinator.recorder.broken:
+            if self._recorder.broken:
                 self._unwell_at = trio.current_time()
                 continue
             try:
@@ -61,41 +79,35 @@ class Retention:
                     swept_at = trio.current_time()
                     await self.sweep_blobs()
             except StoreUnwritable as error:
-                self._coordinator.log.error("cannot forget what is over, trying again later", error=error.message)
+                self._log.error("cannot forget what is over, trying again later", error=error.message)
 
     async def sweep(self) -> int:
         """Forget the jobs whose time has come; how many. Raises `StoreUnwritable`."""
-        coordinator, book = self._coordinator, self._coordinator.book
-        limit = coordinator.clock() - self.ttl_seconds
+        limit = self._clock() - self.ttl_seconds
         over: list[JobId] = []
-        for number, (job, entry) in enumerate(list(book.entries.items())):
+        for number, (job, entry) in enumerate(list(self._book.entries.items())):
             if number % AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()  # with many jobs a look at all of them keeps everybody else waiting
-            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in coordinator.supervised:
+            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in self._supervised:
                 over.append(job)
         gone = 0
         for start in range(0, len(over), BATCH):
-            forgotten = await coordinator.recorder.call(partial(Journal.forget, jobs=over[start : start + BATCH]))
+            forgotten = await self._recorder.call(partial(Journal.forget, jobs=over[start : start + BATCH]))
             for job in forgotten:
-                book.forget(job)
+                self._book.forget(job)
             gone += len(forgotten)
         if gone:
-            coordinator.log.info("jobs forgotten: job_ttl_seconds have passed since their ends", jobs=gone, ttl_seconds=self.ttl_seconds)
+            self._log.info("jobs forgotten: job_ttl_seconds have passed since their ends", jobs=gone, ttl_seconds=self.ttl_seconds)
         return gone
 
     async def sweep_blobs(self) -> tuple[int, int]:
         """Remove the blobs that nothing needs; how many, and their bytes."""
-        coordinator = self._coordinator
-        before = coordinator.clock() - GRACE_SECONDS
-        jobs = [entry.known for entry in coordinator.book.entries.values()]
-        kept = {
-            blob
-            for program in coordinator.programs.known.values()
-            for blob in (program.program, *(key.sha256 for key in program.keys.values()))
-        }
-        count, size = await in_thread(_sweep, coordinator.store, jobs, kept, before)
+        before = self._clock() - GRACE_SECONDS
+        jobs = [entry.known for entry in self._book.entries.values()]
+        kept = {blob for program in self._programs() for blob in (program.program, *(key.sha256 for key in program.keys.values()))}
+        count, size = await in_thread(_sweep, self._store, jobs, kept, before)
         if count:
-            coordinator.log.info("blobs removed that nothing refers to", blobs=count, bytes=size)
+            self._log.info("blobs removed that nothing refers to", blobs=count, bytes=size)
         return count, size
 
     def what_became_of(self, job: str) -> str:

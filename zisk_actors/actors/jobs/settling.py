@@ -10,10 +10,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
+from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.jobs.crew import ShareLost, mismatch
 from zisk_actors.core.events import Doubled, DoubleWanted, Finished
 from zisk_actors.core.job import JobRecord
@@ -22,9 +23,6 @@ from zisk_actors.core.phases import PHASES
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import WorkerId
 from zisk_actors.wire.values import BlobRef, Failure, Lease, Phase
-
-if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
 
 SETTLE_SECONDS: Final = 600.0
 """For a phase that has no limit."""

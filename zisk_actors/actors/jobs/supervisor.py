@@ -19,7 +19,7 @@ from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs.asking import Asking, TooLarge
 from zisk_actors.actors.jobs.blame import Accusation, JobEnds, judge, reject_aggregate
-from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
 from zisk_actors.core.events import Admit, Renewed

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors.clients import listing
-from zisk_actors.actors.jobs.book import JobEntry
+from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.core.job import begin
 from zisk_actors.core.job_events import Submitted

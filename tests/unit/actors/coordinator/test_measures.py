@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.unit.actors.conftest import ELF, OpenWorld, World
-from zisk_actors.actors.coordinator.measures import health_of, view_of
+from zisk_actors.actors.coordinator.view import health_of, view_of
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.web.health import Standing
 from zisk_actors.wire.values import Kind, State

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld, SimWorker, World
-from zisk_actors.actors.coordinator.measures import view_of
+from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.wire.compute import Call, Done
