@@ -204,3 +204,22 @@ def test_the_checker_of_commands_notices():
     assert complaint(["job", "list|show"]) is None
     assert complaint(["frobnicate"]) == "no command 'frobnicate' in `cli`"
     assert complaint(["verify", "--frobnicate"]) == "`verify` has no option --frobnicate"
+
+
+def unsaid(page: str, source: str) -> list[str]:
+    """Words that a page's table of symptoms quotes and that no source says. An error is quoted as `error[code]`, a series with labels."""
+    quoted: list[str] = []
+    for row in re.findall(r"^\| .*\|$", page, re.MULTILINE):
+        cells = row.strip("|").split(" | ")
+        symptom = cells[1] if cells[0].strip().isdigit() else cells[0]
+        quoted += [*re.findall(r"`([^`]+)`", symptom), *re.findall(r"""grep "?([^`"]+?)"? \S+\.log`""", row)]
+    bare = [re.sub(r"error\[(.+)\]|\{.*", r"\1", words) for words in quoted]
+    return [words for words in bare if words not in source and not words.startswith("zisk")]
+
+
+def test_the_runbook_quotes_what_we_say():
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    source = "".join(path.read_text() for path in sorted((ROOT / "zisk_actors").rglob("*.py")))
+    assert unsaid(page, source) == []
+    rows = '| 7 | `no such words` | |\n| `error[no-such-code]`, `phase timeout` | `grep "never said" a.log` |\n'
+    assert unsaid(rows, source) == ["no such words", "no-such-code", "never said"]
