@@ -32,7 +32,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 class Phases(msgspec.Struct, frozen=True, kw_only=True):
     """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`);
     `doubled`, whether a second worker may do a share in place of its holder; `last`, whether the job needs nothing more of who has
-    answered, if all goes well."""
+    answered. An aggregator is kept until its proof is verified: so no more proofs wait for our verifier than there are workers."""
 
     stage: Stage
     shares: Callable[[JobRecord], Sequence[int]]

@@ -167,14 +167,10 @@ class Asking:
         """A worker of which the job needs nothing more is free for others, before what it answered is folded, checked and written down. So
         is one after its proof, except the first finisher, which aggregates; who that is, the job keeps one."""
         crew = self._coordinator.decide.crews.get(lease.job)
-        held = crew.all() if crew is not None else []
-        done: list[Lease] = []
-        if self._phase.last:
-            done = [each for each in held if each.worker == lease.worker]
-        elif self._phase.phase is Phase.PROVE and lease.worker != self.first and any(each.worker == self.first for each in held):
-            done = [lease]
-        for each in done:
-            self._coordinator.handle(Finished(each))
+        kept = crew is not None and any(held.worker == self.first for held in crew.all())
+        proved = self._phase.phase is Phase.PROVE and lease.worker != self.first and kept
+        if self._phase.last or proved:
+            self._coordinator.handle(Finished(lease))
 
     # ---------------------------------------------------------------------------------------------------------- what goes wrong
 
