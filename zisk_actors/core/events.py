@@ -97,6 +97,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Unwanted:
+    """Nobody waits for a holder of that share any more; whoever is granted it meanwhile keeps it until the job ends."""
+
+    job: JobId
+    share: int
+
+
+@dataclass(frozen=True)
 class DoubleWanted:
     """A share that has a holder is to be given to a second worker: to one of `idle`, which hold leases of the job and have nothing to do,
     or to a free one, which must be nobody's who waits in the queue unless it is `urgent`; to none of `never`."""
@@ -155,7 +163,7 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Measured | Heard | Left | Wanted | DoubleWanted | GaveUp | Blamed | Finished | Renewed | Ended | Tick
+Event = Enqueue | Joined | Measured | Heard | Left | Wanted | Unwanted | DoubleWanted | GaveUp | Blamed | Finished | Renewed | Ended | Tick
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 

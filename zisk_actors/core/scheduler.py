@@ -41,6 +41,7 @@ from zisk_actors.core.events import (
     Revoked,
     Tick,
     Turned,
+    Unwanted,
     Wanted,
 )
 from zisk_actors.core.leases import Claims, Crew, Leases
@@ -115,6 +116,9 @@ class Scheduler:
                 effects += self._lose([] if lost is None else [lost], event.reason, event.why)
             case Wanted():
                 self.wanted[event.job, event.share] = event
+            case Unwanted():
+                self.wanted.pop((event.job, event.share), None)
+                return []
             case DoubleWanted():
                 return self._double(event)
             case GaveUp():

@@ -76,6 +76,34 @@ async def test_a_silent_worker_is_lost_and_its_share_goes_on_elsewhere(open_worl
         assert sorted(world.coordinator.sessions) == ["b"]
 
 
+async def test_a_job_that_is_over_gets_no_worker_while_its_end_is_written_down(
+    open_world: OpenWorld, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world, world.client() as client:
+        first = world.worker("a")
+        await world.workers_are("a")
+        job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=8", params="test")
+        await trio.sleep(1)
+        first.kill()
+        decide = world.coordinator.decide
+        while (job, 0) not in decide.wanted:  # noqa: ASYNC110 - virtual time
+            await trio.sleep(0.1)
+        record = world.coordinator.book.record
+
+        async def slowly(*words: Any) -> None:
+            await trio.sleep(5)
+            await record(*words)
+
+        monkeypatch.setattr(world.coordinator.book, "record", slowly)
+        world.nursery.start_soon(client.cancel, job)
+        await trio.sleep(1)
+        world.worker("b")
+        await world.workers_are("b")
+        assert not decide.busy()
+        assert world.coordinator.book.entries[job].record.state is State.RUNNING
+        assert (await client.wait(job)).state is State.CANCELLED
+
+
 async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world, world.client() as client:
         first = world.worker("a")

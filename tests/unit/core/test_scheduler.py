@@ -150,6 +150,17 @@ def test_a_wanted_share_is_granted_when_somebody_joins(scheduler: core.Scheduler
     assert admit.leases[0] != lease
 
 
+def test_a_share_that_nobody_waits_for_any_more_is_granted_to_nobody(scheduler: core.Scheduler) -> None:
+    join(scheduler, A)
+    scheduler.handle(enqueue(ONE), 0)
+    scheduler.handle(events.Left(A, start_of(A), "gone"), 1)
+    scheduler.handle(events.Wanted(ONE, 0), 1)
+    scheduler.handle(events.Unwanted(ONE, 0), 1)
+    assert granted(join(scheduler, B, now=2)) == []
+    scheduler.handle(events.Unwanted(ONE, 0), 2)
+    scheduler.handle(events.Ended(ONE), 3)
+
+
 def test_the_aggregate_goes_to_who_is_preferred(scheduler: core.Scheduler) -> None:
     join(scheduler, A, B, C)
     (admit,) = admits(scheduler.handle(enqueue(ONE), 0))

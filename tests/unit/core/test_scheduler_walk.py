@@ -67,7 +67,8 @@ class Walk:
             job = self.pick(list(self.running))  # type: ignore[assignment]
             share = int(self.random.integers(self.running[job] + 1))
             if self.scheduler.lease(job, share) is None:
-                return events.Wanted(job, share, worker)
+                waits = (job, share) in self.scheduler.wanted
+                return events.Unwanted(job, share) if waits and self.random.random() < 0.3 else events.Wanted(job, share, worker)
             mine = [lease.worker for lease in self.scheduler.crews[job].all()]
             idle = frozenset(name for name in mine if self.random.random() < 0.3)
             return events.DoubleWanted(job, share, idle, urgent=bool(self.random.random() < 0.3))

@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.core.events import Effect, Event, Wanted
+from zisk_actors.core.events import Effect, Event, Unwanted, Wanted
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
@@ -135,6 +135,7 @@ class Crews:
                     seen_at = trio.current_time()  # somebody lives who could, and is busy with another job
         finally:
             del self._wanted[job, share]
+            self._handle(Unwanted(job, share))  # where nobody was found, or the job is over: its end may take a while to be written down
         lease = self._decide.lease(job, share)
         if lease is None:
             raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
