@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -102,6 +103,26 @@ async def test_a_job_that_is_over_gets_no_worker_while_its_end_is_written_down(
         assert not decide.busy()
         assert world.coordinator.book.entries[job].record.state is State.RUNNING
         assert (await client.wait(job)).state is State.CANCELLED
+
+
+async def test_a_worker_whose_link_breaks_before_its_welcome_is_not_waited_for(
+    open_world: OpenWorld, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is registered, and its link gone: it has the grace to come back, not the time of three heartbeats."""
+    async with open_world(reconnect_grace_period_ms=500) as world:
+        link = await world.port.dial("key of b")
+
+        @asynccontextmanager
+        async def joining(worker: str) -> AsyncIterator[None]:
+            await link.aclose()
+            yield
+
+        monkeypatch.setattr(world.coordinator.roster, "joining", joining)
+        await link.send(pack(Hello(worker="b", incarnation="b" * 32, units=1, version="1", backend="x", threads=1, pid=1)))
+        await world.workers_are("b")
+        await trio.sleep(1)
+        assert not world.coordinator.sessions
+        assert not world.coordinator.decide.registry.records
 
 
 async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -91,8 +91,12 @@ class Session:
         """The link is dead, or another took its place: stop receiving from it."""
         self._over.set()
 
-    async def run(self, unpacker: Unpacker[Any], heartbeat_seconds: float) -> str:
-        """Receive until the link is over; why it is."""
+    async def run(self, unpacker: Unpacker[Any], heartbeat: tuple[float, int]) -> str:
+        """Greet the worker, and receive until the link is over; why it is."""
+        try:
+            await self._greet(heartbeat)
+        except LinkClosed as error:
+            return error.message
         reason = "its link ended"
         async with trio.open_nursery() as nursery:
 
@@ -107,7 +111,7 @@ class Session:
                         await self.send(Heartbeat(tick))
                     except LinkClosed:
                         self.end()
-                    await trio.sleep(heartbeat_seconds)
+                    await trio.sleep(heartbeat[0])
                     tick += 1
 
             nursery.start_soon(watch)
@@ -130,6 +134,16 @@ class Session:
             nursery.cancel_scope.cancel()
         self.exchange.close()
         return reason
+
+    async def _greet(self, heartbeat: tuple[float, int]) -> None:
+        """Say what the worker has to know first: how often to beat, what it holds in vain, what it was asked. Raises `LinkClosed`."""
+        coordinator = self._coordinator
+        await self.send(Welcome(*heartbeat))
+        for lease in self.hello.held:
+            if not coordinator.decide.holds(lease) and not coordinator.decide.claimed(lease):
+                await self.send(CancelLease(lease, "the lease is not in force any more"))
+        for task in coordinator.crews.tasks_of(self.worker):
+            await self.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
 
     async def _take(self, message: Any, bulk: bytes, nursery: trio.Nursery) -> None:
         match message:
@@ -254,10 +268,10 @@ async def serve_worker(
         hello = await _first_hello(link, unpacker, coordinator)
         if hello is None:
             return
-        session = await _welcome(link, hello, coordinator, version, heartbeat, mocked)
+        session = await _let_in(link, hello, coordinator, version, mocked)
         if session is None:
             return
-        reason = await session.run(unpacker, heartbeat[0])
+        reason = await session.run(unpacker, heartbeat)
     except LinkClosed:
         return
     finally:
@@ -287,9 +301,7 @@ async def _first_hello(link: Link, unpacker: Unpacker[Any], coordinator: Coordin
     return None
 
 
-async def _welcome(
-    link: Link, hello: Hello, coordinator: Coordinator, version: str, heartbeat: tuple[float, int], mocked: bool
-) -> Session | None:
+async def _let_in(link: Link, hello: Hello, coordinator: Coordinator, version: str, mocked: bool) -> Session | None:
     """Register a worker, or turn it away."""
     before: Connected | None = None
     refusal = _unfit(hello, version, mocked)
@@ -312,12 +324,6 @@ async def _welcome(
     coordinator.sessions[hello.worker] = session
     if before is not None:
         before.end()
-    await session.send(Welcome(heartbeat[0], heartbeat[1]))
-    for lease in hello.held:
-        if not coordinator.decide.holds(lease) and not coordinator.decide.claimed(lease):
-            await session.send(CancelLease(lease, "the lease is not in force any more"))
-    for task in coordinator.crews.tasks_of(hello.worker):
-        await session.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
     return session
 
 
