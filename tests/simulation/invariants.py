@@ -139,6 +139,10 @@ class Laws:
 
         decide.handle = watched  # type: ignore[method-assign]
 
+    def leaving(self) -> None:
+        """The coordinator was told to end: its tasks end one by one, and only what it still writes down counts."""
+        self.coordinator = None
+
     def stopped(self) -> None:
         """The coordinator is gone."""
         self.coordinator = self.device = None

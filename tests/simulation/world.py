@@ -201,6 +201,8 @@ class World:
         if coordinator is not None:
             await drain(coordinator, 5.0)
             self._away = away
+            if self.coordinator is coordinator:  # nobody has killed it meanwhile
+                self.laws.leaving()
             process.cancel()
 
     # ---------------------------------------------------------------------------------------------------------------- the workers
