@@ -167,18 +167,14 @@ class World:
             device = SimDevice(blobs, self.chance(f"verifier {self.epochs}"), pace=0.5, dies=self.verifier_dies)
             chance = self.chance(f"coordinator {self.epochs}")
             coordinator = make_coordinator(self.config, journal, blobs, device, clock=self.wall, chance=chance, post=self.receiver)
-            await recall(coordinator, journal)
             coordinator.roster = SimRoster(machine)
-            if coordinator.decide.opens_at:
-                coordinator.decide.awaited = coordinator.roster.read()
+            await recall(coordinator, journal)
             self.trace.note(f"coordinator of epoch {journal.epoch}")
             self.laws.law(journal.epoch == self.epochs, f"epoch {journal.epoch} at start {self.epochs}")
             self.laws.started(coordinator, device, journal.read())
             self.coordinator = coordinator
             clients, workers = SimListener(self.network, "clients"), SimListener(self.network, "workers")
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(coordinator.roster.run, coordinator.registered)
-                await attend(coordinator, self.config, clients, workers, self.role_of, VERSION)
+            await attend(coordinator, self.config, clients, workers, self.role_of, VERSION)
         finally:
             journal.close()
 

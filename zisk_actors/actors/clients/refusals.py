@@ -10,9 +10,7 @@ from typing import Final
 from zisk_actors.actors.clients.admission import WorkerUnavailable
 from zisk_actors.actors.clients.submitting import KindNotSupported
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
-from zisk_actors.wire.client_link import (
-    ErrorReply,
-)
+from zisk_actors.wire.client_link import ErrorReply
 
 
 class JobNotFound(NotFoundError):

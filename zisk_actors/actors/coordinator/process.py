@@ -82,10 +82,8 @@ async def run_coordinator(
         store = BlobStore(folder / "blobs")
         async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
             coordinator = make_coordinator(config, journal, store, verifier)
-            await recall(coordinator, journal)
             coordinator.roster = Roster(folder / "workers.json")
-            if coordinator.decide.opens_at:  # jobs wait to go on: with them we wait until the workers that were there are back
-                coordinator.decide.awaited = await in_thread(coordinator.roster.read)
+            await recall(coordinator, journal)
             with Network() as network:
                 await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder)
     finally:
@@ -105,7 +103,8 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     waiting = {record.job for record in known.live if record.stage is Stage.WAITING_FOR_INPUT}
     await in_thread(coordinator.inputs.keep_only, waiting)
     unfinished = sum(not record.state.final for record in known.live)
-    if unfinished:
+    if unfinished:  # they wait until the workers that were there are back, as long as we wait at all
+        coordinator.decide.awaited = await in_thread(coordinator.roster.read)
         coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
     coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
 
@@ -190,6 +189,7 @@ async def attend(
         coordinator.about.version, coordinator.about.began_at = version, trio.current_time()
         await nursery.start(coordinator.run)
         nursery.start_soon(look_after_disk, coordinator)
+        nursery.start_soon(coordinator.roster.run, coordinator.registered)
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
         nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
         nursery.start_soon(coordinator.device.warm)
@@ -219,7 +219,6 @@ async def _serve(
         doors.open("worker", workers)
         nursery.start_soon(doors.watch_list)
         nursery.start_soon(doors.sum_up)
-        nursery.start_soon(coordinator.roster.run, coordinator.registered)
         about = coordinator.about
         about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
         about.refusals = partial(refusals_of, coordinator, doors.ports, {})
