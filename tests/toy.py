@@ -4,7 +4,7 @@
 * ``square``: a row sends (x, x^2) for lookup and moves a token along CHAIN from x to x^2; heights of all sizes.
 * ``table``: fixed columns (x, x^2), main multiplicity; once in every share.
 
-The statement's first output is the Fibonacci number, its final time counts the
+The statement's first two outputs are the Fibonacci number, its final time counts the
 steps of the chain: CHAIN starts at (2, 0) and ends at (exit code, steps).
 """
 
@@ -34,7 +34,7 @@ OUT = Bus("out", 1, ("value",), "the Fibonacci number")
 CHAIN = Bus("chain", 2, ("value", "step"), "the value after so many steps")
 SQUARE = Bus("square", 3, ("x", "xx"), "xx is the square of x")
 
-FIB_LOG, TABLE_LOG = 5, 6
+FIB_LOG, TABLE_LOG = 6, 7
 MODULUS = 61  # the chain is x -> x^2 mod 61 through the table, whose rows are (x, x^2 mod 61)
 
 
@@ -104,7 +104,7 @@ TABLE = Air("table", TableRow, _none, _table_interactions, fixed=TableFixed)
 def boundary(statement: Statement, vk: VerifyingKey) -> Sequence[BoundaryTerm]:
     """Takes the Fibonacci number off OUT, starts the chain at (vk.entry, 0) and takes its end."""
     return [
-        BoundaryTerm(OUT, (statement.outputs[0],), -1),
+        BoundaryTerm(OUT, (statement.outputs[0] + (statement.outputs[1] << 32),), -1),
         BoundaryTerm(CHAIN, (vk.entry, 0), 1),
         BoundaryTerm(CHAIN, (statement.exit_code, statement.final_ts // 4), -1),
     ]
@@ -119,10 +119,12 @@ CHIPS = ChipSet(
     boundary,
 )
 START = 2
+FIBONACCI = 10610209857723  # F(64)
+OUTPUTS = (FIBONACCI % 2**32, FIBONACCI >> 32, *(0,) * 62)
 
 
 def fixed_table() -> U64:
-    """(2, 64) in storage order."""
+    """(2, 128) in storage order."""
     x = np.arange(1 << TABLE_LOG, dtype=np.uint64)
     return np.stack([x, x * x % np.uint64(MODULUS)])[:, domain.bit_reversal(TABLE_LOG)]
 
@@ -173,7 +175,7 @@ def lookup_table(squares: Sequence[Table]) -> Table:
 
 
 # Share 0 has mixed heights, share 1 is smaller than the fixed tree of a chip that it has.
-SHARES = ([(100, 7), (20, 5), (30, 5)], [(10, 5)])
+SHARES = ([(100, 8), (20, 6), (30, 6)], [(10, 6)])
 
 
 def shares() -> list[list[Table]]:
@@ -190,7 +192,7 @@ def shares() -> list[list[Table]]:
 def statement(vk: VerifyingKey) -> Statement:
     """The honest job's claim."""
     steps = sum(count for counts in SHARES for count, _ in counts)
-    return Statement(vk.digest, (2178309, *(0,) * 63), chain(steps)[-1], 4 * steps)
+    return Statement(vk.digest, OUTPUTS, chain(steps)[-1], 4 * steps)
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,17 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "zk_compress": (None, (_pointer, _pointer, _size, _pointer)),
     "zk_grind": (_u64, (_pointer, _u64)),
     "zk_ntt": (None, (_pointer, _pointer, _size, _int, _u64, _int)),
-    "zk_lde": (None, (_pointer, _pointer, _size, _int)),
+    "zk_lde": (None, (_pointer, _pointer, _size, _int, _int)),
     "zk_all_canonical": (_int, (_pointer, _size)),
     "zk_find_air": (_pointer, (_pointer, _size, _pointer)),
     "zk_logup": (_int, (_pointer, _pointer, _pointer, _int, _pointer, _int, _pointer, _pointer)),
-    "zk_quotient": (None, (_pointer, _pointer, _pointer, _pointer, _int, _pointer, _int, _pointer)),
-    "zk_split_quotient": (None, (_pointer, _pointer, _int)),
+    "zk_add_quotient": (None, (_pointer, _pointer, _pointer, _pointer, _size, _int, _pointer, _int, _pointer)),
+    "zk_split_quotient": (None, (_pointer, _pointer, _int, _int)),
     "zk_weights": (None, (_pointer, _int, _pointer)),
     "zk_weighted_sums": (None, (_pointer, _int, _pointer, _size, _pointer)),
     "zk_deep": (None, (_pointer, _pointer, _pointer, _pointer, _pointer, _size, _int, _pointer)),
     "zk_fold": (None, (_pointer, _int, _int, _pointer, _pointer)),
-    "zk_add_scaled": (None, (_pointer, _pointer, _pointer, _pointer, _size)),
+    "zk_add_scaled": (None, (_pointer, _pointer, _pointer, _pointer, _size, _int)),
 }
 
 

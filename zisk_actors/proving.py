@@ -215,7 +215,7 @@ class Prover:
         if run.trap is not None:
             raise run.trap.error()
         start, stop = plan.cut(run.steps, share.weights)[share.index]
-        self._admit(elf, emulator, start, stop, share)
+        self._admit(elf, emulator, start, stop, share, key.parameters)
         self.on_progress("replay", 0.05)
         events = emulator.replay(start, stop, final=share.index == 0)
         self.on_progress("fill", 0.1)
@@ -226,12 +226,13 @@ class Prover:
         self.on_progress("contributed", 1.0)
         return public_statement(key.vk, run), state
 
-    def _admit(self, elf: bytes, emulator: Emulator, start: int, stop: int, share: Share) -> None:
+    def _admit(self, elf: bytes, emulator: Emulator, start: int, stop: int, share: Share, parameters: params.Parameters) -> None:
         """Raises `MemoryShort` for a share that would take more memory than it may, before any of it is taken."""
         if not self.memory_bytes:
             return
         instructions = len(self.program(elf).rom)
-        needed, least = proving_bytes(emulator.count(start, stop), instructions), proving_bytes({}, instructions)
+        counted: tuple[dict[str, int], dict[str, int]] = (emulator.count(start, stop), {})
+        needed, least = (proving_bytes(records, instructions, parameters.log_blowup) for records in counted)
         if needed > self.memory_bytes:
             error = MemoryShort(
                 f"share {share.index} of {len(share.weights)} ({stop - start} steps) needs about {needed / 2**30:.1f} GiB to be proved; "

@@ -85,10 +85,10 @@ extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fix
     return 1;
 }
 
-// Values on 7 * H_2N of the quotient, values (3, 2N), N = 2^log_height, from LDEs of height 2N.
-// selectors: whether a constraint reads the first or last row's selector.
-extern "C" void zk_quotient(const zk::AirEntry* air, const u64* main, const u64* fixed, const u64* aux, int log_height,
-                            const u64* uniforms, int selectors, u64* values) {
+// Adds to values (3, 2N), N = 2^log_height, the quotient of one table on 7 * H_2N: the first 2N entries of its LDEs, whose
+// columns lie `stride` words apart. selectors: whether a constraint reads the first or last row's selector.
+extern "C" void zk_add_quotient(const zk::AirEntry* air, const u64* main, const u64* fixed, const u64* aux, size_t stride,
+                                int log_height, const u64* uniforms, int selectors, u64* values) {
     const Kernels& table = kernels_for(*air);
     size_t height = (size_t)1 << log_height;
     // x^N on the two halves: (7 w^i)^N, w^N = -1 for odd i.
@@ -107,23 +107,23 @@ extern "C" void zk_quotient(const zk::AirEntry* air, const u64* main, const u64*
             });
         }
     }
-    zk::AirView view{main, fixed, aux, selectors ? first.data() : nullptr, 2 * height, uniforms};
+    zk::AirView view{main, fixed, aux, selectors ? first.data() : nullptr, stride, uniforms};
     for (size_t half = 0; half < 2; half++) {
         u64 factor = zk::inverse(vanishing[half]).canonical();
         for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
-            table.quotient(*air, view, log_height, half * height, begin, end, factor, values, 2 * height);
+            table.add_quotient(*air, view, log_height, half * height, begin, end, factor, values, 2 * height);
         });
     }
 }
 
-// values (3, 2N) on 7 * H_2N, overwritten, to the extended halves: extended (6, 2N), see Backend.quotient.
-extern "C" void zk_split_quotient(u64* values, u64* extended, int log_height) {
+// values (3, 2N) on 7 * H_2N, overwritten, to the extended halves: extended (6, 2^log_blowup N), see Backend.quotient.
+extern "C" void zk_split_quotient(u64* values, u64* extended, int log_height, int log_blowup) {
     size_t height = (size_t)1 << log_height;
     transform_columns(Transform(log_height + 1, SHIFT, true), values, 2 * height, values, 2 * height, 3);
-    // Coefficients go to where extend_columns takes them from: the second half of each column.
+    Extension extension(log_height, log_blowup);
     for_each(6, [&](size_t column) {
         const u64* from = values + (column % 3) * 2 * height + (column / 3) * height;
-        memcpy(extended + column * 2 * height + height, from, height * sizeof(u64));
+        memcpy(extended + (column + 1) * extension.height() - height, from, height * sizeof(u64));
     });
-    extend_columns(extended, 6, log_height);
+    extension.columns(extended, 6);
 }

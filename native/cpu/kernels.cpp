@@ -130,9 +130,10 @@ void fold(const u64* codeword, size_t stride, const zk::PointTable& inverses, co
     ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
 }
 
-void add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin, size_t end) {
-    zk::AddScaled<Vector> one{left, right, scalar, result, stride};
-    zk::AddScaled<Fp> single{left, right, scalar, result, stride};
+void add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, int log_lift, size_t begin,
+                size_t end) {
+    zk::AddScaled<Vector> one{left, right, scalar, result, stride, log_lift};
+    zk::AddScaled<Fp> single{left, right, scalar, result, stride, log_lift};
     ZK_RUN(i, begin, end, 1, one(i), one(i), single(i))
 }
 
@@ -172,9 +173,9 @@ bool fractions(const zk::AirEntry& air, const zk::AirView& view, int log_height,
     return true;
 }
 
-void quotient(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
-              u64 inverse_vanishing, u64* values, size_t stride) {
-    zk::quotient_values<AirVector>(air, evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
+void add_quotient(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
+                  u64 inverse_vanishing, u64* values, size_t stride) {
+    zk::add_quotient<AirVector>(air, evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
 }
 
 constexpr size_t FRACTION_SCRATCH = (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<AirVector>) + sizeof(AirVector));
@@ -182,9 +183,9 @@ constexpr size_t FRACTION_SCRATCH = (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (siz
 }  // namespace
 
 extern const Kernels ZK_JOIN(kernels_, ZK_ISA) = {
-    ZK_TEXT(ZK_ISA), LANES,    permute_states,   hash_rows, compress,   grind,      ntt_rows,
-    ntt_columns,     weights,  weighted_sums,    deep,      fold,       add_scaled, AirVector::lanes,
-    fractions,       quotient, FRACTION_SCRATCH, scan_sums, scan_apply, first_row,
+    ZK_TEXT(ZK_ISA), LANES,        permute_states,   hash_rows, compress,   grind,      ntt_rows,
+    ntt_columns,     weights,      weighted_sums,    deep,      fold,       add_scaled, AirVector::lanes,
+    fractions,       add_quotient, FRACTION_SCRATCH, scan_sums, scan_apply, first_row,
 };
 
 }  // namespace zk_cpu

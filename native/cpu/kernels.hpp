@@ -41,16 +41,16 @@ struct Kernels {
                  size_t stride);
     void (*fold)(const u64* codeword, size_t stride, const zk::PointTable& inverses, const u64* half_beta, size_t begin,
                  size_t end, u64* folded, size_t folded_stride);
-    void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, size_t begin,
-                       size_t end);
+    void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, int log_lift,
+                       size_t begin, size_t end);
 
     // kernels/logup.hpp and quotient.hpp. These two run `air_lanes` rows at a time with the evaluators of as many lanes; ranges
     // are whole vectors of them. `total`: three words.
     size_t air_lanes;
     bool (*fractions)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t begin, size_t end, u64* aux,
                       u64* total, void* scratch);
-    void (*quotient)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
-                     u64 inverse_vanishing, u64* values, size_t stride);
+    void (*add_quotient)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
+                         u64 inverse_vanishing, u64* values, size_t stride);
     size_t fraction_scratch;  // bytes
     void (*scan_sums)(const u64* column, int log_size, u64 offset, size_t begin, size_t end, u64* sums);
     void (*scan_apply)(u64* column, int log_size, u64 offset, const u64* sums, size_t begin, size_t end);

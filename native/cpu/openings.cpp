@@ -82,8 +82,8 @@ extern "C" void zk_fold(const u64* codeword, int log_size, int log_arity, const 
     }
 }
 
-// result (3, size) = left + scalar * right.
-extern "C" void zk_add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t size) {
+// result (3, size) = left + scalar * right, the right side (3, size >> log_lift) lifted to `size` by repetition.
+extern "C" void zk_add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t size, int log_lift) {
     for_ranges(size, GRAIN,
-               [&](size_t begin, size_t end) { kernels().add_scaled(left, right, scalar, result, size, begin, end); });
+               [&](size_t begin, size_t end) { kernels().add_scaled(left, right, scalar, result, size, log_lift, begin, end); });
 }

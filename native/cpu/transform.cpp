@@ -1,7 +1,8 @@
 // The order of passes of whole transforms, and the low-degree extension made of them.
 //
-// A polynomial of N coefficients on shift * H_2N, bit-reversed, is its values on shift * H_N followed by those on
-// shift * w_2N * H_N: an extension is one inverse transform and two forward ones of size N, and needs no memory but its result.
+// A polynomial of N coefficients on shift * H_M, M = 2^b N, bit-reversed, is its values on shift * w_M^bitrev(k) * H_N for k = 0,
+// 1, ... 2^b - 1: an extension is one inverse transform and 2^b forward ones of size N, and needs no memory but its result. The
+// coefficients wait where the last of these goes.
 #include "transform.hpp"
 
 #include "kernels.hpp"
@@ -77,20 +78,31 @@ void transform_columns(const Transform& transform, const u64* from, size_t from_
     }
 }
 
-void extend_columns(u64* columns, size_t width, int log_size) {
-    size_t size = (size_t)1 << log_size;
-    Transform first(log_size, SHIFT, false);
-    Transform second(log_size, (zk::Fp{SHIFT} * root_of_unity(log_size + 1)).canonical(), false);
+Extension::Extension(int log_size, int log_blowup) : size_((size_t)1 << log_size) {
+    for (size_t block = 0; block < (size_t)1 << log_blowup; block++) {
+        size_t power = 0;
+        for (int bit = 0; bit < log_blowup; bit++) power |= (block >> bit & 1) << (log_blowup - 1 - bit);
+        zk::Fp shift = zk::Fp{SHIFT} * zk::power(root_of_unity(log_size + log_blowup), power);
+        blocks_.emplace_back(log_size, shift.canonical(), false);
+    }
+}
+
+void Extension::column(u64* column) const {
+    const u64* coefficients = column + (blocks_.size() - 1) * size_;
+    for (size_t block = 0; block < blocks_.size(); block++) {
+        transform_column(blocks_[block], coefficients, column + block * size_);
+    }
+}
+
+void Extension::columns(u64* columns, size_t width) const {
     if (width >= 2 * threads()) {
-        for_each(width, [&](size_t column) {
-            u64* at = columns + column * 2 * size;
-            transform_column(first, at + size, at);
-            transform_column(second, at + size, at + size);
-        });
+        for_each(width, [&](size_t k) { column(columns + k * height()); });
         return;
     }
-    transform_columns(first, columns + size, 2 * size, columns, 2 * size, width);
-    transform_columns(second, columns + size, 2 * size, columns + size, 2 * size, width);
+    const u64* coefficients = columns + (blocks_.size() - 1) * size_;
+    for (size_t block = 0; block < blocks_.size(); block++) {
+        transform_columns(blocks_[block], coefficients, height(), columns + block * size_, height(), width);
+    }
 }
 
 }  // namespace zk_cpu
@@ -103,21 +115,20 @@ extern "C" void zk_ntt(const u64* from, u64* to, size_t width, int log_size, u64
     transform_columns(Transform(log_size, shift, inverse != 0), from, size, to, size, width);
 }
 
-// (width, N) trace columns to (width, 2N) values on 7 * H_2N; N = 2^log_size.
-extern "C" void zk_lde(const u64* trace, u64* extended, size_t width, int log_size) {
+// (width, N) trace columns to (width, M) values on 7 * H_M; N = 2^log_size, M = 2^log_blowup N.
+extern "C" void zk_lde(const u64* trace, u64* extended, size_t width, int log_size, int log_blowup) {
     size_t size = (size_t)1 << log_size;
     Transform interpolate(log_size, 1, true);
+    Extension extension(log_size, log_blowup);
+    size_t height = extension.height(), last = height - size;
     if (width >= 2 * threads()) {
-        Transform first(log_size, SHIFT, false);
-        Transform second(log_size, (zk::Fp{SHIFT} * root_of_unity(log_size + 1)).canonical(), false);
         for_each(width, [&](size_t column) {
-            u64* at = extended + column * 2 * size;
-            transform_column(interpolate, trace + column * size, at + size);
-            transform_column(first, at + size, at);
-            transform_column(second, at + size, at + size);
+            u64* at = extended + column * height;
+            transform_column(interpolate, trace + column * size, at + last);
+            extension.column(at);
         });
         return;
     }
-    transform_columns(interpolate, trace, size, extended + size, 2 * size, width);
-    extend_columns(extended, width, log_size);
+    transform_columns(interpolate, trace, size, extended + last, height, width);
+    extension.columns(extended, width);
 }

@@ -48,7 +48,7 @@ __global__ void fold(const u64* codeword, size_t stride, zk::PointTable inverses
 }
 
 __global__ void add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride) {
-    zk::AddScaled<Fp>{left, right, scalar, result, stride}(thread());
+    zk::AddScaled<Fp>{left, right, scalar, result, stride, 0}(thread());
 }
 
 __global__ void scan(u64* column, int log_size, u64 offset, u64* sums) {

@@ -135,15 +135,25 @@ struct Fold {
     }
 };
 
-// result = left + scalar * right.
+// result = left + scalar * right, the right side of 2^log_lift times fewer entries, each standing for as many adjacent ones.
 template <class F>
 struct AddScaled {
     const u64 *left, *right, *scalar;
     u64* result;
     size_t stride;
+    int log_lift;
+
+    ZK_HD F lifted(int coefficient, size_t index) const {
+        const u64* from = right + coefficient * (stride >> log_lift);
+        if (log_lift == 0) return F::load(from + index);
+        u64 words[F::lanes];
+        for (size_t lane = 0; lane < F::lanes; lane++) words[lane] = from[(index + lane) >> log_lift];
+        return F::load(words);
+    }
 
     ZK_HD void operator()(size_t index) const {
-        Fp3<F> sum = Fp3<F>::load(left, stride, index) + Fp3<F>::splat(scalar) * Fp3<F>::load(right, stride, index);
+        Fp3<F> addend{lifted(0, index), lifted(1, index), lifted(2, index)};
+        Fp3<F> sum = Fp3<F>::load(left, stride, index) + Fp3<F>::splat(scalar) * addend;
         sum.store(result, stride, index);
     }
 };

@@ -7,11 +7,11 @@
 namespace zk {
 inline namespace ZK_ISA {
 
-// Entries [begin, end) of the half of an LDE that begins at entry `base` (2^log_height entries: one coset of H_N, on which
-// x^N - 1 is constant). The range holds whole vectors.
+// Adds entries [begin, end) of one half of the first 2N entries of an LDE, the half that begins at entry `base` (N = 2^log_height
+// entries: one coset of H_N, on which x^N - 1 is constant). The range holds whole vectors.
 template <class F>
-inline void quotient_values(const AirEntry& air, const AirFunctions& functions, const AirView& view, int log_height, size_t base,
-                            size_t begin, size_t end, u64 inverse_vanishing, u64* values, size_t stride) {
+inline void add_quotient(const AirEntry& air, const AirFunctions& functions, const AirView& view, int log_height, size_t base,
+                         size_t begin, size_t end, u64 inverse_vanishing, u64* values, size_t stride) {
     size_t height = (size_t)1 << log_height;
     F factor = F::splat(inverse_vanishing);
     auto next = [&](size_t row) {
@@ -27,7 +27,7 @@ inline void quotient_values(const AirEntry& air, const AirFunctions& functions, 
             one_by_one<F>(base + s, next, &total, 1,
                           [&](size_t row, size_t n, Fp3<Fp>* value) { air.scalar->constraints(view, row, n, value); });
         }
-        (total * factor).store(values, stride, base + s);
+        (Fp3<F>::load(values, stride, base + s) + total * factor).store(values, stride, base + s);
     }
 }
 

@@ -14,7 +14,7 @@ import pytest
 from tests import toy
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import CHALLENGE_COUNT
-from zisk_actors.backends.base import Backend, Matrix
+from zisk_actors.backends.base import Backend, ExtendedTable, Matrix
 from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.errors import ZiskError
 from zisk_actors.stark import domain, field, merkle, poseidon2
@@ -75,20 +75,22 @@ def test_upload_refuses_what_is_no_matrix_of_field_elements(backend: Backend):
             backend.upload(wrong)
 
 
+@pytest.mark.parametrize("log_blowup", [1, 2, 3])
 @pytest.mark.parametrize("log_height", [5, 6, 7, 10, 13])
-def test_lde(backend: Backend, log_height: int):
+def test_lde(backend: Backend, log_height: int, log_blowup: int):
     mine, theirs = both(backend, random(log_height, 3, 1 << log_height))
-    same(backend, backend.lde(mine), REFERENCE.lde(theirs))
+    same(backend, backend.lde(mine, log_blowup), REFERENCE.lde(theirs, log_blowup))
 
 
 TREES = [[(3, 6)], [(5, 9), (1, 7), (2, 9), (30, 6), (13, 7)], [(12, 8), (24, 8), (7, 12)], [(1, 7)]]
 
 
+@pytest.mark.parametrize("cap_log", [3, 6, 8])
 @pytest.mark.parametrize("shapes", TREES)
-def test_trees_and_openings(backend: Backend, shapes: list[tuple[int, int]]):
+def test_trees_and_openings(backend: Backend, shapes: list[tuple[int, int]], cap_log: int):
     tables = [random(n, width, 1 << log) for n, (width, log) in enumerate(shapes)]
-    tree = backend.commit([backend.upload(table) for table in tables])
-    model = merkle.MerkleTree(tables)
+    tree = backend.commit([backend.upload(table) for table in tables], cap_log)
+    model = merkle.MerkleTree(tables, cap_log)
     assert tree.log_height == model.log_height
     assert np.array_equal(tree.root, model.root)
     assert np.array_equal(tree.cap, model.cap)
@@ -97,7 +99,7 @@ def test_trees_and_openings(backend: Backend, shapes: list[tuple[int, int]]):
     opening = backend.open(tree, indices)
     rows, paths = model.open(indices)
     assert np.array_equal(opening.paths, paths)
-    assert opening.paths.shape == (5, tree.log_height - 6, 4)
+    assert opening.paths.shape == (5, max(0, tree.log_height - cap_log), 4)
     assert all(np.array_equal(mine, theirs) for mine, theirs in zip(opening.rows, rows, strict=True))
     assert merkle.openings_match(tree.cap, [log for _, log in shapes], opening.rows, indices, opening.paths)
 
@@ -105,7 +107,7 @@ def test_trees_and_openings(backend: Backend, shapes: list[tuple[int, int]]):
 @pytest.mark.parametrize("log_arity", [1, 2, 3])
 def test_codeword_trees(backend: Backend, log_arity: int):
     word = random(7, 3, 1 << 10)
-    tree = backend.commit_codeword(backend.upload(word), log_arity)
+    tree = backend.commit_codeword(backend.upload(word), log_arity, 8)
     opening = backend.open(tree, np.array([0, 17], dtype=np.uint64))
     arity = 1 << log_arity
     assert tree.log_height == 10 - log_arity
@@ -113,7 +115,7 @@ def test_codeword_trees(backend: Backend, log_arity: int):
     assert len(opening.rows) == 1
     assert np.array_equal(opening.rows[0][1], expected)
     assert merkle.openings_match(tree.cap, [10 - log_arity], opening.rows, np.array([0, 17], dtype=np.uint64), opening.paths)
-    assert np.array_equal(tree.root, REFERENCE.commit_codeword(REFERENCE.upload(word), log_arity).root)
+    assert np.array_equal(tree.root, REFERENCE.commit_codeword(REFERENCE.upload(word), log_arity, 8).root)
 
 
 def challenges(seed: int) -> U64:
@@ -129,19 +131,22 @@ INSTANCES: list[tuple[Air, U64, U64 | None]] = [
 IDS = [air.name for air, _, _ in INSTANCES]
 
 
-def stage_two(on: Backend, air: Air, main: U64, fixed: U64 | None) -> tuple[Any, ...]:
+def stage_two(on: Backend, air: Air, main: U64, fixed: U64 | None, log_blowup: int) -> tuple[Any, ...]:
     drawn = challenges(11)
     given = on.upload(main), on.upload(fixed) if fixed is not None else None
     aux, total = on.logup(air, *given, drawn)
     claim = field.ext_scale(total, np.uint64(pow(main.shape[1], P - 2, P)))
-    ldes = on.lde(given[0]), on.lde(given[1]) if given[1] is not None else None, on.lde(aux)
-    return aux, total, on.quotient(air, *ldes, drawn, claim, random(12, 5, 3)[4])
+    ldes = [on.lde(matrix, log_blowup) if matrix is not None else None for matrix in (*given, aux)]
+    assert ldes[0] is not None
+    table = ExtendedTable(air, ldes[0], ldes[1], ldes[2], claim)
+    return aux, total, on.quotient([table], log_blowup, drawn, random(12, 5, 3)[4])
 
 
+@pytest.mark.parametrize("log_blowup", [1, 2, 3])
 @pytest.mark.parametrize(("air", "main", "fixed"), INSTANCES, ids=IDS)
-def test_logup_and_quotient(backend: Backend, air: Air, main: U64, fixed: U64 | None):
-    aux, total, quotient = stage_two(backend, air, main, fixed)
-    expected_aux, expected_total, expected_quotient = stage_two(REFERENCE, air, main, fixed)
+def test_logup_and_quotient(backend: Backend, air: Air, main: U64, fixed: U64 | None, log_blowup: int):
+    aux, total, quotient = stage_two(backend, air, main, fixed, log_blowup)
+    expected_aux, expected_total, expected_quotient = stage_two(REFERENCE, air, main, fixed, log_blowup)
     assert np.array_equal(total, expected_total)
     same(backend, aux, expected_aux)
     same(backend, quotient, expected_quotient)
@@ -156,8 +161,42 @@ def test_quotient_is_defined_for_any_words(backend: Backend):
     results = []
     for on in (backend, REFERENCE):
         main, aux = (on.upload(each) for each in values)
-        results.append(on.download(on.quotient(air, main, None, aux, drawn, claim, gamma)))
+        results.append(on.download(on.quotient([ExtendedTable(air, main, None, aux, claim)], 1, drawn, gamma)))
     assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize("log_blowup", [1, 2])
+def test_all_tables_share_a_quotient(backend: Backend, log_blowup: int):
+    """Constraint k of a table has the power that follows those of the tables before; what is lower is lifted."""
+    drawn, gamma = challenges(25), random(26, 5, 3)[4]
+    airs, sizes = (toy.SQUARES, toy.FIB, toy.SQUARES, toy.FIB), (64, 256, 64, 128)
+
+    def tables(on: Backend) -> list[ExtendedTable]:
+        made = []
+        for number, (air, size) in enumerate(zip(airs, sizes, strict=True)):
+            main, aux = (on.upload(random(27 + number, width, size << log_blowup)) for width in (air.width, 3 * air.aux_width))
+            made.append(ExtendedTable(air, main, None, aux, random(30 + number, 5, 3)[4]))
+        return made
+
+    mine = backend.download(backend.quotient(tables(backend), log_blowup, drawn, gamma))
+    assert mine.shape == (6, 256 << log_blowup)
+    assert np.array_equal(mine, REFERENCE.download(REFERENCE.quotient(tables(REFERENCE), log_blowup, drawn, gamma)))
+
+    # By its definition, from the quotients of its tables: q(7x) lifted is q(7 x^(2^k)), whose coefficients stand 2^k apart.
+    total = np.zeros((3, 512), dtype=np.uint64)
+    before = 0
+    for table, size in zip(tables(backend), sizes, strict=True):
+        alone = backend.download(backend.quotient([table], log_blowup, drawn, gamma))
+        coefficients = domain.coset_intt(alone)[:, :size]
+        whole = np.concatenate([coefficients[:3], coefficients[3:]], axis=1)  # q(X)
+        inside = field.mul(whole, domain.powers(domain.SHIFT, 2 * size))  # q(7x) in x
+        lifted = np.zeros((3, 512), dtype=np.uint64)
+        lifted[:, :: 256 // size] = inside
+        total = field.add(total, field.ext_mul(lifted.T, field.ext_power(gamma, before)).T)
+        before += len(table.air.all_constraints)
+    outside = field.mul(total, domain.powers(pow(domain.SHIFT, P - 2, P), 512))
+    expected = domain.coset_ntt(np.concatenate([outside[:, :256], outside[:, 256:]]), domain.log2_exact(256 << log_blowup))
+    assert np.array_equal(mine, expected)
 
 
 def test_a_zero_fingerprint_raises(backend: Backend):
@@ -169,26 +208,27 @@ def test_a_zero_fingerprint_raises(backend: Backend):
         backend.logup(toy.SQUARES, backend.upload(main), None, drawn)
 
 
+@pytest.mark.parametrize("log_blowup", [1, 2, 3])
 @pytest.mark.parametrize("log_height", [5, 7, 11])
-def test_evaluate(backend: Backend, log_height: int):
+def test_evaluate(backend: Backend, log_height: int, log_blowup: int):
     trace, point = random(31, 4, 1 << log_height), random(32, 5, 3)[4]
-    mine = backend.lde(backend.upload(trace))
+    mine = backend.lde(backend.upload(trace), log_blowup)
     coefficients = domain.intt(trace)
     expected = domain.evaluate_base(coefficients, point)
-    assert np.array_equal(backend.evaluate(mine, None, point), expected)
-    assert np.array_equal(backend.evaluate(mine, (2, 0), point), expected[[2, 0]])
+    assert np.array_equal(backend.evaluate(mine, log_blowup, None, point), expected)
+    assert np.array_equal(backend.evaluate(mine, log_blowup, (2, 0), point), expected[[2, 0]])
 
 
 def test_deep(backend: Backend):
     tables = [random(41, 3, 64), random(42, 5, 64)]
     now, then = random(43, 8, 3), random(44, 2, 3)
-    zeta, challenge = random(45, 5, 3)[3:]
+    zeta, next_zeta, challenge = random(45, 6, 3)[3:]
     following = ((1, 4), (0, 0))
     results = []
     for on in (backend, REFERENCE):
         matrices = [on.upload(table) for table in tables]
-        results.append(on.download(on.deep(matrices, now, following, then, zeta, challenge)))
-        without = on.deep(matrices, now, (), then[:0], zeta, challenge)
+        results.append(on.download(on.deep(matrices, now, following, then, zeta, next_zeta, challenge)))
+        without = on.deep(matrices, now, (), then[:0], zeta, next_zeta, challenge)
         assert without.height == 64
     assert np.array_equal(*results)
     # By its definition, at one entry.
@@ -196,9 +236,8 @@ def test_deep(backend: Backend):
     x = field.ext(domain.points(6, domain.SHIFT)[entry])
     columns = np.concatenate(tables)[:, entry]
     total = np.zeros(3, dtype=np.uint64)
-    root = np.uint64(field.root_of_unity(5))
     opened = [*zip(columns, now, [zeta] * 8, strict=True)]
-    opened += [*zip((tables[1][4, entry], tables[0][0, entry]), then, [field.ext_scale(zeta, root)] * 2, strict=True)]
+    opened += [*zip((tables[1][4, entry], tables[0][0, entry]), then, [next_zeta] * 2, strict=True)]
     for k, (column, value, point) in enumerate(opened):
         term = field.ext_mul(field.sub(field.ext(column), value), field.ext_inverse(field.sub(x, point)))
         total = field.add(total, field.ext_mul(term, field.ext_power(challenge, k)))
@@ -211,8 +250,10 @@ def test_fold_and_add(backend: Backend, log_arity: int):
     mine, theirs = both(backend, word)
     folded, expected = backend.fold(mine, log_arity, beta), REFERENCE.fold(theirs, log_arity, beta)
     same(backend, folded, expected)
-    other = random(53, 3, 512 >> log_arity)
-    same(backend, backend.add_scaled(folded, backend.upload(other), beta), REFERENCE.add_scaled(expected, REFERENCE.upload(other), beta))
+    for log_lift in (0, 1, 4):
+        other = random(53, 3, 512 >> log_arity >> log_lift)
+        lifted = REFERENCE.upload(np.repeat(other, 1 << log_lift, axis=1))
+        same(backend, backend.add_scaled(folded, backend.upload(other), beta), REFERENCE.add_scaled(expected, lifted, beta))
 
 
 @pytest.mark.parametrize("bits", [0, 1, 9])

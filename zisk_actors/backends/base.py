@@ -10,9 +10,10 @@ Rules of this file:
   of 1, x, x^2). Extension scalars cross this interface as (3,) uint64 arrays.
 * Storage order is bit-reversed everywhere: entry s of a trace column of height
   N = 2^k is the value at w_N^bitrev_k(s), that is, on row bitrev_k(s). An
-  extended ("LDE") column has 2N entries, entry s is the value at
-  7 * w_2N^bitrev_(k+1)(s). Codewords of FRI are (3, M) in the same order, over
-  the points without the shift 7.
+  extended ("LDE") column has M = 2^log_blowup N entries, entry s is the value at
+  7 * w_M^bitrev(s); so its first N entries lie on 7 * H_N, its first 2N on
+  7 * H_2N. Codewords of FRI are (3, M) in the same order, over the points
+  without the shift 7.
 * Handles are immutable: an operation returns new ones. A handle's memory is
   freed when Python drops the last reference to it.
 * Nothing here draws randomness or knows a transcript.
@@ -52,7 +53,7 @@ class Tree(Protocol):
 
     @property
     def cap(self) -> U64:
-        """The nodes of level c = min(6, log2 of the largest height), left to right, shape (2^c, 4)."""
+        """The nodes of level c = min(cap_log, log2 of the largest height), left to right, shape (2^c, 4)."""
         ...
 
     @property
@@ -75,8 +76,22 @@ class Opening:
     paths: U64
 
 
+@dataclass(frozen=True)
+class ExtendedTable:
+    """One instance as the quotient reads it: LDEs, and the value of the CLAIM leaf, T/N as (3,).
+
+    ``fixed`` and ``aux`` are None where the AIR has no such columns.
+    """
+
+    air: Air
+    main: Matrix
+    fixed: Matrix | None
+    aux: Matrix | None
+    claim: U64
+
+
 class Backend(Protocol):
-    """What the prover asks for. The heights allowed are 2^5 to 2^22 for traces, twice that for LDEs."""
+    """What the prover asks for. The heights allowed are 2^6 to 2^22 for traces; the blowup is 2, 4 or 8."""
 
     @property
     def name(self) -> str:
@@ -94,15 +109,15 @@ class Backend(Protocol):
         """The words of a matrix, (width, height), C-contiguous."""
         ...
 
-    def lde(self, trace: Matrix) -> Matrix:
-        """(w, N) trace -> (w, 2N) values of the same polynomials on the coset 7 * H_2N."""
+    def lde(self, trace: Matrix, log_blowup: int) -> Matrix:
+        """(w, N) trace -> (w, M) values of the same polynomials on the coset 7 * H_M, M = 2^log_blowup N."""
         ...
 
-    def commit(self, matrices: Sequence[Matrix]) -> Tree:
+    def commit(self, matrices: Sequence[Matrix], cap_log: int) -> Tree:
         """The mixed-height tree (stark/merkle.py) over LDE matrices, in the given order; leaf i hashes row i."""
         ...
 
-    def commit_codeword(self, codeword: Matrix, log_arity: int) -> Tree:
+    def commit_codeword(self, codeword: Matrix, log_arity: int, cap_log: int) -> Tree:
         """The tree over a (3, M) codeword whose leaf j holds the 2^log_arity elements from j * 2^log_arity on.
 
         As a matrix: width 3 * 2^log_arity, height M / 2^log_arity; row j is
@@ -127,32 +142,23 @@ class Backend(Protocol):
         """
         ...
 
-    def quotient(
-        self,
-        air: Air,
-        main: Matrix,
-        fixed: Matrix | None,
-        aux: Matrix | None,
-        challenges: U64,
-        claim: U64,
-        gamma: U64,
-    ) -> Matrix:
-        """The quotient of one instance, extended: (6, 2N).
+    def quotient(self, tables: Sequence[ExtendedTable], log_blowup: int, challenges: U64, gamma: U64) -> Matrix:
+        """The one quotient of all tables, extended: (6, M), M = 2^log_blowup N, N being the largest height.
 
-        All matrices are LDEs (height 2N). On 7 * H_2N, Q(x) = sum_k gamma^k c_k(x) / (x^N - 1), c_k the k-th of
-        air.all_constraints (k = 0 first), "next row" being storage entry bitrev(bitrev(s) + 2 mod 2N). Q has degree
-        below 2N; its coefficients are split, Q = Q0 + x^N Q1, and the base columns of the result are Q0's three
-        coefficient polynomials, then Q1's, each evaluated on 7 * H_2N.
-        ``claim``: (3,), the value of the CLAIM leaf, T/N. ``challenges`` as in ``logup``. Selectors are the Lagrange
-        polynomials of row 0 and row N-1. A trace that violates a constraint gives a result that does not verify; it
-        is not detected here.
+        With all constraints of the tables numbered on in order (air.all_constraints of the first, then of the second, ...),
+        a table of height n contributes q(x) = sum_k gamma^k c_k(x) / (x^n - 1) on 7 * H_2n, "next row" being storage entry
+        bitrev(bitrev(s) + 2 mod 2n) of the first 2n; lifted to 7 * H_2N, where entry s takes entry s >> log2(N / n). The
+        sum Q has degree below 2N; its coefficients are split, Q = Q0 + x^N Q1, and the base columns of the result are
+        Q0's three coefficient polynomials, then Q1's, each evaluated on 7 * H_M.
+        ``challenges`` as in ``logup``. Selectors are the Lagrange polynomials of row 0 and row N-1. A trace that
+        violates a constraint gives a result that does not verify; it is not detected here.
         """
         ...
 
-    def evaluate(self, lde: Matrix, columns: Sequence[int] | None, point: U64) -> U64:
-        """Values at the extension ``point`` (3,) of the polynomials of degree < N behind an LDE (w, 2N).
+    def evaluate(self, lde: Matrix, log_blowup: int, columns: Sequence[int] | None, point: U64) -> U64:
+        """Values at the extension ``point`` (3,) of the polynomials of degree < N behind an LDE (w, 2^log_blowup N).
 
-        All columns, or those listed, in that order: (count, 3). The point is outside 7 * H_2N.
+        All columns, or those listed, in that order: (count, 3). The point is outside the LDE's coset.
         """
         ...
 
@@ -163,16 +169,17 @@ class Backend(Protocol):
         following: Sequence[tuple[int, int]],
         then: U64,
         zeta: U64,
+        next_zeta: U64,
         challenge: U64,
     ) -> Matrix:
-        """The DEEP codeword (3, 2N) of all LDEs of one height 2N.
+        """The DEEP codeword (3, M) of all LDEs of one height M.
 
         With p_0, p_1, ... all columns of ``ldes`` in order (W of them) and q_0, q_1, ... the columns listed in
-        ``following`` as (matrix, column), a = ``challenge``, w = w_N:
+        ``following`` as (matrix, column), a = ``challenge``:
 
-            f(x) = sum_k a^k (p_k(x) - now_k) / (x - zeta)  +  sum_j a^(W+j) (q_j(x) - then_j) / (x - zeta w)
+            f(x) = sum_k a^k (p_k(x) - now_k) / (x - zeta)  +  sum_j a^(W+j) (q_j(x) - then_j) / (x - next_zeta)
 
-        at x = 7 * w_2N^bitrev(s). ``now``: (W, 3), ``then``: (len(following), 3).
+        at x = 7 * w_M^bitrev(s). ``now``: (W, 3), ``then``: (len(following), 3).
         """
         ...
 
@@ -186,7 +193,10 @@ class Backend(Protocol):
         ...
 
     def add_scaled(self, left: Matrix, right: Matrix, scalar: U64) -> Matrix:
-        """left + scalar * right for two (3, M) codewords."""
+        """left + scalar * lift(right): (3, M), of codewords (3, M) and (3, M / 2^k).
+
+        Lifting is f(x) -> f(x^(2^k)): entry s takes entry s >> k.
+        """
         ...
 
     def grind(self, seed: U64, bits: int) -> int:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from zisk_actors.air.bus import CHALLENGE_COUNT
+from zisk_actors.backends.base import ExtendedTable
 from zisk_actors.backends.cpu import CpuBackend
 from zisk_actors.chips import CHIPS
 from zisk_actors.native import load
 from zisk_actors.stark.field import P
+from zisk_actors.stark.params import FOLD_LOG_ARITY, LEVEL_128
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,11 @@ def figures(log_height: int, columns: int, threads: int) -> Iterator[Figure]:
     yield figure(
         "ntt, forward", cells, "elements", lambda: native.zk_ntt(values.ctypes.data, values.ctypes.data, columns, log_height, 7, 0)
     )
-    yield figure("lde x2", cells, "cells in", lambda: backend.lde(trace))
-    extended = backend.lde(trace)
-    yield figure("merkle tree", 2 * cells, "elements", lambda: backend.commit([extended]))
-    yield figure("commit (lde x2 + tree)", cells, "cells", lambda: backend.commit([backend.lde(trace)]))
+    log_blowup, cap_log = LEVEL_128.log_blowup, LEVEL_128.cap_log
+    yield figure("lde x2", cells, "cells in", lambda: backend.lde(trace, log_blowup))
+    extended = backend.lde(trace, log_blowup)
+    yield figure("merkle tree", 2 * cells, "elements", lambda: backend.commit([extended], cap_log))
+    yield figure("commit (lde x2 + tree)", cells, "cells", lambda: backend.commit([backend.lde(trace, log_blowup)], cap_log))
 
     air = max((chip.air for chip in CHIPS if not chip.air.fixed_width), key=lambda air: len(air.bus_terms))
     main = backend.upload(random(air.width, height))
@@ -83,20 +86,20 @@ def figures(log_height: int, columns: int, threads: int) -> Iterator[Figure]:
         lambda: backend.logup(air, main, None, challenges),
     )
     aux, _ = backend.logup(air, main, None, challenges)
-    main, aux = backend.lde(main), backend.lde(aux)
+    table = ExtendedTable(air, backend.lde(main, log_blowup), None, backend.lde(aux, log_blowup), point)
     constraints = len(air.all_constraints)
     yield figure(
         f"quotient, {air.name}: {constraints} constraints",
         height,
         "rows",
-        lambda: backend.quotient(air, main, None, aux, challenges, point, point),
+        lambda: backend.quotient([table], log_blowup, challenges, point),
     )
-    yield figure("evaluate at a point", cells, "cells", lambda: backend.evaluate(extended, None, point))
+    yield figure("evaluate at a point", cells, "cells", lambda: backend.evaluate(extended, log_blowup, None, point))
     opened = random(columns, 3)
-    yield figure("deep", cells, "cells", lambda: backend.deep([extended], opened, [], opened[:0], point, point))
+    yield figure("deep", cells, "cells", lambda: backend.deep([extended], opened, [], opened[:0], point, point, point))
     codeword = backend.upload(random(3, 2 * height))
-    yield figure("fold by 8", 2 * height, "entries", lambda: backend.fold(codeword, 3, point))
-    yield figure("codeword tree", 2 * height, "entries", lambda: backend.commit_codeword(codeword, 3))
+    yield figure("fold by 8", 2 * height, "entries", lambda: backend.fold(codeword, FOLD_LOG_ARITY, point))
+    yield figure("codeword tree", 2 * height, "entries", lambda: backend.commit_codeword(codeword, FOLD_LOG_ARITY, cap_log))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from zisk_actors.backends.base import Backend, Matrix
 from zisk_actors.stark.field import P
+from zisk_actors.stark.params import LEVEL_128
 
 COLUMNS: Final = 16
 LOG_HEIGHTS: Final = range(6, 19)
@@ -37,5 +38,5 @@ def measure(backend: Backend) -> float:
 
 def _run(backend: Backend, trace: Matrix) -> float:
     start = time.perf_counter()
-    backend.commit([backend.lde(trace)])
+    backend.commit([backend.lde(trace, LEVEL_128.log_blowup)], LEVEL_128.cap_log)
     return max(1e-9, time.perf_counter() - start)

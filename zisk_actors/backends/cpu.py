@@ -20,7 +20,7 @@ from zisk_actors.air.air import Air
 from zisk_actors.air.bus import CHALLENGE_COUNT
 from zisk_actors.air.emit import Emitted, emit, gamma_powers, reads_selectors, uniform_values
 from zisk_actors.air.evaluate import Ext, ext_mul
-from zisk_actors.backends.base import Matrix, Opening, Tree
+from zisk_actors.backends.base import ExtendedTable, Matrix, Opening, Tree
 from zisk_actors.backends.build import BuildError, build_air
 from zisk_actors.backends.cpu_tree import CpuTree, TreeRows, column_addresses
 from zisk_actors.errors import Incompatible
@@ -94,9 +94,8 @@ class _CompiledAir:
             self.entry = _find(self.emitted, self._library)
             assert self.entry is not None, "a library just built has the AIR it was built for"
 
-    def constraint_uniforms(self, challenges: U64, claim: U64, gamma: U64) -> U64:
-        """Powers of gamma, then what the constraints read of the challenges."""
-        powers = gamma_powers(_scalar(gamma), len(self.emitted.air.all_constraints))
+    def constraint_uniforms(self, challenges: U64, claim: U64, powers: Sequence[Ext]) -> U64:
+        """A power of gamma for each constraint, then what the constraints read of the challenges."""
         values = uniform_values(self.emitted.constraint_uniforms, [_scalar(each) for each in challenges], _scalar(claim))
         return _words([*powers, *values])
 
@@ -145,23 +144,23 @@ class CpuBackend:
         """See base.py."""
         return _values(matrix).copy()
 
-    def lde(self, trace: Matrix) -> Matrix:
+    def lde(self, trace: Matrix, log_blowup: int) -> Matrix:
         """See base.py."""
         values = _values(trace)
         width, height = values.shape
-        extended = np.empty((width, 2 * height), dtype=np.uint64)
-        self._native.zk_lde(values.ctypes.data, extended.ctypes.data, width, domain.log2_exact(height))
+        extended = np.empty((width, height << _blowup(log_blowup)), dtype=np.uint64)
+        self._native.zk_lde(values.ctypes.data, extended.ctypes.data, width, domain.log2_exact(height), log_blowup)
         return CpuMatrix(extended)
 
-    def commit(self, matrices: Sequence[Matrix]) -> Tree:
+    def commit(self, matrices: Sequence[Matrix], cap_log: int) -> Tree:
         """See base.py."""
         if not matrices:
             raise ValueError("a tree needs at least one matrix")
-        return CpuTree([TreeRows(_values(matrix), 1) for matrix in matrices])
+        return CpuTree([TreeRows(_values(matrix), 1) for matrix in matrices], cap_log)
 
-    def commit_codeword(self, codeword: Matrix, log_arity: int) -> Tree:
+    def commit_codeword(self, codeword: Matrix, log_arity: int, cap_log: int) -> Tree:
         """See base.py."""
-        return CpuTree([TreeRows(_values(codeword), 1 << log_arity)])
+        return CpuTree([TreeRows(_values(codeword), 1 << log_arity)], cap_log)
 
     def open(self, tree: Tree, indices: U64) -> Opening:
         """See base.py."""
@@ -188,41 +187,46 @@ class CpuBackend:
             raise ZeroDenominator(f"a tuple of chip {air.name} has fingerprint zero")
         return CpuMatrix(aux), total
 
-    def quotient(
-        self,
-        air: Air,
-        main: Matrix,
-        fixed: Matrix | None,
-        aux: Matrix | None,
-        challenges: U64,
-        claim: U64,
-        gamma: U64,
-    ) -> Matrix:
+    def quotient(self, tables: Sequence[ExtendedTable], log_blowup: int, challenges: U64, gamma: U64) -> Matrix:
         """See base.py."""
-        compiled = _compiled(air.digest, air)
-        log_size, arguments = _parts(air, main, fixed)
-        size = 1 << log_size
-        if air.aux_width and (aux is None or _values(aux).shape != (3 * air.aux_width, size)):
-            raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
-        uniforms = compiled.constraint_uniforms(_challenges(challenges), _extension(claim, "the claim"), _extension(gamma, "gamma"))
-        values = np.empty((3, size), dtype=np.uint64)
-        extended = np.empty((6, size), dtype=np.uint64)
-        self._native.zk_quotient(
-            compiled.entry,
-            *arguments,
-            _values(aux).ctypes.data if aux is not None else None,
-            log_size - 1,
-            uniforms.ctypes.data,
-            int(compiled.reads_selectors),
-            values.ctypes.data,
-        )
-        self._native.zk_split_quotient(values.ctypes.data, extended.ctypes.data, log_size - 1)
+        powers = gamma_powers(_scalar(_extension(gamma, "gamma")), sum(len(table.air.all_constraints) for table in tables))
+        by_height: dict[int, U64] = {}  # log height to (3, 2N)
+        first = 0
+        for table in tables:
+            air = table.air
+            compiled = _compiled(air.digest, air)
+            log_size, arguments = _parts(air, table.main, table.fixed)
+            size, log_height = 1 << log_size, log_size - _blowup(log_blowup)
+            values = by_height.setdefault(log_height, np.zeros((3, 2 << log_height), dtype=np.uint64))
+            if air.aux_width and (table.aux is None or _values(table.aux).shape != (3 * air.aux_width, size)):
+                raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
+            last = first + len(air.all_constraints)
+            uniforms = compiled.constraint_uniforms(_challenges(challenges), _extension(table.claim, "the claim"), powers[first:last])
+            first = last
+            self._native.zk_add_quotient(
+                compiled.entry,
+                *arguments,
+                _values(table.aux).ctypes.data if table.aux is not None else None,
+                size,
+                log_height,
+                uniforms.ctypes.data,
+                int(compiled.reads_selectors),
+                values.ctypes.data,
+            )
+        one = np.array([1, 0, 0], dtype=np.uint64)
+        total: Matrix | None = None
+        for log_height in sorted(by_height):
+            level = CpuMatrix(by_height[log_height])
+            total = level if total is None else self.add_scaled(level, total, one)
+        assert total is not None, "a share has at least one table"
+        extended = np.empty((6, 1 << log_height + log_blowup), dtype=np.uint64)
+        self._native.zk_split_quotient(_values(total).ctypes.data, extended.ctypes.data, log_height, log_blowup)
         return CpuMatrix(extended)
 
-    def evaluate(self, lde: Matrix, columns: Sequence[int] | None, point: U64) -> U64:
-        """See base.py. Barycentric, over the coset 7 * H_N that is the first half of each column."""
+    def evaluate(self, lde: Matrix, log_blowup: int, columns: Sequence[int] | None, point: U64) -> U64:
+        """See base.py. Barycentric, over the coset 7 * H_N that each column begins with."""
         values = _values(lde)
-        log_height = domain.log2_exact(lde.height) - domain.LOG_BLOWUP
+        log_height = domain.log2_exact(lde.height) - _blowup(log_blowup)
         chosen = np.arange(lde.width) if columns is None else np.array(columns, dtype=np.int64)
         if np.any(chosen < 0) or np.any(chosen >= lde.width):
             raise ValueError("a column is outside the matrix")
@@ -255,6 +259,7 @@ class CpuBackend:
         following: Sequence[tuple[int, int]],
         then: U64,
         zeta: U64,
+        next_zeta: U64,
         challenge: U64,
     ) -> Matrix:
         """See base.py."""
@@ -276,9 +281,7 @@ class CpuBackend:
         parts = [slice(0, split)] + ([slice(split, None)] if len(chosen) else [])
         constants = np.stack([domain.sum_ext(products[part], axis=0) for part in parts])
         widths = np.array([len(addresses[part]) for part in parts], dtype=np.uint64)
-        root = np.uint64(field.root_of_unity(log_size - domain.LOG_BLOWUP))
-        zeta = _extension(zeta, "zeta")
-        points = np.stack([zeta, field.ext_scale(zeta, root)])
+        points = np.stack([_extension(zeta, "zeta"), _extension(next_zeta, "zeta on the next row")])
         codeword = np.empty((3, size), dtype=np.uint64)
         self._native.zk_deep(
             addresses.ctypes.data,
@@ -306,11 +309,12 @@ class CpuBackend:
     def add_scaled(self, left: Matrix, right: Matrix, scalar: U64) -> Matrix:
         """See base.py."""
         a, b = _codeword(left), _codeword(right)
-        if a.shape != b.shape:
-            raise ValueError("codewords of different sizes")
+        log_lift = domain.log2_exact(a.shape[1]) - domain.log2_exact(b.shape[1])
+        if log_lift < 0:
+            raise ValueError("the right codeword is the longer one")
         scalar = _extension(scalar, "the scalar")
         result = np.empty_like(a)
-        self._native.zk_add_scaled(a.ctypes.data, b.ctypes.data, scalar.ctypes.data, result.ctypes.data, a.shape[1])
+        self._native.zk_add_scaled(a.ctypes.data, b.ctypes.data, scalar.ctypes.data, result.ctypes.data, a.shape[1], log_lift)
         return CpuMatrix(result)
 
     def grind(self, seed: U64, bits: int) -> int:
@@ -320,6 +324,12 @@ class CpuBackend:
             raise ValueError("grinding takes a digest and at most 40 bits")
         nonce: int = self._native.zk_grind(words.ctypes.data, bits)
         return nonce
+
+
+def _blowup(log_blowup: int) -> int:
+    if not 1 <= log_blowup <= 3:
+        raise ValueError(f"a blowup of 2^{log_blowup} is none of 2, 4 and 8")
+    return log_blowup
 
 
 def _codeword(matrix: Matrix) -> U64:

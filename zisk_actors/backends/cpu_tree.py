@@ -15,7 +15,7 @@ from zisk_actors.backends.base import Opening
 from zisk_actors.native import load
 from zisk_actors.stark import domain
 from zisk_actors.stark.field import U64
-from zisk_actors.stark.merkle import cap_log
+from zisk_actors.stark.merkle import cap_level
 from zisk_actors.stark.poseidon2 import DIGEST, Tag
 
 
@@ -31,6 +31,14 @@ class TreeRows:
 
     values: U64
     arity: int
+
+    def lifted(self, log_height: int) -> TreeRows:
+        """The same rows, each repeated, if there are fewer than 2^log_height of them."""
+        times = (self.arity << log_height) // self.values.shape[1]
+        if times <= 1:
+            return self
+        assert self.arity == 1, "a codeword's tree has one source, which no cap is higher than"
+        return TreeRows(np.repeat(self.values, times, axis=1), 1)
 
     @property
     def log_height(self) -> int:
@@ -72,15 +80,14 @@ class CpuTree:
 
     FORGOTTEN = 3
 
-    def __init__(self, sources: Sequence[TreeRows]) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[TreeRows], cap_log: int) -> None:
+        log_heights = [source.log_height for source in sources]
+        self._log_height, self._cap = max(log_heights), cap_level(log_heights, cap_log)
+        self._sources = tuple(source.lifted(self._cap) for source in sources)
         self._groups: dict[int, list[TreeRows]] = {}
-        for source in sources:
+        for source in self._sources:
             self._groups.setdefault(source.log_height, []).append(source)
-        self._log_height = max(self._groups)
-        if min(self._groups) < cap_log(self._log_height):
-            raise ValueError("a matrix is smaller than the cap of its tree")
-        self._forgotten = min(self.FORGOTTEN, self._log_height - cap_log(self._log_height))
+        self._forgotten = min(self.FORGOTTEN, self._log_height - self._cap)
         self._levels: dict[int, U64] = {}  # by log2 of the size
         level = self._row_digests(self._log_height)
         for log_size in range(self._log_height, -1, -1):
@@ -110,7 +117,7 @@ class CpuTree:
     @property
     def cap(self) -> U64:
         """The nodes of the cap's level, (2^c, 4)."""
-        return self._levels[cap_log(self._log_height)]
+        return self._levels[self._cap]
 
     @property
     def log_height(self) -> int:
@@ -122,7 +129,7 @@ class CpuTree:
         if np.any(indices >= np.uint64(1 << self._log_height)):
             raise ValueError("an index is outside the tree")
         rows = tuple(source.take(indices >> np.uint64(self._log_height - source.log_height)) for source in self._sources)
-        depth = self._log_height - cap_log(self._log_height)
+        depth = self._log_height - self._cap
         paths = np.zeros((len(indices), depth, DIGEST), dtype=np.uint64)
         below, blocks = self._subtrees(indices)
         for step in range(depth):

@@ -6,7 +6,7 @@ is only used by tests and to compare other backends with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from zisk_actors.air.air import Air
 from zisk_actors.air.bus import pairs
 from zisk_actors.air.evaluate import ColumnValues, over_columns
 from zisk_actors.air.expr import Part
-from zisk_actors.backends.base import Matrix, Opening, Tree
+from zisk_actors.backends.base import ExtendedTable, Matrix, Opening, Tree
 from zisk_actors.stark import domain, field, fri, poseidon2
 from zisk_actors.stark.errors import ZeroDenominator
 from zisk_actors.stark.field import U64, P
@@ -44,6 +44,22 @@ def _values(matrix: Matrix) -> U64:
     return matrix.values
 
 
+def _cells(main: Matrix, fixed: Matrix | None, aux: Matrix | None, following: U64) -> Callable[[Part, int, int], U64]:
+    """How leaves are read from the first entries of the columns; ``following``: the entry of each entry's next row."""
+
+    def cell(part: Part, column: int, rotation: int) -> U64:
+        if part is Part.AUX:
+            assert aux is not None
+            values = _ext_column(_values(aux), column)
+        else:
+            source = main if part is Part.MAIN else fixed
+            assert source is not None
+            values = _values(source)[column]
+        return values[following] if rotation else values[: len(following)]
+
+    return cell
+
+
 def _ext_column(values: U64, column: int) -> U64:
     """Extension column ``column`` of a structure-of-arrays matrix, as (n, 3)."""
     return np.ascontiguousarray(values[3 * column : 3 * column + 3].T)
@@ -65,19 +81,19 @@ class ReferenceBackend:
         """See base.py."""
         return _values(matrix).copy()
 
-    def lde(self, trace: Matrix) -> Matrix:
+    def lde(self, trace: Matrix, log_blowup: int) -> Matrix:
         """See base.py."""
-        return ReferenceMatrix(domain.lde(_values(trace)))
+        return ReferenceMatrix(domain.lde(_values(trace), log_blowup))
 
-    def commit(self, matrices: Sequence[Matrix]) -> Tree:
+    def commit(self, matrices: Sequence[Matrix], cap_log: int) -> Tree:
         """See base.py."""
-        return MerkleTree([_values(matrix) for matrix in matrices])
+        return MerkleTree([_values(matrix) for matrix in matrices], cap_log)
 
-    def commit_codeword(self, codeword: Matrix, log_arity: int) -> Tree:
+    def commit_codeword(self, codeword: Matrix, log_arity: int, cap_log: int) -> Tree:
         """See base.py."""
         arity = 1 << log_arity
         elements = _values(codeword).T.reshape(-1, 3 * arity)
-        return MerkleTree([np.ascontiguousarray(elements.T)])
+        return MerkleTree([np.ascontiguousarray(elements.T)], cap_log)
 
     def open(self, tree: Tree, indices: U64) -> Opening:
         """See base.py."""
@@ -88,7 +104,7 @@ class ReferenceBackend:
     def logup(self, air: Air, main: Matrix, fixed: Matrix | None, challenges: U64) -> tuple[Matrix, U64]:
         """See base.py."""
         height = main.height
-        values = self._column_values(air, main, fixed, None, challenges, None, step=1)
+        values = self._on_trace(air, main, fixed, challenges)
         columns: list[U64] = []
         for group in pairs(air.bus_terms):
             total = np.zeros((height, 3), dtype=np.uint64)
@@ -110,64 +126,43 @@ class ReferenceBackend:
         aux = np.concatenate([accumulator[order].T, *(column.T for column in columns[1:])])
         return ReferenceMatrix(np.ascontiguousarray(aux)), claimed
 
-    def _column_values(
-        self, air: Air, main: Matrix, fixed: Matrix | None, aux: Matrix | None, challenges: U64, claim: U64 | None, step: int
-    ) -> ColumnValues:
-        """The leaves over all storage entries; ``step``: how many points further the next row is."""
-        log_size = domain.log2_exact(main.height)
-        following = domain.next_row(log_size, step)
+    def _on_trace(self, air: Air, main: Matrix, fixed: Matrix | None, challenges: U64) -> ColumnValues:
+        """The leaves of stage-1 expressions over all storage entries of a trace."""
+        log_height = domain.log2_exact(main.height)
+        order = domain.bit_reversal(log_height)
+        first, last = ((order == row).astype(np.uint64) for row in (0, main.height - 1))
+        return ColumnValues(_cells(main, fixed, None, domain.next_row(log_height, 1)), challenges, None, first, last)
 
-        def cell(part: Part, column: int, rotation: int) -> U64:
-            if part is Part.AUX:
-                assert aux is not None
-                values = _ext_column(_values(aux), column)
-            else:
-                source = main if part is Part.MAIN else fixed
-                assert source is not None
-                values = _values(source)[column]
-            return values[following] if rotation else values
-
-        first = last = None
-        if step == 1:  # on the trace itself
-            order = domain.bit_reversal(log_size)
-            first, last = ((order == row).astype(np.uint64) for row in (0, main.height - 1))
-        else:
-            first, last = domain.selectors(domain.points(log_size, domain.SHIFT), log_size - domain.LOG_BLOWUP)
-        return ColumnValues(cell, challenges, claim, first, last)
-
-    def quotient(
-        self,
-        air: Air,
-        main: Matrix,
-        fixed: Matrix | None,
-        aux: Matrix | None,
-        challenges: U64,
-        claim: U64,
-        gamma: U64,
-    ) -> Matrix:
+    def quotient(self, tables: Sequence[ExtendedTable], log_blowup: int, challenges: U64, gamma: U64) -> Matrix:
         """See base.py."""
-        size = main.height
-        log_size = domain.log2_exact(size)
-        height = size // 2
-        values = self._column_values(air, main, fixed, aux, challenges, claim, step=2)
-        roots = [expr for _, expr in air.all_constraints]
-        total = np.zeros((size, 3), dtype=np.uint64)
+        height = max(table.main.height for table in tables) >> log_blowup
+        quotient = np.zeros((2 * height, 3), dtype=np.uint64)
         factor = np.array([1, 0, 0], dtype=np.uint64)
-        for expr, value in zip(roots, over_columns(roots, values), strict=True):
-            lifted = value if expr.is_extension else field.ext(value)
-            total = field.add(total, field.ext_mul(lifted, factor))
-            factor = field.ext_mul(factor, gamma)
-        vanishing = field.sub(field.power(domain.points(log_size, domain.SHIFT), height), np.uint64(1))
-        quotient = field.ext_scale(total, field.inverse(vanishing))
+        for table in tables:
+            log_height = domain.log2_exact(table.main.height) - log_blowup
+            log_size = log_height + 1
+            points = domain.points(log_size, domain.SHIFT)
+            first, last = domain.selectors(points, log_height)
+            total = np.zeros((1 << log_size, 3), dtype=np.uint64)
+            cells = _cells(table.main, table.fixed, table.aux, domain.next_row(log_size, 2))
+            roots = [expr for _, expr in table.air.all_constraints]
+            values = over_columns(roots, ColumnValues(cells, challenges, table.claim, first, last))
+            for expr, value in zip(roots, values, strict=True):
+                lifted = value if expr.is_extension else field.ext(value)
+                total = field.add(total, field.ext_mul(lifted, factor))
+                factor = field.ext_mul(factor, gamma)
+            vanishing = field.sub(field.power(points, 1 << log_height), np.uint64(1))
+            own = field.ext_scale(total, field.inverse(vanishing))
+            quotient = field.add(quotient, np.repeat(own, height >> log_height, axis=0))
         coefficients = domain.coset_intt(np.ascontiguousarray(quotient.T))
         halves = np.concatenate([coefficients[:, :height], coefficients[:, height:]])
-        return ReferenceMatrix(domain.coset_ntt(halves, log_size))
+        return ReferenceMatrix(domain.coset_ntt(halves, domain.log2_exact(height) + log_blowup))
 
-    def evaluate(self, lde: Matrix, columns: Sequence[int] | None, point: U64) -> U64:
+    def evaluate(self, lde: Matrix, log_blowup: int, columns: Sequence[int] | None, point: U64) -> U64:
         """See base.py."""
         values = _values(lde)
         chosen = values if columns is None else values[list(columns)]
-        coefficients = domain.coset_intt(chosen)[:, : lde.height // 2]
+        coefficients = domain.coset_intt(chosen)[:, : lde.height >> log_blowup]
         return domain.evaluate_base(coefficients, point)
 
     def deep(
@@ -177,18 +172,17 @@ class ReferenceBackend:
         following: Sequence[tuple[int, int]],
         then: U64,
         zeta: U64,
+        next_zeta: U64,
         challenge: U64,
     ) -> Matrix:
         """See base.py."""
         size = ldes[0].height
-        log_size = domain.log2_exact(size)
-        points = field.ext(domain.points(log_size, domain.SHIFT))
-        root = np.uint64(field.root_of_unity(log_size - domain.LOG_BLOWUP))
+        points = field.ext(domain.points(domain.log2_exact(size), domain.SHIFT))
         result = np.zeros((size, 3), dtype=np.uint64)
         factor = np.array([1, 0, 0], dtype=np.uint64)
         columns_now = [column for lde in ldes for column in _values(lde)]
         columns_then = [_values(ldes[matrix])[column] for matrix, column in following]
-        for columns, opened, point in ((columns_now, now, zeta), (columns_then, then, field.ext_scale(zeta, root))):
+        for columns, opened, point in ((columns_now, now, zeta), (columns_then, then, next_zeta)):
             total = np.zeros((size, 3), dtype=np.uint64)
             for column, value in zip(columns, opened, strict=True):
                 total = field.add(total, field.ext_mul(field.sub(field.ext(column), value), factor))
@@ -205,7 +199,8 @@ class ReferenceBackend:
 
     def add_scaled(self, left: Matrix, right: Matrix, scalar: U64) -> Matrix:
         """See base.py."""
-        scaled = field.ext_mul(_values(right).T, scalar)
+        lifted = np.repeat(_values(right), left.height // right.height, axis=1)
+        scaled = field.ext_mul(lifted.T, scalar)
         return ReferenceMatrix(np.ascontiguousarray(field.add(_values(left).T, scaled).T))
 
     def grind(self, seed: U64, bits: int) -> int:

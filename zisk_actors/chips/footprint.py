@@ -27,21 +27,25 @@ BESIDE: Final = 1.4
 SURPLUS: Final = 64 * 2**20  # bytes: the interpreter, the program, the native library
 
 
-def proving_bytes(records: Mapping[str, int], rom_rows: int) -> int:
-    """An estimate for a share with so many records per chip (as `Emulator.count` says), of a program with so many instructions."""
-    main = aux = rows = highest = 0
+def proving_bytes(records: Mapping[str, int], rom_rows: int, log_blowup: int) -> int:
+    """An estimate for a share with so many records per chip (as `Emulator.count` says), of a program with so many instructions.
+
+    ``log_blowup``: the parameter set's.
+    """
+    main = aux = 0
+    heights = set()
     for air, height in _tables(records, rom_rows):
         main += height * air.width
         aux += height * air.aux_width
-        rows += height
-        highest = max(highest, height)
-    fixed = 3 * sum(
+        heights.add(height)
+    blowup = 1 << log_blowup
+    fixed = (1 + blowup) * sum(
         air.fixed_width * height for air, height in ((AIRS[NUMBER["rom"]], _height(rom_rows)), (AIRS[NUMBER["table16"]], _table16()))
     )
-    tree = 2 * 2 * highest * DIGEST
+    tree = 2 * blowup * max(heights) * DIGEST
     filling = sum(records.values()) * len(FIELDS) + main
-    contributing = 3 * main + tree
-    proving = 2 * main + 2 * aux + 2 * QUOTIENT_WIDTH * rows + TREES * tree
+    contributing = (1 + blowup) * main + tree
+    proving = blowup * (main + aux + QUOTIENT_WIDTH * max(heights)) + TREES * tree
     return int(BESIDE * WORD * (fixed + max(filling, contributing, proving))) + SURPLUS
 
 

@@ -32,7 +32,7 @@ from zisk_actors.chips.base import Real, T, is_bit, put, put_chunks, range16
 from zisk_actors.errors import JobFailed
 from zisk_actors.machine import layout
 from zisk_actors.machine.layout import token_of_word
-from zisk_actors.stark.domain import MAX_LOG_HEIGHT, bit_reversal
+from zisk_actors.stark.domain import MAX_LOG_HEIGHT, MIN_LOG_HEIGHT, bit_reversal
 from zisk_actors.stark.field import U64
 
 
@@ -99,7 +99,7 @@ def lookup(wanted: U64, known: U64) -> tuple[npt.NDArray[np.bool_], npt.NDArray[
 
 def log_height_for(count: int, what: str) -> int:
     """log2 of the height of a table of ``count`` rows that may have one instance only; raises TooManyWords."""
-    log_height = max(5, (count - 1).bit_length())
+    log_height = max(MIN_LOG_HEIGHT, (count - 1).bit_length())
     if log_height > MAX_LOG_HEIGHT:
         raise TooManyWords(
             f"the run touches {count} words of {what}; one proof can hold {1 << MAX_LOG_HEIGHT}",

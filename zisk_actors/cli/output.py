@@ -22,7 +22,7 @@ from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LEVELS = ("test", "100", "128")
+LEVELS = ("test", "100", "128", "128-b4", "128-b8")
 """The names of the parameter sets; `zisk_actors.stark.params` says what each proves."""
 
 DEFAULT_LEVEL = "128"

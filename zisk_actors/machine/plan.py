@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-MIN_LOG: Final = 5  # log2 of the smallest table
+MIN_LOG: Final = 6  # log2 of the smallest table
 MAX_LOG: Final = 22  # log2 of the largest
+WORTHWHILE: Final = 1 << 14  # rows that a second table must save: its columns are opened at every query, some 70 KB of proof
 
 
 def cut(steps: int, weights: Sequence[int]) -> list[tuple[int, int]]:
@@ -32,8 +33,9 @@ def cut(steps: int, weights: Sequence[int]) -> list[tuple[int, int]]:
 def instances(n_rows: int, min_log: int = MIN_LOG, max_log: int = MAX_LOG) -> list[int]:
     """log2 heights of the tables that hold `n_rows` rows of a chip, largest first; [] for none.
 
-    One table of 2^k if more than 3/4 of it is used, otherwise one of 2^(k-1) and the smallest that takes the rest: at most two, and
-    never more than a third of the rows wasted beyond the smallest height. Above 2^max_log full tables come first.
+    One table of 2^k if more than 3/4 of it is used, otherwise one of 2^(k-1) and the smallest that takes the rest, where that
+    saves `WORTHWHILE` rows: at most two, and never more than a third of the rows, or `WORTHWHILE`, wasted beyond the smallest height.
+    Above 2^max_log full tables come first.
     """
     if n_rows < 0 or not 0 <= min_log <= max_log:
         raise ValueError(f"cannot place {n_rows} rows in tables of 2^{min_log} to 2^{max_log}")
@@ -45,5 +47,6 @@ def instances(n_rows: int, min_log: int = MIN_LOG, max_log: int = MAX_LOG) -> li
             heights.append(k)
         else:
             j = max(min_log, (rest - (1 << (k - 1)) - 1).bit_length())
-            heights += [k - 1, j] if j < k - 1 else [k]
+            saved = (1 << (k - 1)) - (1 << j)
+            heights += [k - 1, j] if saved >= WORTHWHILE else [k]
     return heights

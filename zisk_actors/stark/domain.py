@@ -15,10 +15,9 @@ from zisk_actors.air.evaluate import Ext, ext_mul, ext_sub
 from zisk_actors.stark import field
 from zisk_actors.stark.field import GENERATOR, U64, P
 
-# Traces are extended to twice their height on the coset SHIFT * H: constraints have degree up to 3.
+# Traces are extended on the coset SHIFT * H to 2^b times their height, b being the parameter set's; constraints have degree up to 3.
 SHIFT = GENERATOR
-LOG_BLOWUP = 1
-MIN_LOG_HEIGHT = 5
+MIN_LOG_HEIGHT = 6
 MAX_LOG_HEIGHT = 22
 
 
@@ -124,9 +123,9 @@ def coset_intt(evaluations: U64, shift: int = SHIFT) -> U64:
     return field.mul(intt(evaluations), powers(inverse, evaluations.shape[-1]))
 
 
-def lde(trace: U64) -> U64:
-    """Trace columns (w, N) to (w, 2N): the same polynomials on SHIFT * H_2N."""
-    return coset_ntt(intt(trace), log2_exact(trace.shape[-1]) + LOG_BLOWUP)
+def lde(trace: U64, log_blowup: int) -> U64:
+    """Trace columns (w, N) to (w, M), M = 2^log_blowup N: the same polynomials on SHIFT * H_M."""
+    return coset_ntt(intt(trace), log2_exact(trace.shape[-1]) + log_blowup)
 
 
 def evaluate_base(coefficients: U64, point: U64) -> U64:
@@ -156,6 +155,14 @@ def selectors(points: U64, log_height: int) -> tuple[U64, U64]:
     first_over = field.inverse(field.sub(points, np.uint64(1)))
     last_over = field.mul(field.inverse(field.sub(points, np.uint64(last))), np.uint64(last))
     return field.mul(vanishing, first_over), field.mul(vanishing, last_over)
+
+
+def lowered(point: U64, log_lift: int) -> U64:
+    """SHIFT * (point / SHIFT)^(2^log_lift) for an extension point (3,)."""
+    inside = field.ext_scale(point, np.uint64(pow(SHIFT, P - 2, P)))
+    for _ in range(log_lift):
+        inside = field.ext_mul(inside, inside)
+    return field.ext_scale(inside, np.uint64(SHIFT))
 
 
 # --- scalars as Python integers, for the verifier ------------------------------

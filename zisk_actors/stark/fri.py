@@ -1,21 +1,23 @@
-"""FRI over several heights: what both sides compute, vectorised over queries.
+"""FRI: what both sides compute, vectorised over queries.
 
-Rules: codewords live on the subgroup H_M (the coset shift of the LDEs is taken
-into the polynomials: F(x) = f(7x) has the same degree), bit-reversed. Folding by
-2^k with beta is k binary folds with beta, beta^2, beta^4. A codeword of a lower
-height is added, times a fresh challenge, when folding reaches its size. The last
-codeword is sent as its 32 coefficients. Degree bounds are thus half of every size.
+Rules: the codeword lives on the subgroup H_M (the coset shift of the LDEs is taken
+into the polynomials: F(x) = f(7x) has the same degree), bit-reversed. What lower
+heights contribute to it is lifted, that is, f(x^(2^k)) in place of f(x): entry i of
+the codeword takes their entry i >> k. Folding by 2^k with beta is k binary folds
+with beta, beta^2, beta^4. The last codeword is sent as its coefficients.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from zisk_actors.stark import domain, field
 from zisk_actors.stark.errors import FinalMismatch, FoldMismatch, UnsatisfiedTrace
 from zisk_actors.stark.field import U64, P
-from zisk_actors.stark.layout import FINAL_LOG_SIZE, Layer
-from zisk_actors.stark.params import FINAL_LOG_DEGREE
+from zisk_actors.stark.layout import Layer
+from zisk_actors.stark.params import FOLD_LOG_ARITY
 
 _HALF = np.uint64((P + 1) // 2)
 
@@ -52,10 +54,9 @@ def fold_rows(elements: U64, leaves: U64, log_size: int, beta: U64) -> U64:
     return elements[:, 0]
 
 
-def final_coefficients(codeword: U64) -> U64:
-    """The last codeword (3, 2^6) as 32 coefficients (32, 3); UnsatisfiedTrace if its degree is not below 32."""
+def final_coefficients(codeword: U64, bound: int) -> U64:
+    """The last codeword (3, n) as its coefficients (bound, 3); UnsatisfiedTrace if its degree is not below ``bound``."""
     coefficients = domain.intt(codeword)
-    bound = 1 << FINAL_LOG_DEGREE
     if np.any(coefficients[:, bound:]):
         raise UnsatisfiedTrace("the last FRI codeword is not of low degree: some trace does not satisfy its constraints")
     return np.ascontiguousarray(coefficients[:, :bound].T)
@@ -70,32 +71,21 @@ def evaluate_final(coefficients: U64, points: U64) -> U64:
 
 
 def check_queries(
-    layers: tuple[Layer, ...],
-    log_domain: int,
-    indices: U64,
-    codewords: dict[int, U64],
-    leaves: list[U64],
-    betas: list[U64],
-    roll_ins: list[U64 | None],
-    final: U64,
+    layers: Sequence[Layer], final_log_size: int, indices: U64, codeword: U64, leaves: list[U64], betas: list[U64], final: U64
 ) -> None:
     """Follow every query through all layers; FoldMismatch or FinalMismatch at the first that fails.
 
-    ``codewords``: log size to (q, 3), the DEEP codeword at the query's entry. ``leaves``: per layer (q, 2^k, 3), already
-    checked against their trees. ``final``: (32, 3).
+    ``codeword``: (q, 3), the DEEP codeword at the queries' entries. ``leaves``: per layer (q, 8, 3), already checked
+    against their trees. ``final``: (coefficients, 3), of a codeword of 2^final_log_size entries.
     """
-    value = codewords[log_domain]
+    value = codeword
     position = indices
     rows = np.arange(len(indices))
     for number, (layer, elements) in enumerate(zip(layers, leaves, strict=True)):
-        within = position & np.uint64((1 << layer.log_arity) - 1)
+        within = position & np.uint64((1 << FOLD_LOG_ARITY) - 1)
         if not np.array_equal(elements[rows, within], value):
             raise FoldMismatch(f"FRI layer {number} does not continue the one before it")
-        position = position >> np.uint64(layer.log_arity)
+        position = position >> np.uint64(FOLD_LOG_ARITY)
         value = fold_rows(elements, position, layer.log_size, betas[number])
-        roll_in = roll_ins[number]
-        if roll_in is not None:
-            joined = codewords[layer.log_size - layer.log_arity]
-            value = field.add(value, field.ext_mul(joined, roll_in))
-    if not np.array_equal(evaluate_final(final, points_at(position, FINAL_LOG_SIZE)), value):
+    if not np.array_equal(evaluate_final(final, points_at(position, final_log_size)), value):
         raise FinalMismatch("the last FRI layer is not the final polynomial")

@@ -12,10 +12,10 @@ import msgspec
 
 from zisk_actors.errors import Incompatible
 from zisk_actors.stark import domain, params, poseidon2
+from zisk_actors.stark.magic import KEY_MAGIC, VERSION, other_version
 from zisk_actors.stark.params import Parameters
 from zisk_actors.stark.statement import Digest, InstanceShape, is_digest
 
-MAGIC = b"zisk-vk\x01"
 MAX_KEY_BYTES = 64 * 1024
 
 
@@ -77,17 +77,21 @@ class VerifyingKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
     def encode(self) -> bytes:
         """The key's bytes."""
-        return MAGIC + msgspec.msgpack.encode(self)
+        return KEY_MAGIC + msgspec.msgpack.encode(self)
 
 
 def decode_key(data: bytes) -> VerifyingKey:
     """A key from its bytes; BadKey for anything that ``VerifyingKey.encode`` would not have written."""
     if len(data) > MAX_KEY_BYTES:
         raise BadKey("too many bytes for a verifying key")
-    if not data.startswith(MAGIC):
-        raise BadKey("this is not a verifying key, or one of another version", hint="make it again with: zisk program setup")
+    if not data.startswith(KEY_MAGIC):
+        version = other_version(data, KEY_MAGIC)
+        what = "this is not a verifying key"
+        if version is not None:
+            what = f"this verifying key is of protocol version {version}, not {VERSION[0]}"
+        raise BadKey(what, hint="make it again with: zisk program setup")
     try:
-        key = msgspec.msgpack.decode(data[len(MAGIC) :], type=VerifyingKey)
+        key = msgspec.msgpack.decode(data[len(KEY_MAGIC) :], type=VerifyingKey)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadKey(f"the verifying key does not decode: {error}") from None
     key.check()

@@ -2,9 +2,11 @@
 
 Rules: prover, verifier and decoder all read this and nothing else about sizes,
 so nothing in a proof can say how large it is. Trees are in the order of
-``TreeKind``; openings go by height, largest first, and within a height: every
-column at zeta in the order of trees, matrices, columns; then, in the same
-order, those that constraints read at the next row, at zeta * w.
+``TreeKind``; the quotient tree has one matrix, of the largest height. Openings go by
+height, largest first, and within a height: every column at the height's point in
+the order of trees, matrices, columns; then, in the same order, those that
+constraints read at the next row, at that point times w. The point of the largest
+height is zeta, see ``Group.point``.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from enum import IntEnum
 from functools import cached_property
 
 from zisk_actors.air.expr import Part
+from zisk_actors.stark import domain
 from zisk_actors.stark.chipset import ChipSet
-from zisk_actors.stark.domain import LOG_BLOWUP
+from zisk_actors.stark.field import U64
 from zisk_actors.stark.keys import VerifyingKey
-from zisk_actors.stark.merkle import cap_log
-from zisk_actors.stark.params import FINAL_LOG_DEGREE, FOLD_LOG_ARITY
-from zisk_actors.stark.statement import InstanceShape
+from zisk_actors.stark.merkle import cap_level
+from zisk_actors.stark.params import FOLD_LOG_ARITY, fold_schedule
+from zisk_actors.stark.statement import InstanceShape, heights
 
 QUOTIENT_WIDTH = 6
-FINAL_LOG_SIZE = FINAL_LOG_DEGREE + LOG_BLOWUP
 
 
 class TreeKind(IntEnum):
@@ -37,10 +39,14 @@ class TreeKind(IntEnum):
 
 @dataclass(frozen=True)
 class TreeShape:
-    """A tree's matrices: log heights of the LDEs and widths, in order of commitment. May be empty (no such tree)."""
+    """A tree's matrices: log heights of the LDEs and widths, in order of commitment. May be empty (no such tree).
+
+    ``cap_log``: the parameter set's level of caps.
+    """
 
     log_heights: tuple[int, ...]
     widths: tuple[int, ...]
+    cap_log: int
 
     @cached_property
     def log_height(self) -> int:
@@ -50,12 +56,12 @@ class TreeShape:
     @property
     def cap_size(self) -> int:
         """Nodes in the cap; 0 for an empty tree."""
-        return 1 << cap_log(self.log_height) if self.log_heights else 0
+        return 1 << cap_level(self.log_heights, self.cap_log) if self.log_heights else 0
 
     @property
     def depth(self) -> int:
         """Nodes in a path."""
-        return self.log_height - cap_log(self.log_height) if self.log_heights else 0
+        return self.log_height - cap_level(self.log_heights, self.cap_log) if self.log_heights else 0
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,15 @@ class Slot:
 
 @dataclass(frozen=True)
 class Group:
-    """All slots of one height; ``start``: where their openings begin in the share's list."""
+    """All slots of one height; ``start``: where their openings begin in the share's list.
 
+    ``log_lift``: log2 of how many times lower it is than the largest height. ``members``: its instances' numbers, in order.
+    """
+
+    log_rows: int
     log_height: int  # of the LDE
+    log_lift: int
+    members: tuple[int, ...]
     slots: tuple[Slot, ...]
     start: int
 
@@ -91,6 +103,13 @@ class Group:
         """Where the next group's openings begin."""
         return self.start + self.now_count + len(self.following)
 
+    def point(self, top: U64) -> U64:
+        """Where this height stands when the largest one stands at ``top``, (3,) both: 7 (top / 7)^(2^log_lift).
+
+        For top = 7x it is 7 x^(2^log_lift), the point whose entry is lifted to that of ``top``.
+        """
+        return domain.lowered(top, self.log_lift)
+
     @property
     def main_slots(self) -> tuple[Slot, ...]:
         """The stage-1 matrices, which the contribution's binding covers."""
@@ -99,29 +118,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Layer:
-    """A FRI layer: a codeword of 2^log_size elements folded by 2^log_arity; ``joins``: a lower height rolls in after it."""
+    """A FRI layer: a codeword of 2^log_size elements, folded by 2^FOLD_LOG_ARITY."""
 
     log_size: int
-    log_arity: int
-    joins: bool
+    cap_log: int
 
     @property
     def tree(self) -> TreeShape:
         """The tree over the codeword: one matrix, a leaf per folded element."""
-        return TreeShape((self.log_size - self.log_arity,), (3 << self.log_arity,))
-
-
-def fri_layers(log_heights: Sequence[int]) -> tuple[Layer, ...]:
-    """The folding plan for codewords of these log sizes: arity 8, less where a height joins or the end is near."""
-    joining = set(log_heights)
-    layers = []
-    size = max(joining)
-    while size > FINAL_LOG_SIZE:
-        stop = max((height for height in joining if height < size), default=FINAL_LOG_SIZE)
-        arity = min(FOLD_LOG_ARITY, size - max(stop, FINAL_LOG_SIZE))
-        layers.append(Layer(size, arity, size - arity in joining))
-        size -= arity
-    return tuple(layers)
+        return TreeShape((self.log_size - FOLD_LOG_ARITY,), (3 << FOLD_LOG_ARITY,), self.cap_log)
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,6 @@ class Place:
     fixed: int | None
     main: int
     aux: int | None
-    quotient: int
 
 
 class Layout:
@@ -139,6 +143,10 @@ class Layout:
 
     def __init__(self, chip_set: ChipSet, vk: VerifyingKey, instances: Sequence[InstanceShape]) -> None:
         self.instances = tuple(instances)
+        parameters = vk.parameter_set
+        log_blowup, cap_log = parameters.log_blowup, parameters.cap_log
+        self.log_blowup = log_blowup
+        self._log_rows = heights(instances)
         self.airs = [chip_set.chips[instance.chip].air for instance in instances]
         fixed_number = {shape.chip: number for number, shape in enumerate(vk.fixed)}
         fixed_airs = [chip_set.chips[shape.chip].air for shape in vk.fixed]
@@ -148,23 +156,29 @@ class Layout:
                 fixed=fixed_number[instance.chip] if air.fixed_width else None,
                 main=number,
                 aux=aux_numbers.index(number) if air.aux_width else None,
-                quotient=number,
             )
             for number, (instance, air) in enumerate(zip(self.instances, self.airs, strict=True))
         )
-        logs = [instance.log_height + LOG_BLOWUP for instance in self.instances]
-        self.trees = {
-            TreeKind.FIXED: TreeShape(
-                tuple(shape.log_height + LOG_BLOWUP for shape in vk.fixed), tuple(air.fixed_width for air in fixed_airs)
-            ),
-            TreeKind.MAIN: TreeShape(tuple(logs), tuple(air.width for air in self.airs)),
-            TreeKind.AUX: TreeShape(tuple(logs[n] for n in aux_numbers), tuple(3 * self.airs[n].aux_width for n in aux_numbers)),
-            TreeKind.QUOTIENT: TreeShape(tuple(logs), (QUOTIENT_WIDTH,) * len(logs)),
+        logs = [instance.log_height + log_blowup for instance in self.instances]
+        tables = {
+            TreeKind.FIXED: ([shape.log_height + log_blowup for shape in vk.fixed], [air.fixed_width for air in fixed_airs]),
+            TreeKind.MAIN: (logs, [air.width for air in self.airs]),
+            TreeKind.AUX: ([logs[n] for n in aux_numbers], [3 * self.airs[n].aux_width for n in aux_numbers]),
+            TreeKind.QUOTIENT: ([max(logs)], [QUOTIENT_WIDTH]),
         }
+        self.trees = {kind: TreeShape(tuple(log_heights), tuple(widths), cap_log) for kind, (log_heights, widths) in tables.items()}
         self.log_domain = max(logs)
         self.groups = self._groups()
         self.opening_count = self.groups[-1].end
-        self.layers = fri_layers([group.log_height for group in self.groups])
+        # Every column's openings, and one binding per height.
+        self.batched = self.opening_count + len(self.groups)
+        self.layers = tuple(Layer(log_rows + log_blowup, cap_log) for log_rows in fold_schedule(parameters, self._log_rows[0]))
+        self.final_log_size = self.log_domain - FOLD_LOG_ARITY * len(self.layers)
+
+    @property
+    def final_degree(self) -> int:
+        """Coefficients of FRI's last polynomial."""
+        return 1 << (self.final_log_size - self.log_blowup)
 
     def _groups(self) -> tuple[Group, ...]:
         slots: dict[int, list[Slot]] = {}
@@ -183,12 +197,13 @@ class Layout:
         for place, air in zip(self.places, self.airs, strict=True):
             if place.aux is not None:
                 add(TreeKind.AUX, place.aux, [3 * column + c for column in air.next_columns[Part.AUX] for c in range(3)])
-        for place in self.places:
-            add(TreeKind.QUOTIENT, place.quotient, ())
+        add(TreeKind.QUOTIENT, 0, ())
         groups: list[Group] = []
         start = 0
-        for log_height in sorted(slots, reverse=True):
-            groups.append(Group(log_height, tuple(slots[log_height]), start))
+        for log_rows in self._log_rows:
+            members = tuple(number for number, instance in enumerate(self.instances) if instance.log_height == log_rows)
+            log_height = log_rows + self.log_blowup
+            groups.append(Group(log_rows, log_height, self._log_rows[0] - log_rows, members, tuple(slots[log_height]), start))
             start = groups[-1].end
         return tuple(groups)
 

@@ -18,8 +18,8 @@ import numpy as np
 from zisk_actors.stark.errors import MockProof, NonCanonicalWord, NotCanonical, ProofTooLarge, Undecodable, UnknownFormat, WrongShape
 from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.layout import Layout, TreeKind, TreeShape
-from zisk_actors.stark.magic import MOCK_MAGIC, PARTIAL_MAGIC, PROOF_MAGIC
-from zisk_actors.stark.params import FINAL_LOG_DEGREE, Parameters
+from zisk_actors.stark.magic import MOCK_MAGIC, PARTIAL_MAGIC, PROOF_MAGIC, VERSION, other_version
+from zisk_actors.stark.params import Parameters
 from zisk_actors.stark.statement import Contribution, Statement
 
 MAX_PARTIAL_BYTES = 64 * 2**20
@@ -39,7 +39,7 @@ class PartialProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """One share's proof. All blobs are words; their shapes are those of the share's ``Layout``.
 
     ``challenge``: the global challenge it answers (4 words). ``caps``: fixed, main, aux, quotient. ``sums``: per instance
-    the claimed bus sum (3 words). ``openings``: (opening_count, 3). ``layers``: a cap per FRI layer. ``final``: (32, 3).
+    the claimed bus sum (3 words). ``openings``: (opening_count, 3). ``layers``: a cap per FRI layer. ``final``: (final_degree, 3).
     ``trees``: fixed, main, aux, quotient at the queries. ``layer_rows``: each FRI layer at the queries.
     """
 
@@ -77,7 +77,12 @@ def _decode(data: bytes, magic: bytes, limit: int, kind: type[S]) -> S:
     if data.startswith(MOCK_MAGIC):
         raise MockProof("a mock backend made this: it proves nothing", hint="prove it on a cluster whose backend.mode is coordinator")
     if not data.startswith(magic):
-        raise UnknownFormat("this is not a proof, or one of another version")
+        version = other_version(data, magic)
+        if version is None:
+            raise UnknownFormat("this is not a proof")
+        raise UnknownFormat(
+            f"this is a proof of protocol version {version}; this verifier is of version {VERSION[0]}", hint="prove it again"
+        )
     try:
         value = msgspec.msgpack.decode(memoryview(data)[len(magic) :], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -148,7 +153,7 @@ class ShareProof:
     sums: U64  # (instances, 3)
     openings: U64  # (opening_count, 3)
     layers: tuple[U64, ...]
-    final: U64  # (32, 3)
+    final: U64  # (final_degree, 3)
     nonce: int
     trees: dict[TreeKind, OpenedTree]
     layer_rows: tuple[OpenedTree, ...]
@@ -193,7 +198,7 @@ def unpack(partial: PartialProof, layout: Layout, parameters: Parameters) -> Sha
         layers=tuple(
             unpack_words(blob, (layer.tree.cap_size, 4), "FRI cap") for blob, layer in zip(partial.layers, layout.layers, strict=True)
         ),
-        final=unpack_words(partial.final, (1 << FINAL_LOG_DEGREE, 3), "final polynomial"),
+        final=unpack_words(partial.final, (layout.final_degree, 3), "final polynomial"),
         nonce=partial.nonce,
         trees=trees,
         layer_rows=tuple(

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zisk_actors.backends.base import Backend, Matrix, Tree
+from zisk_actors.backends.base import Backend, ExtendedTable, Matrix, Tree
 from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark import domain, field, fri, rules
-from zisk_actors.stark.constraints import failing_chip
+from zisk_actors.stark.constraints import constraints_hold
 from zisk_actors.stark.errors import BadShare, UnsatisfiedTrace
 from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.layout import Group, Layout, Slot, TreeKind
+from zisk_actors.stark.params import FOLD_LOG_ARITY
 from zisk_actors.stark.proof import EMPTY, Opened, PartialProof, pack_opened, pack_words
 from zisk_actors.stark.setup import ProvingKey, digest_words
 from zisk_actors.stark.statement import Contribution, Digest, InstanceShape, instance_words
@@ -78,15 +79,18 @@ def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[T
     # 1. Contribution: the stage-1 root, and where its columns are bound.
     progress("extend", 0.0)
     traces = [backend.upload(table.main) for table in ordered]
-    ldes = [backend.lde(trace) for trace in traces]
+    ldes = [backend.lde(trace, layout.log_blowup) for trace in traces]
     progress("commit", 0.3)
-    tree = backend.commit(ldes)
+    tree = backend.commit(ldes, key.parameters.cap_log)
     progress("bind", 0.9)
     root = digest_words(tree.root)
     early = Transcript.of_share(key.vk.digest, instance_words(share, instances), root)
     bound_point, binding = early.evaluation_point(), early.binding_challenge()
     bound = [
-        np.concatenate([backend.evaluate(ldes[slot.matrix], None, bound_point) for slot in group.main_slots]) for group in layout.groups
+        np.concatenate(
+            [backend.evaluate(ldes[slot.matrix], layout.log_blowup, None, group.point(bound_point)) for slot in group.main_slots]
+        )
+        for group in layout.groups
     ]
     bindings = tuple(
         domain.ext_scalar(domain.sum_ext(field.ext_mul(values, domain.ext_powers(binding, len(values))), axis=0)) for values in bound
@@ -130,21 +134,22 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
             continue
         columns, sums[number] = backend.logup(air, trace, fixed[number], challenges)
         del trace
-        aux.append(backend.lde(columns))
+        aux.append(backend.lde(columns, layout.log_blowup))
     committed = [matrix for matrix in aux if matrix is not None]
     progress("commit buses", 0.25)
-    aux_tree = backend.commit(committed) if committed else None
+    aux_tree = backend.commit(committed, key.parameters.cap_log) if committed else None
     transcript.aux(aux_tree.root.tolist() if aux_tree is not None else None, [domain.ext_scalar(claimed) for claimed in sums])
 
-    # 4. Quotients.
-    progress("quotients", 0.5)
+    # 4. The quotient.
+    progress("quotient", 0.5)
     gamma = transcript.constraint_challenge()
-    quotients = [
-        backend.quotient(air, state.ldes[n], fixed_ldes[n], aux[n], challenges, _claim(sums[n], state.ldes[n].height // 2), gamma)
+    tables = [
+        ExtendedTable(air, state.ldes[n], fixed_ldes[n], aux[n], _claim(sums[n], 1 << layout.instances[n].log_height))
         for n, air in enumerate(layout.airs)
     ]
-    progress("commit quotients", 0.6)
-    quotient_tree = backend.commit(quotients)
+    quotient = backend.quotient(tables, layout.log_blowup, challenges, gamma)
+    progress("commit quotient", 0.6)
+    quotient_tree = backend.commit([quotient], key.parameters.cap_log)
     transcript.quotient(quotient_tree.root.tolist())
 
     # 5. Openings out of the domain; the constraints hold there.
@@ -154,33 +159,25 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
         TreeKind.FIXED: [key.fixed_ldes[shape.chip] for shape in key.vk.fixed],
         TreeKind.MAIN: state.ldes,
         TreeKind.AUX: committed,
-        TreeKind.QUOTIENT: quotients,
+        TreeKind.QUOTIENT: [quotient],
     }
-    openings = np.concatenate([_openings(backend, group, by_tree, zeta) for group in layout.groups])
+    openings = np.concatenate([_openings(backend, group, layout.log_blowup, by_tree, zeta) for group in layout.groups])
     transcript.openings(openings)
-    failing = failing_chip(layout, openings, sums, challenges, gamma, zeta)
-    if failing is not None:
-        raise UnsatisfiedTrace(f"share {share}: a trace of chip {failing} does not satisfy its constraints")
+    if not constraints_hold(layout, openings, sums, challenges, gamma, zeta):
+        raise UnsatisfiedTrace(f"share {share}: a trace does not satisfy its constraints")
 
-    # 6. DEEP: one codeword per height.
+    # 6. DEEP: one codeword for all heights.
     progress("fold", 0.8)
     deep = transcript.deep_challenge()
-    codewords = {
-        group.log_height: _deep_codeword(backend, group, by_tree, openings, zeta, deep, state, state.bound[number])
-        for number, group in enumerate(layout.groups)
-    }
+    codeword = _deep_codeword(backend, layout, by_tree, openings, zeta, deep, state)
 
     # 7. FRI layers and final polynomial.
-    codeword = codewords.pop(layout.log_domain)
     layer_trees: list[Tree] = []
-    for layer in layout.layers:
-        layer_trees.append(backend.commit_codeword(codeword, layer.log_arity))
+    for _ in layout.layers:
+        layer_trees.append(backend.commit_codeword(codeword, FOLD_LOG_ARITY, key.parameters.cap_log))
         transcript.layer(layer_trees[-1].root.tolist())
-        codeword = backend.fold(codeword, layer.log_arity, transcript.fold_challenge())
-        if layer.joins:
-            joining = codewords.pop(layer.log_size - layer.log_arity)
-            codeword = backend.add_scaled(codeword, joining, transcript.roll_in_challenge())
-    final = fri.final_coefficients(backend.download(codeword))
+        codeword = backend.fold(codeword, FOLD_LOG_ARITY, transcript.fold_challenge())
+    final = fri.final_coefficients(backend.download(codeword), layout.final_degree)
     transcript.final(final)
 
     # 8. Grinding.
@@ -217,32 +214,39 @@ def _matrix(slot: Slot, by_tree: dict[TreeKind, list[Matrix]]) -> Matrix:
     return by_tree[slot.tree][slot.matrix]
 
 
-def _openings(backend: Backend, group: Group, by_tree: dict[TreeKind, list[Matrix]], zeta: U64) -> U64:
+def _openings(backend: Backend, group: Group, log_blowup: int, by_tree: dict[TreeKind, list[Matrix]], zeta: U64) -> U64:
     """All openings of one height, (count, 3), in the layout's order."""
-    root = np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP))
-    following = field.ext_scale(zeta, root)
-    parts = [backend.evaluate(_matrix(slot, by_tree), None, zeta) for slot in group.slots]
-    parts += [backend.evaluate(_matrix(slot, by_tree), slot.following, following) for slot in group.slots if slot.following]
+    point = group.point(zeta)
+    following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
+    parts = [backend.evaluate(_matrix(slot, by_tree), log_blowup, None, point) for slot in group.slots]
+    parts += [backend.evaluate(_matrix(slot, by_tree), log_blowup, slot.following, following) for slot in group.slots if slot.following]
     return np.concatenate(parts)
 
 
 def _deep_codeword(
-    backend: Backend,
-    group: Group,
-    by_tree: dict[TreeKind, list[Matrix]],
-    openings: U64,
-    zeta: U64,
-    challenge: U64,
-    state: ShareState,
-    bound: U64,
+    backend: Backend, layout: Layout, by_tree: dict[TreeKind, list[Matrix]], openings: U64, zeta: U64, challenge: U64, state: ShareState
 ) -> Matrix:
-    """The DEEP codeword of one height: openings at zeta, at the next row, and the binding as the last term."""
-    middle = group.start + group.now_count
-    ldes = [_matrix(slot, by_tree) for slot in group.slots]
-    opened = backend.deep(ldes, openings[group.start : middle], group.following, openings[middle : group.end], zeta, challenge)
-    main = [_matrix(slot, by_tree) for slot in group.main_slots]
-    tied = backend.deep(main, bound, (), np.zeros((0, 3), dtype=np.uint64), state.bound_point, state.binding)
-    return backend.add_scaled(opened, tied, field.ext_power(challenge, group.end - group.start))
+    """The DEEP codeword: each height's openings at zeta and at the next row, and its binding, under powers that run on.
+
+    From the lowest height up: what is below is lifted and takes the powers that follow this height's.
+    """
+    below: Matrix | None = None
+    for group, bound in zip(reversed(layout.groups), reversed(state.bound), strict=True):
+        middle, count = group.start + group.now_count, group.end - group.start
+        ldes = [_matrix(slot, by_tree) for slot in group.slots]
+        point, bound_point = group.point(zeta), group.point(state.bound_point)
+        following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
+        opened = backend.deep(
+            ldes, openings[group.start : middle], group.following, openings[middle : group.end], point, following, challenge
+        )
+        main = [_matrix(slot, by_tree) for slot in group.main_slots]
+        tied = backend.deep(main, bound, (), np.zeros((0, 3), dtype=np.uint64), bound_point, bound_point, state.binding)
+        codeword = backend.add_scaled(opened, tied, field.ext_power(challenge, count))
+        if below is not None:
+            codeword = backend.add_scaled(codeword, below, field.ext_power(challenge, count + 1))
+        below = codeword
+    assert below is not None, "a share has at least one height"
+    return below
 
 
 def _open(backend: Backend, tree: Tree | None, indices: U64, log_domain: int) -> Opened:

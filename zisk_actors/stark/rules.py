@@ -2,8 +2,9 @@
 
 Rules: everything that an argument over the buses takes for granted about the
 tables is enforced here: known chips, allowed heights, canonical order, how
-often a chip occurs, how many rows a job may have, and that no multiplicity can
-wrap around the modulus. One error class per rule.
+often a chip occurs, how many rows a job may have, that no multiplicity can wrap
+around the modulus, and that the job is one that its parameter set keeps its level
+for. One error class per rule.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from zisk_actors.stark.chipset import ChipSet, Presence
 from zisk_actors.stark.errors import BadContribution, HeightNotAllowed, NotInOrder, TooManyRows, UnknownChip, WrongChipSet, WrongCount
 from zisk_actors.stark.field import P
 from zisk_actors.stark.keys import VerifyingKey
-from zisk_actors.stark.params import Shape
+from zisk_actors.stark.layout import Layout
+from zisk_actors.stark.params import Shape, check_size
 from zisk_actors.stark.statement import MAX_SHARES, Contribution, InstanceShape, canonical_order, heights, is_digest
 
 # More tables than any share needs; it bounds a verifier's work before it has read anything else.
@@ -86,18 +88,21 @@ def check_job(chip_set: ChipSet, vk: VerifyingKey, contributions: Sequence[Contr
     # One per interaction and row, and room for the boundary's few terms.
     if any(weight + 2**16 >= P for weight in weights.values()):
         raise TooManyRows("so many rows that a multiplicity could wrap around the modulus")
+    if vk.parameter_set.is_secure:
+        check_size(job_shape(chip_set, vk, contributions))
 
 
-def job_shape(chip_set: ChipSet, contributions: Sequence[Contribution], columns: int) -> Shape:
-    """The sizes that the security level depends on. ``columns``: the most functions batched at one height."""
-    airs = {instance.chip: chip_set.chips[instance.chip].air for share in contributions for instance in share.instances}
-    instances = [instance for share in contributions for instance in share.instances]
+def job_shape(chip_set: ChipSet, vk: VerifyingKey, contributions: Sequence[Contribution]) -> Shape:
+    """The sizes that the security level depends on, of contributions whose instances are allowed."""
+    layouts = {contribution.instances: Layout(chip_set, vk, contribution.instances) for contribution in contributions}
+    airs = {instance.chip: chip_set.chips[instance.chip].air for instances in layouts for instance in instances}
+    constraints = [sum(len(air.all_constraints) for air in layout.airs) for layout in layouts.values()]
+    interactions = sum(len(airs[i.chip].bus_terms) << i.log_height for contribution in contributions for i in contribution.instances)
     return Shape(
-        log_rows=max(instance.log_height for instance in instances),
-        columns=columns,
-        constraints=max(max(len(air.all_constraints) for air in airs.values()), 1),
-        interactions=max(sum(len(airs[i.chip].bus_terms) << i.log_height for i in instances), 1),
+        log_rows=max(instance.log_height for instances in layouts for instance in instances),
+        columns=max(layout.batched for layout in layouts.values()),
+        constraints=max(*constraints, 1),
+        interactions=max(interactions, 1),
         arity=max((len(term.values) for air in airs.values() for term in air.bus_terms), default=1),
         shares=len(contributions),
-        heights=max(len(heights(share.instances)) for share in contributions),
     )

@@ -66,8 +66,8 @@ def setup(
             raise ValueError(f"fixed columns of chip {chip.air.name} have shape {values.shape}")
         traces[number] = backend.upload(values)
         shapes.append(InstanceShape(number, log_height))
-    ldes = {number: backend.lde(trace) for number, trace in traces.items()}
-    tree = backend.commit([ldes[number] for number in expected]) if expected else None
+    ldes = {number: backend.lde(trace, parameters.log_blowup) for number, trace in traces.items()}
+    tree = backend.commit([ldes[number] for number in expected], parameters.cap_log) if expected else None
     vk = VerifyingKey(
         parameters=parameters.number,
         chip_set=chip_set.digest,

@@ -20,7 +20,7 @@ from zisk_actors.stark.field import P
 Digest = tuple[int, int, int, int]
 
 # "zisk-actors stark" and the protocol's version; a new protocol is a new number.
-PROTOCOL = (0x7A69736B, 0x61637473, 0x7374726B, 1)
+PROTOCOL = (0x7A69736B, 0x61637473, 0x7374726B, 2)
 OUTPUT_WORDS = 64
 MAX_SHARES = 2**16
 

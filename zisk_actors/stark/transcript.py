@@ -9,7 +9,7 @@ absorbed word throws away squeezed words that were not used yet.
 A share's contribution has a transcript of its own: commitment -> [point, binding challenge].
 After the global challenge, the order of a share's transcript is:
     share -> aux -> [constraint challenge] -> quotient -> [zeta] -> openings ->
-    [DEEP challenge] -> (layer -> [fold, roll-in])* -> final polynomial ->
+    [DEEP challenge] -> (layer -> [fold])* -> final polynomial ->
     [grinding seed] -> nonce -> [indices]
 """
 
@@ -138,7 +138,7 @@ class Transcript:
         self._absorb(Message.OPENINGS, [int(word) for word in values.ravel()])
 
     def deep_challenge(self) -> U64:
-        """The challenge whose powers combine the columns of one height."""
+        """The challenge whose powers combine the columns of all heights."""
         return self._challenge()
 
     def layer(self, root: Sequence[int]) -> None:
@@ -147,10 +147,6 @@ class Transcript:
 
     def fold_challenge(self) -> U64:
         """beta of a FRI layer."""
-        return self._challenge()
-
-    def roll_in_challenge(self) -> U64:
-        """The factor of the codeword that joins at a lower height."""
         return self._challenge()
 
     def final(self, coefficients: U64) -> None:

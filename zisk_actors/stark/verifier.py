@@ -16,7 +16,7 @@ import numpy as np
 from zisk_actors.air.evaluate import Ext, ext_add, ext_mul
 from zisk_actors.stark import domain, field, fri, merkle, poseidon2, rules
 from zisk_actors.stark.chipset import ChipSet
-from zisk_actors.stark.constraints import failing_chip
+from zisk_actors.stark.constraints import constraints_hold
 from zisk_actors.stark.errors import (
     BusImbalance,
     GrindingMissing,
@@ -69,11 +69,6 @@ def verify(proof: Proof, vk: VerifyingKey, chip_set: ChipSet, minimum_level: int
     proof.statement.check()
     rules.check_job(chip_set, vk, proof.contributions)
     challenge = global_challenge(vk.parameters, proof.statement, proof.contributions)
-    report = security(parameters, rules.job_shape(chip_set, proof.contributions, _most_columns(chip_set, vk, proof.contributions)))
-    if parameters.is_secure and report.bits < minimum_level:
-        raise TooWeak(
-            f"for a run of this size parameter set {parameters.name} proves {report.bits:.1f} bits, {minimum_level} are asked for"
-        )
     if [partial.share for partial in proof.partials] != list(range(len(proof.contributions))):
         raise MissingShare("there is not one partial proof for each share, in order")
     total: Ext = (0, 0, 0)
@@ -81,13 +76,7 @@ def verify(proof: Proof, vk: VerifyingKey, chip_set: ChipSet, minimum_level: int
         for claimed in verify_share(partial, contribution, challenge, vk, chip_set):
             total = ext_add(total, claimed)
     check_balance(total, proof.statement, challenge, vk, chip_set)
-    return Verified(proof.statement, parameters, report)
-
-
-def _most_columns(chip_set: ChipSet, vk: VerifyingKey, contributions: Sequence[Contribution]) -> int:
-    layouts = {contribution.instances: Layout(chip_set, vk, contribution.instances) for contribution in contributions}
-    # One more than the openings: the binding.
-    return max(group.end - group.start + 1 for layout in layouts.values() for group in layout.groups)
+    return Verified(proof.statement, parameters, security(parameters, rules.job_shape(chip_set, vk, proof.contributions)))
 
 
 def verify_share(partial: PartialProof, contribution: Contribution, challenge: Digest, vk: VerifyingKey, chip_set: ChipSet) -> list[Ext]:
@@ -122,27 +111,24 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
             raise BusImbalance(f"chip {air.name} has no bus terms and claims a sum")
     transcript.aux(roots.get(TreeKind.AUX), sums)
 
-    # 4. Quotients.
+    # 4. The quotient.
     gamma = transcript.constraint_challenge()
     transcript.quotient(roots[TreeKind.QUOTIENT])
 
     # 5. Openings out of the domain; the constraints hold there.
     zeta = transcript.evaluation_point()
     transcript.openings(share.openings)
-    failing = failing_chip(layout, share.openings, share.sums, challenges, gamma, zeta)
-    if failing is not None:
-        raise QuotientMismatch(f"share {contribution.share}: the constraints of chip {failing} do not hold at the out-of-domain point")
+    if not constraints_hold(layout, share.openings, share.sums, challenges, gamma, zeta):
+        raise QuotientMismatch(f"share {contribution.share}: the constraints do not hold at the out-of-domain point")
 
-    # 6. DEEP: one codeword per height.
+    # 6. DEEP: one codeword for all heights.
     deep = transcript.deep_challenge()
 
     # 7. FRI layers and final polynomial.
     betas: list[U64] = []
-    roll_ins: list[U64 | None] = []
-    for layer, cap in zip(layout.layers, share.layers, strict=True):
+    for cap in share.layers:
         transcript.layer(merkle.root_of_cap(cap).tolist())
         betas.append(transcript.fold_challenge())
-        roll_ins.append(transcript.roll_in_challenge() if layer.joins else None)
     transcript.final(share.final)
 
     # 8. Grinding.
@@ -155,9 +141,9 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     # 9. Queries.
     indices = transcript.query_indices(parameters.queries, layout.log_domain)
     _check_paths(layout, share, indices)
-    codewords = _deep_at_queries(layout, share, indices, zeta, deep, bound_point, binding, contribution.bindings)
+    codeword = _deep_at_queries(layout, share, indices, zeta, deep, bound_point, binding, contribution.bindings)
     leaves = [rows.rows[0].reshape(parameters.queries, -1, 3) for rows in share.layer_rows]
-    fri.check_queries(layout.layers, layout.log_domain, indices, codewords, leaves, betas, roll_ins, share.final)
+    fri.check_queries(layout.layers, layout.final_log_size, indices, codeword, leaves, betas, share.final)
     return sums
 
 
@@ -190,23 +176,30 @@ def _deep_at_queries(
     bound_point: U64,
     binding: U64,
     bindings: Sequence[Ext],
-) -> dict[int, U64]:
-    """The DEEP codeword of each height, by log size, at the queries, (q, 3)."""
+) -> U64:
+    """The DEEP codeword at the queries, (q, 3): every height's share of it, lifted to the largest."""
     numerators: list[U64] = []
     denominators: list[U64] = []
+    powers = domain.ext_powers(challenge, layout.batched)
+    first = 0
     for group, bound in zip(layout.groups, bindings, strict=True):
         entries = indices >> np.uint64(layout.log_domain - group.log_height)
         points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
-        following = field.ext_scale(zeta, np.uint64(field.root_of_unity(group.log_height - domain.LOG_BLOWUP)))
-        numerators += _deep_numerators(group, share, challenge, binding, bound)
-        denominators += [field.sub(points, point) for point in (zeta, following, bound_point)]
+        point = group.point(zeta)
+        following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
+        count = group.end - group.start + 1
+        numerators += _deep_numerators(group, share, powers[first : first + count], binding, bound)
+        first += count
+        denominators += [field.sub(points, pole) for pole in (point, following, group.point(bound_point))]
     terms = field.ext_mul(np.stack(numerators), field.ext_inverse(np.stack(denominators)))
-    sums = domain.sum_ext(terms.reshape(len(layout.groups), 3, len(indices), 3), axis=1)
-    return {group.log_height: codeword for group, codeword in zip(layout.groups, sums, strict=True)}
+    return domain.sum_ext(terms, axis=0)
 
 
-def _deep_numerators(group: Group, share: ShareProof, challenge: U64, binding: U64, bound: Ext) -> tuple[U64, U64, U64]:
-    """Sums of factor * (column - value), (q, 3), of what is opened at zeta, at the next row, and at the binding's point."""
+def _deep_numerators(group: Group, share: ShareProof, powers: U64, binding: U64, bound: Ext) -> tuple[U64, U64, U64]:
+    """Sums of factor * (column - value), (q, 3), of what is opened at zeta, at the next row, and at the binding's point.
+
+    ``powers``: (openings of the group + 1, 3), the factors, the binding's last.
+    """
     rows = [share.trees[slot.tree].rows[slot.matrix] for slot in group.slots]
     now = np.concatenate(rows, axis=1)
     then = np.zeros((len(now), 0), dtype=np.uint64)
@@ -214,7 +207,6 @@ def _deep_numerators(group: Group, share: ShareProof, challenge: U64, binding: U
         then = np.stack([rows[slot][:, column] for slot, column in group.following], axis=1)
     main = np.concatenate([row for slot, row in zip(group.slots, rows, strict=True) if slot.tree is TreeKind.MAIN], axis=1)
     middle = group.start + group.now_count
-    powers = domain.ext_powers(challenge, group.end - group.start + 1)
 
     def combined(columns: U64, factors: U64) -> U64:
         return domain.sum_ext(field.mul(columns[:, :, None], factors[None]), axis=1)

@@ -22,7 +22,7 @@ elf = Path(sys.argv[1]).read_bytes()
 stdin = struct.pack("<QQ", 8, int(sys.argv[2]))
 prover = Prover("cpu", 2)
 emulator, run = prover._run(elf, stdin)
-estimate = proving_bytes(emulator.count(0, run.steps), len(prover.program(elf).rom))
+estimate = proving_bytes(emulator.count(0, run.steps), len(prover.program(elf).rom), 1)
 part = prover.contribute(elf, stdin, "test", 0, (1,))
 prover.prove(elf, stdin, "test", 0, (1,), [part])
 print(estimate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -51,10 +51,11 @@ def run(script: str, *arguments: str) -> str:
 
 def test_more_rows_are_more_bytes() -> None:
     name = OP_CHIPS[0].name
-    sizes = [proving_bytes({name: count}, 1000) for count in (0, 1 << 10, 1 << 16, 1 << 20)]
+    sizes = [proving_bytes({name: count}, 1000, 1) for count in (0, 1 << 10, 1 << 16, 1 << 20)]
     assert sizes == sorted(sizes)
     assert sizes[-1] > 2 * sizes[0]
-    assert proving_bytes({name: 1000}, 1 << 20) > proving_bytes({name: 1000}, 1000)
+    assert proving_bytes({name: 1000}, 1 << 20, 1) > proving_bytes({name: 1000}, 1000, 1)
+    assert proving_bytes({name: 1 << 20}, 1000, 3) > 2 * proving_bytes({name: 1 << 20}, 1000, 1)
 
 
 @pytest.mark.slow

@@ -86,15 +86,15 @@ def test_ram_says_what_each_word_was_and_is():
 def test_an_untouched_input_has_its_two_sentinels():
     main = input_words.trace(np.zeros((0, 4), dtype=np.uint64))
     assert_satisfied(INPUT, main)
-    assert main[column(INPUT, "real")].tolist() == [1, 1] + [0] * 30
+    assert main[column(INPUT, "real")].tolist() == [1, 1] + [0] * 62
 
 
-@pytest.mark.parametrize("count", [30, 31, 32, 33, 60])
+@pytest.mark.parametrize("count", [62, 63, 64, 65, 124])
 def test_full_and_nearly_full_tables_satisfy(count: int):
     """All rows used, and one or two free: the wrap from the last row to the first is no step."""
     final = np.array([[INPUT_WORDS.first + 1 + i, i, i, 2] for i in range(count - 2)], dtype=np.uint64)
     main = input_words.trace(final)
-    assert main.shape[1] == (32 if count <= 32 else 64)
+    assert main.shape[1] == (64 if count <= 64 else 128)
     assert_satisfied(INPUT, main)
     assert int(main[column(INPUT, "real")].sum()) == count
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zisk_actors.machine.plan import cut, instances
+from zisk_actors.machine.plan import WORTHWHILE, cut, instances
 
 
 def test_a_cut_is_proportional():
@@ -44,20 +44,18 @@ def test_a_senseless_cut_is_refused(steps: int, weights: list[int]):
     ("rows", "heights"),
     [
         (0, []),
-        (1, [5]),
-        (32, [5]),
-        (33, [6]),
-        (48, [6]),
-        (65, [6, 5]),
-        (96, [6, 5]),
-        (97, [7]),
-        (128, [7]),
-        (129, [7, 5]),
-        (192, [7, 6]),
-        (193, [8]),
-        (2**20 + 1, [20, 5]),
+        (1, [6]),
+        (64, [6]),
+        (65, [7]),
+        (96, [7]),
+        (129, [8]),
+        (2**14 + 1, [15]),  # a second table saves too little
+        (2**15 + 1, [15, 6]),
+        (2**15 + 2**14, [15, 14]),
+        (2**15 + 2**14 + 1, [16]),
+        (2**20 + 1, [20, 6]),
         (2**22, [22]),
-        (2**22 + 1, [22, 5]),
+        (2**22 + 1, [22, 6]),
         (2**22 + 2**20 + 40, [22, 20, 6]),
         (2**23, [22, 22]),
         (2**23 + 100, [22, 22, 7]),
@@ -72,15 +70,15 @@ def test_tables_hold_the_rows_with_little_waste(rows: int):
     heights = instances(rows)
     capacity = sum(1 << h for h in heights)
     assert capacity >= rows
-    assert capacity - rows < max(64, rows / 3 + 32)
+    assert capacity - rows < max(WORTHWHILE, rows / 3 + 64)
     assert heights == sorted(heights, reverse=True)
-    assert all(5 <= h <= 22 for h in heights)
+    assert all(6 <= h <= 22 for h in heights)
     assert len(heights) <= 2 + (rows - 1 >> 22)
     assert capacity - (1 << heights[-1]) < rows  # none is superfluous
 
 
 def test_other_bounds():
     assert instances(9, 0, 3) == [3, 0]
-    assert instances(3, 0) == [1, 0]
+    assert instances(3, 0) == [2]
     with pytest.raises(ValueError, match="cannot place"):
         instances(-1)

@@ -32,16 +32,26 @@ def test_bit_reversal():
     assert np.array_equal(domain.reverse_bits(indices, 4), domain.bit_reversal(4))
 
 
-def test_lde_keeps_the_polynomial_and_next_row_is_the_next_power():
+@pytest.mark.parametrize("log_blowup", [1, 2, 3])
+def test_lde_keeps_the_polynomial_and_next_row_is_the_next_power(log_blowup: int):
     trace = np.random.default_rng(5).integers(0, P, size=(1, 8), dtype=np.uint64)
     coefficients = domain.intt(trace)[0].tolist()
-    extended = domain.lde(trace)[0]
-    points = domain.points(4, domain.SHIFT)
+    extended = domain.lde(trace, log_blowup)[0]
+    points = domain.points(3 + log_blowup, domain.SHIFT)
     assert extended.tolist() == [value(coefficients, int(x)) for x in points]
     root = field.root_of_unity(3)
-    following = domain.next_row(4, 2)
+    following = domain.next_row(3 + log_blowup, 1 << log_blowup)
+    assert np.array_equal(points[:16], domain.points(4, domain.SHIFT))  # a larger domain begins with the smaller ones
     assert extended[following].tolist() == [value(coefficients, int(x) * root % P) for x in points]
     assert field.mul(points, np.uint64(root)).tolist() == points[following].tolist()
+
+
+def test_a_lowered_point_is_where_the_lifted_entry_stands():
+    for log_lift in (0, 1, 3):
+        points, below = domain.points(7, domain.SHIFT), domain.points(7 - log_lift, domain.SHIFT)
+        for entry in (0, 5, 127):
+            lowered = domain.lowered(field.ext(points[entry : entry + 1])[0], log_lift)
+            assert lowered.tolist() == [int(below[entry >> log_lift]), 0, 0]
 
 
 def test_selectors_are_one_on_their_row_only():

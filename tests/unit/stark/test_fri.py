@@ -10,7 +10,8 @@ import pytest
 from zisk_actors.stark import domain, field, fri
 from zisk_actors.stark.errors import FinalMismatch, FoldMismatch, UnsatisfiedTrace
 from zisk_actors.stark.field import U64, P
-from zisk_actors.stark.layout import Layer, fri_layers
+from zisk_actors.stark.layout import Layer
+from zisk_actors.stark.params import LEVEL_128, TEST, fold_schedule
 
 
 def polynomial(seed: int, log_degree: int) -> U64:
@@ -51,42 +52,45 @@ def test_folding_some_leaves_is_folding_all():
 
 
 def test_plan_of_layers():
-    def plan(*logs: int) -> list[tuple[int, int, bool]]:
-        return [(layer.log_size, layer.log_arity, layer.joins) for layer in fri_layers(logs)]
+    assert fold_schedule(LEVEL_128, 8) == []
+    assert fold_schedule(LEVEL_128, 9) == [9]
+    assert fold_schedule(LEVEL_128, 22) == [22, 19, 16, 13, 10]
+    assert fold_schedule(TEST, 11) == [11, 8, 5]
 
-    assert plan(6) == []
-    assert plan(23) == [(23, 3, False), (20, 3, False), (17, 3, False), (14, 3, False), (11, 3, False), (8, 2, False)]
-    assert plan(12, 11, 7) == [(12, 1, True), (11, 3, False), (8, 1, True), (7, 1, False)]
-    assert plan(9, 6) == [(9, 3, True)]
+
+LOG_SIZE, LOG_BLOWUP = 11, 1
 
 
 class Run:
-    """A commit phase over codewords by log size, kept open for tampering."""
+    """A commit phase over words by log size, which are lifted to the largest; kept open for tampering."""
 
     def __init__(self, words: dict[int, U64]) -> None:
         self.words = words
-        self.layers: tuple[Layer, ...] = fri_layers(list(words))
-        self.log_domain = max(words)
+        self.log_size = max(words)
+        self.layers = [Layer(log_rows + LOG_BLOWUP, 3) for log_rows in fold_schedule(TEST, self.log_size - LOG_BLOWUP)]
         self.betas = [challenge(10 + n) for n in range(len(self.layers))]
-        self.roll_ins = [challenge(50 + n) if layer.joins else None for n, layer in enumerate(self.layers)]
         self.layer_words: list[U64] = []
-        word = words[self.log_domain]
-        for layer, beta, roll_in in zip(self.layers, self.betas, self.roll_ins, strict=True):
+        word = self.codeword
+        for beta in self.betas:
             self.layer_words.append(word)
-            word = fold(word, layer.log_arity, beta)
-            if roll_in is not None:
-                joined = words[layer.log_size - layer.log_arity]
-                word = np.ascontiguousarray(field.add(word.T, field.ext_mul(joined.T, roll_in)).T)
+            word = fold(word, 3, beta)
         self.last = word
+        self.bound = self.last.shape[1] >> LOG_BLOWUP
+
+    @property
+    def codeword(self) -> U64:
+        """The words, lifted and added."""
+        lifted = [np.repeat(word, (1 << self.log_size) // word.shape[1], axis=1) for word in self.words.values()]
+        return domain.sum_ext(np.stack(lifted), axis=0)
 
     def check(self, final: U64, queries: int = 40) -> None:
-        indices = np.random.default_rng(9).integers(0, 1 << self.log_domain, size=queries).astype(np.uint64)
-        codewords = {log: word.T[indices >> np.uint64(self.log_domain - log)] for log, word in self.words.items()}
+        indices = np.random.default_rng(9).integers(0, 1 << self.log_size, size=queries).astype(np.uint64)
         leaves, position = [], indices
-        for layer, word in zip(self.layers, self.layer_words, strict=True):
-            position = position >> np.uint64(layer.log_arity)
-            leaves.append(word.T.reshape(-1, 1 << layer.log_arity, 3)[position])
-        fri.check_queries(self.layers, self.log_domain, indices, codewords, leaves, self.betas, self.roll_ins, final)
+        for word in self.layer_words:
+            position = position >> np.uint64(3)
+            leaves.append(word.T.reshape(-1, 8, 3)[position])
+        final_log_size = domain.log2_exact(self.last.shape[1])
+        fri.check_queries(self.layers, final_log_size, indices, self.codeword.T[indices], leaves, self.betas, final)
 
 
 def honest() -> Run:
@@ -95,9 +99,11 @@ def honest() -> Run:
 
 def test_words_of_low_degree_pass():
     run = honest()
-    run.check(fri.final_coefficients(run.last))
-    only = Run({6: codeword(polynomial(3, 5))})
-    only.check(fri.final_coefficients(only.last))
+    assert len(run.layers) == 2
+    run.check(fri.final_coefficients(run.last, run.bound))
+    only = Run({5: codeword(polynomial(3, 4))})
+    assert only.layers == []
+    only.check(fri.final_coefficients(only.last, 16))
 
 
 def bump(word: U64) -> None:
@@ -114,24 +120,23 @@ def test_one_degree_too_many_at_any_height_does_not_pass(log: int):
     bump(words[log])
     run = Run(words)
     with pytest.raises(UnsatisfiedTrace):
-        fri.final_coefficients(run.last)
-    truncated = np.ascontiguousarray(domain.intt(run.last)[:, :32].T)
+        fri.final_coefficients(run.last, run.bound)
+    truncated = np.ascontiguousarray(domain.intt(run.last)[:, : run.bound].T)
     with pytest.raises(FinalMismatch):
         run.check(truncated)
 
 
 def test_other_layers_or_final_polynomial_do_not_pass():
     run = honest()
-    final = fri.final_coefficients(run.last)
+    final = fri.final_coefficients(run.last, run.bound)
     other = final.copy()
-    other[31, 2] ^= np.uint64(1)
+    other[-1, 2] ^= np.uint64(1)
     with pytest.raises(FinalMismatch):
         run.check(other)
     changes: list[Callable[[Run], None]] = [
         lambda r: bump(r.layer_words[0]),
         lambda r: bump(r.layer_words[1]),
-        lambda r: r.words.__setitem__(11, codeword(polynomial(77, 10))),
-        lambda r: r.words.__setitem__(9, codeword(polynomial(77, 8))),
+        *(lambda r, log=log: r.words.__setitem__(log, codeword(polynomial(77, log - 1))) for log in (11, 9, 6)),
     ]
     for change in changes:
         run = honest()
@@ -139,7 +144,7 @@ def test_other_layers_or_final_polynomial_do_not_pass():
         with pytest.raises(FoldMismatch):
             run.check(final)
     run = honest()
-    run.words[6] = codeword(polynomial(77, 5))
+    run.layers.pop(), run.betas.pop(), run.layer_words.pop()
     with pytest.raises(FinalMismatch):
         run.check(final)
 

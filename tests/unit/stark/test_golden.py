@@ -16,7 +16,7 @@ from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.statement import Contribution, InstanceShape, Statement, global_challenge
 from zisk_actors.stark.transcript import Transcript
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "protocol_v1.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "protocol_v2.json").read_text())
 
 
 def values() -> dict[str, object]:
@@ -38,8 +38,8 @@ def values() -> dict[str, object]:
     return {
         "hash_words_1_2_3": list(poseidon2.hash_words([1, 2, 3])),
         "hash_words_empty": list(poseidon2.hash_words([])),
-        "mixed_root": merkle.MerkleTree(matrices).root.tolist(),
-        "lde": domain.lde(np.arange(4, dtype=np.uint64)[None])[0].tolist(),
+        "mixed_root": merkle.MerkleTree(matrices, 8).root.tolist(),
+        "lde": domain.lde(np.arange(4, dtype=np.uint64)[None], 1)[0].tolist(),
         "key_digest": list(key.digest),
         "key_bytes": key.encode().hex(),
         "global_challenge": list(challenge),

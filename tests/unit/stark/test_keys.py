@@ -7,7 +7,8 @@ import pytest
 
 from tests import toy
 from zisk_actors.stark.field import P
-from zisk_actors.stark.keys import MAGIC, BadKey, VerifyingKey, decode_key
+from zisk_actors.stark.keys import BadKey, VerifyingKey, decode_key
+from zisk_actors.stark.magic import KEY_MAGIC
 from zisk_actors.stark.statement import InstanceShape
 
 
@@ -19,7 +20,7 @@ CHANGES = [
     {"parameters": 3},
     {"chip_set": (1, 2, 3, 4)},
     {"fixed_root": (1, 2, 3, 4)},
-    {"fixed": (InstanceShape(2, 7),)},
+    {"fixed": (InstanceShape(2, 8),)},
     {"fixed": (InstanceShape(1, 6),)},
     {"fixed": ()},
     {"entry": 3},
@@ -70,8 +71,13 @@ def test_parts_out_of_range_are_refused(change: dict[str, object]):
         decode_key(msgspec.structs.replace(key(), **change).encode())
 
 
+def test_another_version_is_refused_by_name():
+    with pytest.raises(BadKey, match="protocol version 1, not 2"):
+        decode_key(b"zisk-vk\x01" + key().encode()[8:])
+
+
 def test_other_bytes_are_refused():
     data = key().encode()
-    for wrong in (b"", data[:-1], data + b"\0", data[1:], MAGIC, MAGIC + b"\x80", bytes(2**17)):
+    for wrong in (b"", data[:-1], data + b"\0", data[1:], KEY_MAGIC, KEY_MAGIC + b"\x80", bytes(2**17)):
         with pytest.raises(BadKey):
             decode_key(wrong)

@@ -8,6 +8,7 @@ import pytest
 from zisk_actors.stark import merkle, poseidon2
 from zisk_actors.stark.field import U64, P
 
+CAP = 6
 SHAPES = [(3, 7), (1, 9), (20, 7), (2, 9), (5, 6)]  # (width, log height); in no order of height
 
 
@@ -30,18 +31,18 @@ def model_node(tables: list[U64], level: int, index: int, top: int) -> list[int]
 
 def test_root_cap_and_levels_are_the_model():
     tables = matrices(shapes=[(2, 3), (1, 3)])
-    tree = merkle.MerkleTree(tables)
+    tree = merkle.MerkleTree(tables, CAP)
     assert tree.root.tolist() == model_node(tables, 0, 0, 3)
     assert len(tree.cap) == 8
     tables = matrices()
-    tree = merkle.MerkleTree(tables)
+    tree = merkle.MerkleTree(tables, CAP)
     assert tree.log_height == 9
     assert tree.cap[5].tolist() == model_node(tables, 6, 5, 9)
     assert np.array_equal(merkle.root_of_cap(tree.cap), tree.root)
 
 
 def opened() -> tuple[merkle.MerkleTree, U64, list[U64], U64]:
-    tree = merkle.MerkleTree(matrices())
+    tree = merkle.MerkleTree(matrices(), CAP)
     indices = np.array([0, 1, 511, 300, 300], dtype=np.uint64)
     rows, paths = tree.open(indices)
     return tree, indices, [row.copy() for row in rows], paths.copy()
@@ -80,15 +81,31 @@ def test_any_change_is_noticed():
 
 def test_order_and_heights_matter_for_the_root():
     tables = matrices()
-    root = merkle.MerkleTree(tables).root.tolist()
-    assert merkle.MerkleTree([tables[2], tables[1], tables[0], *tables[3:]]).root.tolist() != root
-    assert merkle.MerkleTree(tables[:-1]).root.tolist() != root
+    root = merkle.MerkleTree(tables, CAP).root.tolist()
+    assert merkle.MerkleTree([tables[2], tables[1], tables[0], *tables[3:]], CAP).root.tolist() != root
+    assert merkle.MerkleTree(tables[:-1], CAP).root.tolist() != root
 
 
 def test_impossible_trees_are_refused():
     with pytest.raises(ValueError):
-        merkle.MerkleTree([])
+        merkle.MerkleTree([], CAP)
     with pytest.raises(ValueError):
-        merkle.MerkleTree(matrices(shapes=[(1, 8), (1, 5)]))
-    with pytest.raises(ValueError):
-        merkle.MerkleTree([np.zeros((1, 12), dtype=np.uint64)])
+        merkle.MerkleTree([np.zeros((1, 12), dtype=np.uint64)], CAP)
+
+
+@pytest.mark.parametrize("cap_log", [6, 8, 9, 10])
+def test_a_matrix_lower_than_the_cap_counts_as_one_of_its_height(cap_log: int):
+    tables = matrices()
+    level = min(cap_log, 9)
+    lifted = [np.repeat(table, max(1, (1 << level) // table.shape[1]), axis=1) for table in tables]
+    tree = merkle.MerkleTree(tables, cap_log)
+    assert np.array_equal(tree.cap, merkle.MerkleTree(lifted, cap_log).cap)
+    assert tree.cap.shape == (1 << level, 4)
+    indices = np.array([0, 511, 300], dtype=np.uint64)
+    rows, paths = tree.open(indices)
+    assert paths.shape == (3, 9 - level, 4)
+    for matrix, row, log in zip(tables, rows, LOGS, strict=True):
+        assert np.array_equal(row, matrix[:, indices >> np.uint64(9 - log)].T)
+    assert merkle.openings_match(tree.cap, LOGS, rows, indices, paths)
+    rows[4][1, 0] ^= np.uint64(1)
+    assert not merkle.openings_match(tree.cap, LOGS, rows, indices, paths)

@@ -37,7 +37,7 @@ def test_bytes_that_are_not_a_proof():
     cases: list[tuple[bytes, type[MalformedProof]]] = [
         (b"", UnknownFormat),
         (data[1:], UnknownFormat),
-        (b"zisk-stark\x02" + data[11:], UnknownFormat),
+        (b"zisk-stark\x01" + data[11:], UnknownFormat),
         (proof.encode_partial(toy.honest().partials[0]), UnknownFormat),
         (data[:-1], Undecodable),
         (data + b"\0", Undecodable),
@@ -51,6 +51,14 @@ def test_bytes_that_are_not_a_proof():
     with pytest.raises(ProofTooLarge):
         proof.decode(data, limit=len(data) - 1)
     assert proof.decode(data, limit=len(data))
+
+
+def test_another_version_is_refused_by_name():
+    data = proof.encode(toy.honest().proof)
+    with pytest.raises(UnknownFormat, match="protocol version 1; this verifier is of version 2"):
+        proof.decode(b"zisk-stark\x01" + data[11:])
+    with pytest.raises(UnknownFormat, match="protocol version 3"):
+        proof.decode_partial(b"zisk-part\x03")
 
 
 def test_another_encoding_of_the_same_value_is_refused():

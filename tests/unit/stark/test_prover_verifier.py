@@ -44,12 +44,13 @@ def test_a_test_proof_is_not_enough():
         verify(job.proof, job.key.vk, toy.CHIPS)
 
 
-def test_the_level_is_computed_for_the_size_at_hand(monkeypatch: pytest.MonkeyPatch):
-    """A secure set whose figures do not reach its name for this job is refused."""
-    boastful = replace(params.TEST, name="boastful", level=128)
-    monkeypatch.setitem(params.BY_NUMBER, params.TEST.number, boastful)
+def test_a_job_larger_than_a_secure_set_keeps_its_level_for_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """Integers decide; the insecure set has no such limit."""
     job = toy.honest()
-    with pytest.raises(TooWeak, match=r"proves \d+\.\d bits"):
+    monkeypatch.setattr(params, "LARGEST", replace(params.LARGEST, log_rows=7))
+    verify(job.proof, job.key.vk, toy.CHIPS, 0)
+    monkeypatch.setitem(params.BY_NUMBER, params.TEST.number, replace(params.TEST, name="boastful", level=128))
+    with pytest.raises(TooWeak, match="up to 7 log rows; this job has 8"):
         verify(job.proof, job.key.vk, toy.CHIPS, 100)
 
 
@@ -132,9 +133,9 @@ def test_tables_that_are_not_allowed_are_the_callers_fault():
         [fib],
         [table],
         [fib, fib, table],
-        [fib, Table(1, np.zeros((3, 32), dtype=np.uint64)), table],
+        [fib, Table(1, np.zeros((3, 64), dtype=np.uint64)), table],
         [fib, Table(1, np.zeros((4, 48), dtype=np.uint64)), table],
-        [fib, Table(9, np.zeros((4, 32), dtype=np.uint64)), table],
+        [fib, Table(9, np.zeros((4, 64), dtype=np.uint64)), table],
     ]
     for tables in wrong:
         with pytest.raises(BadShare):
@@ -156,7 +157,7 @@ def test_another_fixed_column_is_another_key_and_fails():
 
 
 def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fixed_columns():
-    """The corners of the layout: a fixed tree taller than the share, no aux tree, no fixed tree, one height of 2^5."""
+    """The corners of the layout: a fixed tree taller than the share, no aux tree, no fixed tree, one height of 2^6."""
     lonely = Air("lonely", toy.FibRow, toy._fib_constraints, lambda w: iter(()))
     chips = ChipSet((Chip(lonely),), lambda statement, vk: [])
     key = setup(BACKEND, chips, params.TEST, {}, entry=0)
@@ -164,7 +165,7 @@ def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fi
     state = contribute(BACKEND, key, 0, [Table(0, toy.fib_table().main)])
     challenge = global_challenge(1, claim, [state.contribution])
     partial = prove(BACKEND, key, state, challenge)
-    assert partial.layers == ()
+    assert len(partial.layers) == 1
     whole = proof.Proof(1, claim, (state.contribution,), (partial,))
     verify(whole, key.vk, chips, 0)
     forged = msgspec.structs.replace(partial, sums=(1).to_bytes(8, "little") + partial.sums[8:])
@@ -173,14 +174,14 @@ def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fi
 
     once = ChipSet((*toy.CHIPS.chips[:2], Chip(toy.TABLE, Presence.SINGLETON)), toy.boundary)
     key = setup(BACKEND, once, params.TEST, {2: toy.fixed_table()}, entry=toy.START)
-    first, second = toy.square_tables(0, [(30, 5)]), toy.square_tables(30, [(20, 5)])
+    first, second = toy.square_tables(0, [(30, 6)]), toy.square_tables(30, [(20, 6)])
     values = toy.chain(50)
-    claim = Statement(key.vk.digest, (2178309, *(0,) * 63), values[-1], 200)
+    claim = Statement(key.vk.digest, toy.OUTPUTS, values[-1], 200)
     states = [
         contribute(BACKEND, key, 0, [toy.fib_table(), *first, toy.lookup_table([*first, *second])]),
         contribute(BACKEND, key, 1, second),
     ]
-    assert states[1].layout.log_domain < 7
+    assert states[1].layout.log_domain < 8
     contributions = tuple(state.contribution for state in states)
     challenge = global_challenge(1, claim, contributions)
     whole = proof.Proof(1, claim, contributions, tuple(prove(BACKEND, key, state, challenge) for state in states))
@@ -188,7 +189,7 @@ def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fi
 
 
 def test_a_zero_denominator_is_an_error_not_a_patch():
-    squares = toy.square_tables(0, [(5, 5)])[0]
+    squares = toy.square_tables(0, [(5, 6)])[0]
     challenges = np.zeros((9, 3), dtype=np.uint64)
     challenges[1:, 0] = 1  # alpha = 0, beta = 1: the fingerprint of (x, step) on bus 2 is 2 + x + step
     main = squares.main.copy()

@@ -11,22 +11,24 @@ import pytest
 from tests import toy
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import Bus, send
-from zisk_actors.stark import rules
+from zisk_actors.stark import params, rules
 from zisk_actors.stark.chipset import Chip, ChipSet
 from zisk_actors.stark.errors import (
     BadContribution,
     HeightNotAllowed,
     NotInOrder,
     TooManyRows,
+    TooWeak,
     UnknownChip,
     WrongChipSet,
     WrongCount,
 )
 from zisk_actors.stark.field import P
 from zisk_actors.stark.keys import BadKey
+from zisk_actors.stark.layout import Layout
 from zisk_actors.stark.statement import InstanceShape
 
-FIB, TABLE = InstanceShape(0, 5), InstanceShape(2, 6)
+FIB, TABLE = InstanceShape(0, 6), InstanceShape(2, 7)
 
 
 def square(log_height: int) -> InstanceShape:
@@ -37,20 +39,20 @@ def square(log_height: int) -> InstanceShape:
     ("share", "instances", "error"),
     [
         (0, [], BadContribution),
-        (0, [FIB, *[square(5)] * rules.MAX_INSTANCES, TABLE], BadContribution),
-        (0, [FIB, TABLE, InstanceShape(3, 5)], UnknownChip),
-        (0, [InstanceShape(-1, 5), FIB, TABLE], UnknownChip),
-        (0, [InstanceShape(0, 6), TABLE], HeightNotAllowed),
-        (0, [FIB, square(4), TABLE], HeightNotAllowed),
+        (0, [FIB, *[square(6)] * rules.MAX_INSTANCES, TABLE], BadContribution),
+        (0, [FIB, TABLE, InstanceShape(3, 6)], UnknownChip),
+        (0, [InstanceShape(-1, 6), FIB, TABLE], UnknownChip),
+        (0, [InstanceShape(0, 7), TABLE], HeightNotAllowed),
+        (0, [FIB, square(5), TABLE], HeightNotAllowed),
         (0, [FIB, square(23), TABLE], HeightNotAllowed),
         (0, [FIB, square(-1), TABLE], HeightNotAllowed),
-        (0, [FIB, InstanceShape(2, 7)], HeightNotAllowed),  # not the height of its fixed columns
+        (0, [FIB, InstanceShape(2, 8)], HeightNotAllowed),  # not the height of its fixed columns
         (0, [TABLE, FIB], NotInOrder),
-        (0, [FIB, square(5), square(6), TABLE], NotInOrder),
+        (0, [FIB, square(6), square(7), TABLE], NotInOrder),
         (0, [TABLE], WrongCount),  # no singleton
         (0, [FIB, FIB, TABLE], WrongCount),
         (1, [FIB, TABLE], WrongCount),  # the singleton in another share
-        (1, [square(5)], WrongCount),  # no table
+        (1, [square(6)], WrongCount),  # no table
         (1, [TABLE, TABLE], WrongCount),
     ],
 )
@@ -62,7 +64,7 @@ def test_shares_that_are_not_allowed(share: int, instances: Sequence[InstanceSha
 def test_allowed_shares():
     vk = toy.honest().key.vk
     rules.check_share(toy.CHIPS, vk, 0, [FIB, TABLE])
-    rules.check_share(toy.CHIPS, vk, 1, [square(7), square(7), square(5), TABLE])
+    rules.check_share(toy.CHIPS, vk, 1, [square(8), square(8), square(6), TABLE])
 
 
 def test_jobs_that_are_not_allowed():
@@ -105,6 +107,30 @@ def test_multiplicities_must_not_wrap():
             rules.check_job(unbounded, job.key.vk, short)
 
 
+def test_the_size_of_a_job_is_summed_up_in_integers():
+    job = toy.honest()
+    shape = rules.job_shape(toy.CHIPS, job.key.vk, job.contributions)
+    layout = Layout(toy.CHIPS, job.key.vk, job.contributions[0].instances)
+    assert (shape.log_rows, shape.shares, shape.arity) == (8, 2, 2)
+    assert shape.columns == layout.batched
+    assert shape.constraints == sum(len(air.all_constraints) for air in layout.airs)
+    terms = [(toy.FIB, 1 << 6), (toy.SQUARES, (1 << 8) + 3 * (1 << 6)), (toy.TABLE, 2 << 7)]
+    assert shape.interactions == sum(len(air.bus_terms) * rows for air, rows in terms)
+
+
+@pytest.mark.parametrize("size", ["log_rows", "columns", "constraints", "interactions", "arity", "shares"])
+def test_a_secure_set_refuses_a_job_larger_than_it_keeps_its_level_for(size: str, monkeypatch: pytest.MonkeyPatch):
+    job = toy.honest()
+    secure = msgspec.structs.replace(job.key.vk, parameters=params.LEVEL_128.number)
+    rules.check_job(toy.CHIPS, secure, job.contributions)
+    actual = getattr(rules.job_shape(toy.CHIPS, secure, job.contributions), size)
+    monkeypatch.setattr(params, "LARGEST", replace(params.LARGEST, **{size: actual}))
+    rules.check_job(toy.CHIPS, secure, job.contributions)
+    monkeypatch.setattr(params, "LARGEST", replace(params.LARGEST, **{size: actual - 1}))
+    with pytest.raises(TooWeak):
+        rules.check_job(toy.CHIPS, secure, job.contributions)
+
+
 def test_keys_for_other_chips():
     vk = toy.honest().key.vk
     rules.check_key(toy.CHIPS, vk)
@@ -122,7 +148,7 @@ def test_every_rule_is_in_the_digest_of_the_chip_set():
         (squares, fib, table),
         (fib, squares),
         (fib, replace(squares, presence=table.presence), table),
-        (fib, replace(squares, min_log_height=6), table),
+        (fib, replace(squares, min_log_height=7), table),
         (fib, replace(squares, max_log_height=21), table),
         (fib, replace(squares, max_job_rows=2**11), table),
     ]
