@@ -1,10 +1,12 @@
 """input: the words of the input region that the run reads.
 
 Rows are words in strictly increasing order over the whole region (words.py), so
-every word has one value. The value is the prover's choice, as the input is; its
-limbs are bounded by 16-bit chunks because they enter tokens here. The row takes
-back the value that it gave: nothing writes a read-only word. Nothing of the
-input is public: a program that wants it bound must put it in its output.
+every word has one value. The first word is 0. The value of any other is the
+prover's choice, as the input is: an input may be as long as the region, so each
+choice is some input's, and one that ends earlier has zeros there. Limbs are
+bounded by 16-bit chunks because they enter tokens here. The row takes back the
+value that it gave: nothing writes a read-only word. Nothing of the input is
+public: a program that wants it bound must put it in its output.
 """
 
 from __future__ import annotations
@@ -29,7 +31,11 @@ class InputRow(WordRow[T]):
 
 
 def _constraints(window: Window) -> Iterator[Constraint]:
+    low, high = limbs_of(window.row.value)
     yield from increasing(window, INPUT_WORDS)
+    # The first row is that word's (words.py), and its chunks are bounded.
+    yield "the word before the input has low limb 0", window.first * low
+    yield "the word before the input has high limb 0", window.first * high
 
 
 def _interactions(window: Window) -> Iterator[Interaction]:
