@@ -4,12 +4,15 @@ Rules of this file:
 * The file is hostile: every offset, size and index is checked before it is used, and nothing but an `ElfError` is ever raised.
 * Loaded is what PT_LOAD headers say. Code and constants lie in [0x80000000, 0x88000000), everything writable in RAM.
 * What the linker of a default script puts below 0x80000000 to hold the ELF's own headers is left out; the guest cannot see it.
+* Nothing else is left out: what the file says is in memory is there when the program starts, or the file is refused. Below 0x80000000
+  lies the input, so a program that looked for its bytes there would read what a prover likes.
 
 Source: Tool Interface Standard ELF specification 1.2, ELF-64 object file format 1.5, RISC-V ELF psABI.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import struct
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from zisk_actors.machine.layout import CODE_END, CODE_START, RAM_END, RAM_START
 MAX_FILE: Final = 2**28  # bytes
 MAX_SYMBOL_NAME: Final = 200  # bytes shown
 MAX_HEADERS_BELOW_CODE: Final = 2**16  # bytes: the largest page that a linker aligns to
+MAX_PROGRAM_HEADERS: Final = 1024  # linkers make about ten; 0xffff would mean that their number is elsewhere
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
@@ -34,7 +38,8 @@ _ET = {0: "no type", 1: "a relocatable object (not linked)", 4: "a core dump"}
 _ET_EXEC, _ET_DYN = 2, 3
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _PF_X, _PF_W = 1, 2
-_SHT_SYMTAB, _SHT_STRTAB = 2, 3
+_SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 2, 3, 8
+_SHF_ALLOC, _SHF_TLS = 2, 0x400
 _SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
 _STT_NOTYPE, _STT_FUNC = 0, 2
 _EF_RVC = 1
@@ -53,6 +58,7 @@ _MACHINES = {
     258: "LoongArch",
 }
 _BUILD_HINT = "build a static ELF for rv64im that is linked at 0x80000000"
+_PLACE_HINT = "place every section at 0x80000000 or above with the linker script, as tests/guests/runtime/zisk.ld does"
 
 
 class ElfError(UsageError):
@@ -199,13 +205,15 @@ def load(data: bytes) -> Elf:
         raise ElfDynamic("the ELF file is position-independent or a shared object", hint="link with -static -no-pie")
     if kind != _ET_EXEC:
         raise ElfNotExecutable(f"the ELF file is {_ET.get(kind, f'of type {kind}')}, not an executable", hint=_BUILD_HINT)
-    segments = _segments(data, phoff, phentsize, phnum)
+    segments, offsets = _segments(data, phoff, phentsize, phnum)
+    sections = _sections(data, shoff, shentsize, shnum)
+    _check_sections(sections, segments, offsets)
     code = [segment for segment in segments if segment.executable]
     if not any(segment.address <= entry < segment.end for segment in code):
         raise ElfBadEntry(f"the entry point {entry:#x} is in no executable segment")
     if entry % 4:
         raise ElfBadEntry(f"the entry point {entry:#x} is not a multiple of 4", hint="build without compressed instructions (rv64im)")
-    return Elf(entry, segments, _symbols(data, shoff, shentsize, shnum, code), bool(flags & _EF_RVC))
+    return Elf(entry, segments, _symbols(data, sections, code), bool(flags & _EF_RVC))
 
 
 def _unpack(layout: struct.Struct, data: bytes, offset: int, what: str) -> tuple[int, ...]:
@@ -218,38 +226,60 @@ def _check_range(data: bytes, offset: int, size: int, what: str) -> None:
         raise ElfTruncated(f"the ELF file ends at byte {len(data)}, within its {what} (bytes {offset} to {offset + size})")
 
 
-def _segments(data: bytes, phoff: int, phentsize: int, phnum: int) -> tuple[Segment, ...]:
-    """The loaded segments, ascending, checked against the map and each other."""
+def _segments(data: bytes, phoff: int, phentsize: int, phnum: int) -> tuple[tuple[Segment, ...], list[int]]:
+    """The loaded segments, ascending, checked against the map and each other; and where in the file each begins."""
     if phnum == 0:
         raise ElfMalformed("the ELF file has no program headers: nothing to load")
+    if phnum > MAX_PROGRAM_HEADERS:
+        raise ElfTooLarge(f"the ELF file has {phnum} program headers, more than {MAX_PROGRAM_HEADERS}", hint=_BUILD_HINT)
     if phentsize != _PROGRAM_HEADER.size:
         raise ElfMalformed(f"program headers of {phentsize} bytes instead of {_PROGRAM_HEADER.size}")
     _check_range(data, phoff, phnum * phentsize, "program headers")
-    segments = []
+    loaded = []
     for index in range(phnum):
         kind, flags, offset, address, _, filesz, memsz, _ = _PROGRAM_HEADER.unpack_from(data, phoff + index * phentsize)
         if kind in (_PT_DYNAMIC, _PT_INTERP):
             raise ElfDynamic("the ELF file is dynamically linked", hint="link with -static")
-        if kind != _PT_LOAD or memsz == 0:
+        if kind != _PT_LOAD:
             continue
         if filesz > memsz:
             raise ElfMalformed(f"segment {index} has {filesz} bytes in the file but only {memsz} in memory")
+        if memsz == 0:
+            continue
         _check_range(data, offset, filesz, f"segment {index}")
-        executable = bool(flags & _PF_X)
         if address < CODE_START and offset == 0 and CODE_START - address <= MAX_HEADERS_BELOW_CODE:
-            headers = CODE_START - address
-            if executable and any(data[phoff + phnum * phentsize : min(headers, filesz)]):
-                raise ElfOutsideMap(f"segment {index} has code at {address:#x}, below {CODE_START:#x}", hint=_BUILD_HINT)
-            if memsz <= headers:
+            below = CODE_START - address
+            _check_headers(index, address, data[: min(below, filesz)], min(below, memsz), (phoff, phoff + phnum * phentsize))
+            if memsz <= below:
                 continue
-            address, offset, filesz, memsz = CODE_START, headers, max(filesz - headers, 0), memsz - headers
+            address, offset, filesz, memsz = CODE_START, below, max(filesz - below, 0), memsz - below
         _check_place(index, address, memsz, flags)
-        segments.append(Segment(address, data[offset : offset + filesz], memsz, executable))
-    segments.sort(key=lambda segment: segment.address)
-    for low, high in itertools.pairwise(segments):
+        loaded.append((Segment(address, data[offset : offset + filesz], memsz, bool(flags & _PF_X)), offset))
+    loaded.sort(key=lambda pair: pair[0].address)
+    for (low, _), (high, _) in itertools.pairwise(loaded):
         if high.address < low.end:
-            raise ElfOverlap(f"the segments at {low.address:#x} and {high.address:#x} overlap")
-    return tuple(segments)
+            raise ElfOverlap(f"the segments at {low.address:#x} and {high.address:#x} overlap", hint=_PLACE_HINT)
+    return tuple(segment for segment, _ in loaded), [offset for _, offset in loaded]
+
+
+def _check_headers(index: int, address: int, content: bytes, size: int, table: tuple[int, int]) -> None:
+    """What is left out of a segment, `size` bytes at `address`, is all in the file (`content`): ELF header, program headers, zeros."""
+    rest = bytearray(content)
+    for start, end in ((0, _HEADER.size), table):
+        rest[start:end] = bytes(len(rest[start:end]))
+    if any(rest):
+        at = len(rest) - len(rest.lstrip(b"\0"))
+        raise ElfOutsideMap(
+            f"segment {index} at {address:#x} has a byte at {address + at:#x} that is no ELF header and would be dropped: "
+            f"a program has no memory below {CODE_START:#x}",
+            hint=_PLACE_HINT + " (--build-id=none leaves out the linker's note)",
+        )
+    if size > len(content):
+        start, end = address + len(content), address + size
+        raise ElfOutsideMap(
+            f"segment {index} has zeros in memory at [{start:#x}, {end:#x}); a program has no memory below {CODE_START:#x}",
+            hint=_PLACE_HINT,
+        )
 
 
 def _check_place(index: int, address: int, size: int, flags: int) -> None:
@@ -265,21 +295,40 @@ def _check_place(index: int, address: int, size: int, flags: int) -> None:
         raise ElfOutsideMap(f"{place} is writable but outside RAM [{RAM_START:#x}, {RAM_END:#x})", hint=_BUILD_HINT)
 
 
-def _symbols(data: bytes, shoff: int, shentsize: int, shnum: int, code: list[Segment]) -> Symbols:
-    """Labels in executable segments, from the symbol table if there is one."""
+def _sections(data: bytes, shoff: int, shentsize: int, shnum: int) -> list[tuple[int, ...]]:
+    """The section headers, if there are any: name, kind, flags, address, offset, size, link, info, alignment, entry size."""
     if shoff == 0 or shnum == 0:
-        return _NO_SYMBOLS
+        return []
     if shentsize != _SECTION_HEADER.size:
         raise ElfMalformed(f"section headers of {shentsize} bytes instead of {_SECTION_HEADER.size}")
     _check_range(data, shoff, shnum * shentsize, "section headers")
-    sections = [_SECTION_HEADER.unpack_from(data, shoff + index * shentsize) for index in range(shnum)]
+    return [_SECTION_HEADER.unpack_from(data, shoff + index * shentsize) for index in range(shnum)]
+
+
+def _check_sections(sections: list[tuple[int, ...]], segments: tuple[Segment, ...], offsets: list[int]) -> None:
+    """What the sections say is in memory is what the segments load there."""
+    starts = [segment.address for segment in segments]
+    for index, (_, kind, flags, address, offset, size, *_) in enumerate(sections):
+        empty = kind == _SHT_NOBITS and (flags & _SHF_TLS or (address >= RAM_START and address + size <= RAM_END))
+        if not flags & _SHF_ALLOC or size == 0 or empty:
+            continue
+        place = bisect.bisect_right(starts, address) - 1
+        where = f"section {index} [{address:#x}, {address + size:#x})"
+        if place < 0 or address + size > (segments[place].end if kind == _SHT_NOBITS else starts[place] + len(segments[place].data)):
+            raise ElfOutsideMap(f"{where} belongs into memory, but no segment loads it", hint=_PLACE_HINT)
+        if kind != _SHT_NOBITS and address - starts[place] != offset - offsets[place]:
+            raise ElfMalformed(f"{where} is at byte {offset} of the file, but its segment loads other bytes there")
+
+
+def _symbols(data: bytes, sections: list[tuple[int, ...]], code: list[Segment]) -> Symbols:
+    """Labels in executable segments, from the symbol table if there is one."""
     for _, kind, _, _, offset, size, link, _, _, entsize in sections:
         if kind != _SHT_SYMTAB:
             continue
         if entsize != _SYMBOL.itemsize or size % entsize:
             raise ElfMalformed(f"a symbol table of {size} bytes with entries of {entsize}")
         _check_range(data, offset, size, "symbol table")
-        if link >= shnum or sections[link][1] != _SHT_STRTAB:
+        if link >= len(sections) or sections[link][1] != _SHT_STRTAB:
             raise ElfMalformed(f"the symbol table's names are said to be in section {link}, which is no string table")
         _check_range(data, sections[link][4], sections[link][5], "symbol names")
         strings = data[sections[link][4] : sections[link][4] + sections[link][5]]
