@@ -117,6 +117,7 @@ CHIPS = ChipSet(
         Chip(TABLE, Presence.EVERY_SHARE),
     ),
     boundary,
+    ((0, 64),),
 )
 START = 2
 FIBONACCI = 10610209857723  # F(64)
@@ -131,7 +132,7 @@ def fixed_table() -> U64:
 
 def proving_key(backend: Backend, parameters: Parameters = params.TEST) -> ProvingKey:
     """The key of the toy program."""
-    return setup(backend, CHIPS, parameters, {2: fixed_table()}, entry=START, memory=((0, 64),))
+    return setup(backend, CHIPS, parameters, {2: fixed_table()}, entry=START)
 
 
 def chain(steps: int) -> list[int]:

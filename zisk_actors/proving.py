@@ -22,7 +22,7 @@ from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
 from zisk_actors.chips.footprint import proving_bytes
 from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError
-from zisk_actors.machine import layout, plan
+from zisk_actors.machine import plan
 from zisk_actors.machine.emulator import Emulator
 from zisk_actors.machine.events import MAX_STEPS, Run, Trap
 from zisk_actors.machine.rom import Program, load_program
@@ -33,8 +33,6 @@ from zisk_actors.stark.setup import ProvingKey, setup
 from zisk_actors.stark.statement import Contribution, Statement, global_challenge
 
 V = TypeVar("V")
-
-MEMORY_MAP = ((layout.INPUT_START, layout.INPUT_END), (layout.CODE_START, layout.CODE_END), (layout.RAM_START, layout.RAM_END))
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ class Prover:
         def make() -> ProvingKey:
             program = self.program(elf)
             fixed = {NUMBER[name]: columns for name, columns in witness.fixed_columns(program).items()}
-            return setup(self.backend, CHIP_SET, params.by_name(parameters), fixed, entry=program.entry, memory=MEMORY_MAP)
+            return setup(self.backend, CHIP_SET, params.by_name(parameters), fixed, entry=program.entry)
 
         return self._keys.get((_hash(elf), parameters), make)
 

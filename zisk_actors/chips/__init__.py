@@ -32,6 +32,7 @@ from zisk_actors.chips.shift import SHIFT, SHIFTI, SHIFTIW, SHIFTW
 from zisk_actors.chips.store import STORE, STOREB, STOREW
 from zisk_actors.chips.sub import SLTI, SUB
 from zisk_actors.chips.table16 import TABLE16
+from zisk_actors.machine.layout import MEMORY_MAP
 from zisk_actors.stark.chipset import ChipSet
 
 # Chips with a row per executed instruction, in the order of machine/isa.py.
@@ -44,5 +45,5 @@ CHIPS: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH, ROM, TABLE16, REGISTERS, I
 AIRS: Final[tuple[Air, ...]] = tuple(chip.air for chip in CHIPS)
 NUMBER: Final[dict[str, int]] = {chip.name: number for number, chip in enumerate(CHIPS)}
 
-# What the verifier goes by: the AIRs, how often each may occur, and the statement's own bus terms.
-CHIP_SET: Final = ChipSet(tuple(chip.rules for chip in CHIPS), boundary)
+# What the verifier goes by: the AIRs, how often each may occur, the statement's own bus terms, and the memory map.
+CHIP_SET: Final = ChipSet(tuple(chip.rules for chip in CHIPS), boundary, MEMORY_MAP)

@@ -18,6 +18,9 @@ RETURN_ADDRESS = 0x1000  # three synthetic instructions that exit with code 0; r
 
 MAX_INPUT: Final = INPUT_END - INPUT_DATA  # bytes
 
+# What a verifying key says of all this: byte ranges [start, end).
+MEMORY_MAP: Final = ((INPUT_START, INPUT_END), (CODE_START, CODE_END), (RAM_START, RAM_END))
+
 WORD = 8  # bytes of a memory word
 READ_ONLY_BASE: Final = 2**35  # + byte address / 8: a word of the input, or of the image outside RAM
 REGISTER_BASE: Final = 2**40  # + register number

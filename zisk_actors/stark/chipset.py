@@ -65,10 +65,12 @@ Boundary = Callable[["Statement", "VerifyingKey"], Sequence[BoundaryTerm]]
 
 @dataclass(frozen=True, eq=False)
 class ChipSet:
-    """The chips in canonical order, and the boundary terms that belong to them."""
+    """The chips in canonical order, the boundary terms that belong to them, and the memory map that their constraints have: byte ranges
+    [start, end), which each key repeats."""
 
     chips: tuple[Chip, ...]
     boundary: Boundary
+    memory: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         names = [chip.air.name for chip in self.chips]

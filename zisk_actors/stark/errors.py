@@ -87,6 +87,12 @@ class WrongChipSet(ProofInvalid):
     code = "proof-other-chips"
 
 
+class WrongMemoryMap(ProofInvalid):
+    """The verifying key is for a machine with another memory map."""
+
+    code = "proof-other-memory"
+
+
 class BadStatement(ProofInvalid):
     """The statement itself is out of range: outputs, exit code or final time."""
 

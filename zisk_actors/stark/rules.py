@@ -13,7 +13,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from zisk_actors.stark.chipset import ChipSet, Presence
-from zisk_actors.stark.errors import BadContribution, HeightNotAllowed, NotInOrder, TooManyRows, UnknownChip, WrongChipSet, WrongCount
+from zisk_actors.stark.errors import (
+    BadContribution,
+    HeightNotAllowed,
+    NotInOrder,
+    TooManyRows,
+    UnknownChip,
+    WrongChipSet,
+    WrongCount,
+    WrongMemoryMap,
+)
 from zisk_actors.stark.field import P
 from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.layout import Layout
@@ -25,10 +34,13 @@ MAX_INSTANCES = 1024
 
 
 def check_key(chip_set: ChipSet, vk: VerifyingKey) -> None:
-    """The key is well formed and for this chip set, and fixes exactly the chips with fixed columns, at allowed heights."""
+    """The key is well formed, for this chip set and its memory map, and fixes exactly the chips with fixed columns, at allowed heights."""
     vk.check()
     if vk.chip_set != chip_set.digest:
         raise WrongChipSet("the verifying key was made for another set of chips")
+    if vk.memory != chip_set.memory:
+        ranges = ", ".join(f"[{start:#x}, {end:#x})" for start, end in vk.memory) or "nothing"
+        raise WrongMemoryMap(f"the verifying key was made for a machine with other memory: {ranges}")
     expected = [number for number, chip in enumerate(chip_set.chips) if chip.air.fixed_width]
     if [shape.chip for shape in vk.fixed] != expected:
         raise WrongChipSet("the verifying key does not fix the chips that have fixed columns")

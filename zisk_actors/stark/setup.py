@@ -6,7 +6,7 @@ once per program, parameter set and device, and is never sent anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zisk_actors.backends.base import Backend, Matrix, Tree
@@ -47,7 +47,6 @@ def setup(
     fixed: Mapping[int, U64],
     *,
     entry: int,
-    memory: Sequence[tuple[int, int]] = (),
 ) -> ProvingKey:
     """Extend and commit a program's fixed columns.
 
@@ -74,7 +73,7 @@ def setup(
         fixed_root=digest_words(tree.root) if tree is not None else (0, 0, 0, 0),
         fixed=tuple(shapes),
         entry=entry,
-        memory=tuple(memory),
+        memory=chip_set.memory,
     )
     vk.check()
     return ProvingKey(vk, chip_set, traces, ldes, tree)

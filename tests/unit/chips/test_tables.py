@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,7 +20,11 @@ from zisk_actors.chips.table16 import TABLE16
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
 from zisk_actors.machine.isa import Op
 from zisk_actors.machine.layout import READ_ONLY_BASE, REGISTER_BASE
+from zisk_actors.stark import params, rules
+from zisk_actors.stark.errors import WrongMemoryMap
 from zisk_actors.stark.field import P
+from zisk_actors.stark.keys import VerifyingKey
+from zisk_actors.stark.statement import InstanceShape
 
 U = np.uint64
 REFRESHES = np.array(
@@ -38,6 +43,19 @@ def test_every_air_is_named_once_and_small_enough_to_prove():
         assert chip.air.bus_terms
     assert len({air.digest for air in AIRS}) == len(AIRS)
     assert [chip.air for chip in CHIP_SET.chips] == list(AIRS)
+
+
+def test_a_key_for_another_machine_s_memory_is_refused():
+    """The real chip set carries the memory map: a key whose map differs in one address is not ours."""
+    expected = ((0x4000_0000, 0x8000_0000), (0x8000_0000, 0x8800_0000), (0xA000_0000, 0xC000_0000))
+    assert CHIP_SET.memory == expected
+    fixed = tuple(InstanceShape(number, 6) for number, air in enumerate(AIRS) if air.fixed_width)
+    vk = VerifyingKey(params.TEST.number, CHIP_SET.digest, (0, 0, 0, 0), fixed, 0, expected)
+    rules.check_key(CHIP_SET, vk)
+    for region, (start, end) in enumerate(expected):
+        for other in ((start + 8, end), (start, end - 8)):
+            with pytest.raises(WrongMemoryMap):
+                rules.check_key(CHIP_SET, msgspec.structs.replace(vk, memory=(*expected[:region], other, *expected[region + 1 :])))
 
 
 def test_only_tables_of_words_read_the_next_row():

@@ -152,8 +152,9 @@ def test_another_fixed_column_is_another_key_and_fails():
     """A prover that uses its own table is caught by the root in the key."""
     fixed = toy.fixed_table()
     fixed[1, 9] ^= np.uint64(1)
-    key = setup(BACKEND, toy.CHIPS, params.TEST, {2: fixed}, entry=toy.START, memory=((0, 64),))
+    key = setup(BACKEND, toy.CHIPS, params.TEST, {2: fixed}, entry=toy.START)
     assert key.vk.digest != toy.honest().key.vk.digest
+    assert key.vk.memory == toy.CHIPS.memory
 
 
 def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fixed_columns():

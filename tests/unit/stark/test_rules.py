@@ -22,6 +22,7 @@ from zisk_actors.stark.errors import (
     UnknownChip,
     WrongChipSet,
     WrongCount,
+    WrongMemoryMap,
 )
 from zisk_actors.stark.field import P
 from zisk_actors.stark.keys import BadKey
@@ -139,6 +140,13 @@ def test_keys_for_other_chips():
             rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, **change))
     with pytest.raises(BadKey):
         rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, parameters=77))
+
+
+@pytest.mark.parametrize("memory", [(), ((0, 65),), ((0, 64), (64, 65)), ((1, 64),)])
+def test_keys_for_another_memory_map(memory: tuple[tuple[int, int], ...]):
+    vk = toy.honest().key.vk
+    with pytest.raises(WrongMemoryMap):
+        rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, memory=memory))
 
 
 def test_every_rule_is_in_the_digest_of_the_chip_set():
