@@ -35,6 +35,11 @@ word is INT_MIN, and R = 0: no special case.
 |R| < |Y| has no solution with Y = 0 unless ``zero`` waives it. Then the identity
 alone gives R = X, and q is forced to be all ones, qs to be 0.
 
+**The weight of a row.** ``real`` stands in these lines as the number 1, and it is a
+bit by its own constraint alone: on many rows the lines also have solutions with
+real = 2, 3 or 1/2 (a small d doubled or halved, the carries moved along). Such
+a row would take and put its tokens twice, or by half.
+
 **Result:** q or r; for a 32-bit operation its low limb, sign extended.
 """
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chips_harness import check_chip, column, forge, uncaught, violations, witness
+from tests.chips_harness import check_chip, column, forge, lookup_misses, uncaught, violations, witness
 from tests.chips_semantics import M64, operand_pairs, register_records, result, signed
+from zisk_actors.air.check import Table, failures
 from zisk_actors.chips.div import DIV, OPERATIONS
 from zisk_actors.stark.field import U64, P
 
@@ -167,6 +168,42 @@ def test_the_sign_of_a_word_is_bit_31():
             assert main[column(DIV, cell), 0] == sign
             forged = forge(DIV, main, 0, {cell: 1 - sign})
             assert any(message.startswith("row 0: sign of the") for message in violations(DIV, forged, rom))
+
+
+def weighted(main: U64, row: int, real: int) -> U64 | None:
+    """The row with another weight, d and the carries made anew as its lines want them; None if no chunks do."""
+
+    def value(name: str, *at: int) -> int:
+        return sum(int(main[column(DIV, f"{name}[{i}]"), row]) << 16 * place for place, i in enumerate(at))
+
+    sy, rs, zero = (int(main[column(DIV, name), row]) for name in ("y_sign", "r_sign", "zero"))
+    low = (1 - 2 * sy) * value("b", 0) - (1 - 2 * rs) * value("r", 0, 1) - 1
+    high = (1 - 2 * sy) * value("y", 1, 2) - (1 - 2 * rs) * value("r", 2, 3) + 2**32 * (sy - rs)
+    carry = (value("k", 4, 5) + 2 * (real - 1)) % P
+    for bits in range(4):
+        borrow = bits - 2 * real
+        d = [((real - zero) * low - 2**32 * borrow) % P, ((real - zero) * high + borrow) % P]
+        if carry < 2**31 and max(d) < 2**32:
+            cells = {"real": real, "k[4]": carry % 2**16, "k[5]": carry >> 16, "d_carry[0]": bits & 1, "d_carry[1]": bits >> 1}
+            return forge(DIV, main, row, {**cells, **wide("d", d[0] | d[1] << 32)})
+    return None
+
+
+@pytest.mark.parametrize("real", [2, 3, (P + 1) // 2])
+def test_only_its_own_constraint_keeps_a_row_from_counting_otherwise(real: int):
+    """The lines have such solutions, so the bit is needed; where there is one, the bit is all that refuses it."""
+    rom, records = register_records([(name, a, b) for a, b in operand_pairs(12, 5) for name in NAMES])
+    main = witness(DIV, records)
+    all_of_them, rows = main.copy(), []
+    for row in range(len(records)):
+        forged = weighted(main, row, real)
+        if forged is not None:
+            all_of_them[:, row] = forged[:, row]
+            rows.append(row)
+    assert len(rows) > 10
+    table = Table(DIV.air, all_of_them)
+    assert [(failure.constraint, failure.rows) for failure in failures(table)] == [("real is a bit", tuple(rows))]
+    assert not lookup_misses(table, rom)
 
 
 def test_another_operation_than_the_rom_s_is_refused():
