@@ -15,6 +15,7 @@ from zisk_actors.chips import AIRS, CHIPS, NUMBER, OP_CHIPS
 from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
 from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
+from zisk_actors.machine import plan
 from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
 from zisk_actors.machine.layout import REGISTER_BASE
@@ -89,7 +90,8 @@ def test_the_final_state_belongs_to_share_0():
         assemble(job.program, job.events[1], job.final, 1)
 
 
-def test_many_records_fill_several_tables():
+def test_many_records_fill_several_tables(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan, "WORTHWHILE", 1)
     job = job_of((*WAITING, *EVERYTHING))
     heights = [instance.log_height for instance in job.instances()[0] if instance.air_id == NUMBER["addi"]]
     assert heights == instances(job.run.counts["addi"])
