@@ -74,6 +74,12 @@ class MemoryShort(JobFailed):
     pieces: int = 0
 
 
+class BeyondBudget(JobFailed):
+    """A run has more steps than whoever asked for it wants to spend on it."""
+
+    code = "beyond-budget"
+
+
 class JobCancelled(ZiskError):
     """Somebody cancelled the job."""
 

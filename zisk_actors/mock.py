@@ -89,8 +89,8 @@ class MockProver:
         """What stands for the verifying key."""
         return KEY_MAGIC + _program(elf, params).encode()
 
-    def execute(self, elf: bytes, stdin: bytes) -> MockRun:
-        """An output made from hashes; the program is not run."""
+    def execute(self, elf: bytes, stdin: bytes, max_steps: int = 0) -> MockRun:
+        """An output made from hashes; the program is not run, whatever the limit of steps."""
         _check(elf)
         return MockRun(_steps(elf, stdin), 0, _output(elf, stdin), NOTICE.encode() + b"\n")
 
@@ -120,8 +120,9 @@ class MockProver:
         body = {key: claim[key] for key in ("program", "params", "steps", "exit_code", "output", "shares")}
         return MOCK_MAGIC + _pack({"notice": NOTICE, **body, "challenge": challenge, "seal": _digest(challenge, *sorted(body.items()))})
 
-    def verify(self, proof: bytes, vk: bytes, level: str) -> MockVerified:
+    def verify(self, proof: bytes, vk: bytes, level: str, contributions: Sequence[bytes]) -> MockVerified:
         """What a coordinator with a mock backend says of a mock proof; nobody else asks this."""
+        claim = _agree(contributions)
         try:
             said = json.loads(proof.removeprefix(MOCK_MAGIC)) if is_mock(proof) else {}
             body = {key: said[key] for key in ("program", "params", "steps", "exit_code", "output", "shares")}
@@ -130,8 +131,25 @@ class MockProver:
             raise MockInvalid("this is not what a mock backend makes") from None
         if not fits or vk != KEY_MAGIC + str(body["program"]).encode():
             raise MockInvalid("this is the mock proof of something else")
+        if said["challenge"] != _digest(*contributions) or body != {key: claim[key] for key in body}:
+            raise MockInvalid("this is not the mock proof of what was contributed")
         output = tuple(int(body["output"][8 * word : 8 * word + 8], 16) for word in range(OUTPUT_WORDS))
         return MockVerified(body["program"], output, body["exit_code"], body["steps"], PARAMS, 0.0, body["shares"])
+
+    def other_runs(self, contributions: Sequence[bytes], vk: bytes, steps: int, exit_code: int, output: Sequence[int]) -> list[int]:
+        """The shares whose contribution is none, or is not one to this run of the key's program."""
+        words = "".join(f"{word:08x}" for word in output)
+        wanted = (vk.removeprefix(KEY_MAGIC).decode(), steps, exit_code, words)
+        wrong = []
+        for share, content in enumerate(contributions):
+            try:
+                said = json.loads(content)
+                found = (said["program"], said["steps"], said["exit_code"], said["output"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                found = ("", 0, 0, "")
+            if found != wanted:
+                wrong.append(share)
+        return wrong
 
 
 def _claim(elf: bytes, stdin: bytes, params: str) -> dict[str, object]:

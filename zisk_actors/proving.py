@@ -21,10 +21,10 @@ from zisk_actors.backends import make_backend
 from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
 from zisk_actors.chips.footprint import proving_bytes
-from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError
+from zisk_actors.errors import BeyondBudget, MemoryShort, ProofInvalid, UsageError
 from zisk_actors.machine import plan
 from zisk_actors.machine.emulator import Emulator
-from zisk_actors.machine.events import MAX_STEPS, Run, Trap
+from zisk_actors.machine.events import MAX_STEPS, Run, Trap, TrapKind
 from zisk_actors.machine.rom import Program, load_program
 from zisk_actors.stark import aggregate as aggregation
 from zisk_actors.stark import keys, params, proof, prover, verifier
@@ -33,6 +33,12 @@ from zisk_actors.stark.setup import ProvingKey, setup
 from zisk_actors.stark.statement import Contribution, Statement, global_challenge
 
 V = TypeVar("V")
+
+
+class AnotherAnswer(ProofInvalid):
+    """A proof of something else than was asked: another statement, other contributions, or another number of shares."""
+
+    code = "proof-other-answer"
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,37 @@ def agree(contributions: Sequence[bytes]) -> tuple[Statement, list[Contribution]
     return decoded[0].statement, [item.contribution for item in decoded]
 
 
+def check_answers(made: proof.Proof, contributions: Sequence[bytes]) -> None:
+    """Raise AnotherAnswer unless a proof is of exactly these contributions, in order, and of the statement that they share; BadContribution
+    where they share none. Says nothing of whether the proof is valid."""
+    statement, ordered = agree(contributions)
+    if len(made.contributions) != len(ordered):
+        raise AnotherAnswer(f"the proof is of {len(made.contributions)} shares, and the job of {len(ordered)}")
+    if made.statement != statement:
+        raise AnotherAnswer("the proof's statement is not the one that was contributed to: it is of another run")
+    for share, (said, given) in enumerate(zip(made.contributions, ordered, strict=True)):
+        if said != given:
+            raise AnotherAnswer(f"the proof has another contribution of share {share} than was given")
+
+
+def other_runs(contributions: Sequence[bytes], key: bytes, steps: int, exit_code: int, output: Sequence[int]) -> list[int]:
+    """The shares whose contribution is none, or is one to another statement than: the program of this verifying key halts after so many
+    steps with this exit code and output (64 words of 32 bits)."""
+    vk = keys.decode_key(key)
+    wanted = (vk.digest, tuple(output), exit_code, steps)
+    wrong = []
+    for number, data in enumerate(contributions):
+        try:
+            said = decode_contribution(data)
+        except ProofInvalid:
+            wrong.append(number)
+            continue
+        statement = said.statement
+        if said.contribution.share != number or wanted != (statement.vk, statement.outputs, statement.exit_code, statement.steps):
+            wrong.append(number)
+    return wrong
+
+
 class Prover:
     """A device's prover. One call at a time; calls may come in any order and for different programs."""
 
@@ -192,9 +229,16 @@ class Prover:
 
         return self._runs.get((_hash(elf), _hash(stdin)), make)
 
-    def execute(self, elf: bytes, stdin: bytes) -> Execution:
-        """Run without proving. A trap is reported, not raised."""
-        _, run = self._run(elf, stdin)
+    def execute(self, elf: bytes, stdin: bytes, max_steps: int = MAX_STEPS) -> Execution:
+        """Run without proving. A trap is reported, not raised. With a lower limit of steps than the machine's own nothing is kept of the
+        run, and a longer one raises BeyondBudget."""
+        if max_steps < MAX_STEPS:
+            with Emulator(self.program(elf), stdin, snapshot_bytes=0) as emulator:
+                run = emulator.run(max_steps)
+            if run.trap is not None and run.trap.kind is TrapKind.STEP_LIMIT:
+                raise BeyondBudget(f"the run is beyond the budget of {max_steps} steps")
+        else:
+            _, run = self._run(elf, stdin)
         return Execution(run.steps, run.exit_code, tuple(int(word) for word in run.output), run.console, run.trap)
 
     # --- the three verbs ---
@@ -274,19 +318,33 @@ class Prover:
                 raise
         return proof.encode(collected.finish())
 
-    def verify(self, data: bytes, vk: bytes, level: str) -> Verified:
+    def verify(self, data: bytes, vk: bytes, level: str, contributions: Sequence[bytes]) -> Verified:
         """``verify`` below, with the key's bytes."""
-        return verify(data, vk=vk, level=level)
+        return verify(data, vk=vk, level=level, contributions=contributions)
+
+    def other_runs(self, contributions: Sequence[bytes], vk: bytes, steps: int, exit_code: int, output: Sequence[int]) -> list[int]:
+        """``other_runs`` above."""
+        return other_runs(contributions, vk, steps, exit_code, output)
 
 
-def verify(data: bytes, *, vk: bytes | None = None, elf: bytes | None = None, level: str = "128") -> Verified:
+def verify(
+    data: bytes,
+    *,
+    vk: bytes | None = None,
+    elf: bytes | None = None,
+    level: str = "128",
+    contributions: Sequence[bytes] | None = None,
+) -> Verified:
     """Check a proof file against a verifying key, or against an ELF whose key is made here.
 
-    ``level``: the parameter set asked for; a proof of a weaker one is refused. Raises a subclass of ProofInvalid for
-    a proof that does not prove it, Incompatible for a key of another version, ElfError for a bad ELF.
+    ``level``: the parameter set asked for; a proof of a weaker one is refused. ``contributions``: those that the proof has to be made of,
+    encoded, in order; None where nobody knows them. Raises a subclass of ProofInvalid for a proof that does not prove it, Incompatible for
+    a key of another version, ElfError for a bad ELF.
     """
     asked = params.by_name(level)
     decoded = proof.decode(data)
+    if contributions is not None:
+        check_answers(decoded, contributions)
     if vk is not None:
         key = keys.decode_key(vk)
     elif elf is not None:

@@ -82,6 +82,9 @@ class CoordinatorCore(Section, frozen=True):
     phase2_timeout_seconds: Annotated[Natural, says("limit of prove; 0 is no limit")] = 600
     phase3_timeout_seconds: Annotated[Natural, says("limit of aggregate; 0 is no limit")] = 100
     execution_timeout_seconds: Annotated[Natural, says("limit of execute; 0 is no limit")] = 300
+    check_execution_steps: Annotated[
+        Natural, says("runs of up to so many steps the coordinator executes too, and believes no worker that says otherwise; 0: none")
+    ] = 10**9
     heartbeat_interval_seconds: Annotated[Interval, says("period of heartbeats, which the coordinator dictates to the workers")] = 30
     heartbeat_max_missed: Annotated[int, Meta(ge=2, le=100), says("so many missed beats, and a worker is lost")] = 3
     reconnect_grace_period_ms: Annotated[Natural, says("how long a worker whose link breaks has to come back with its work")] = 500
@@ -262,6 +265,7 @@ _UNITS: Final = (
     ("_seconds", "seconds"),
     ("_ms", "milliseconds"),
     ("_bytes", "bytes"),
+    ("_steps", "steps"),
     ("compute_units", "compute units"),
 )
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zisk_actors.errors import JobFailed, MemoryShort, ProofInvalid, UsageError
+from zisk_actors.errors import BeyondBudget, JobFailed, MemoryShort, ProofInvalid, UsageError
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class FakeTrap:
     symbol: str = "main"
     instruction: str = "ld a0, 0(a1)"
     value: int = 0x10
+
+    def error(self) -> FakeGuestTrapped:
+        return FakeGuestTrapped()
 
 
 class FakeGuestTrapped(JobFailed):
@@ -45,6 +48,10 @@ class FakeMismatch(ProofInvalid):
 
 class FakeMissing(ProofInvalid):
     code = "proof-missing-share"
+
+
+class FakeAnother(ProofInvalid):
+    code = "proof-other-answer"
 
 
 class FakeElfError(UsageError):
@@ -80,6 +87,10 @@ def output_of(stdin: bytes) -> tuple[int, ...]:
     return tuple(int.from_bytes(words[4 * i : 4 * i + 4], "little") for i in range(8)) + (0,) * 56
 
 
+def steps_of(stdin: bytes) -> int:
+    return 1000 + len(stdin)
+
+
 class FakeProver:
     def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
         self.memory_bytes = 0
@@ -90,11 +101,13 @@ class FakeProver:
         self._check(elf)
         return digest("vk", elf, params).encode()
 
-    def execute(self, elf: bytes, stdin: bytes) -> FakeRun:
+    def execute(self, elf: bytes, stdin: bytes, max_steps: int = 0) -> FakeRun:
         self._check(elf)
+        if 0 < max_steps < steps_of(stdin):
+            raise BeyondBudget(f"the run is beyond the budget of {max_steps} steps")
         self._spend(stdin)
         trap = FakeTrap() if b"trap" in stdin else None
-        return FakeRun(1000 + len(stdin), 0, output_of(stdin), b"hello from the guest\n", trap)
+        return FakeRun(steps_of(stdin), 0, output_of(stdin), b"hello from the guest\n", trap)
 
     def contribute(self, elf: bytes, stdin: bytes, params: str, share: int, weights: Sequence[int]) -> bytes:
         self._check(elf)
@@ -123,7 +136,8 @@ class FakeProver:
         if self._once(wishes, "miscontribute", share):
             root = digest("another", root)
         self._states[stdin, share] = root
-        return json.dumps({"share": share, "of": len(weights), "root": root}).encode()
+        said = {"steps": steps_of(stdin), "output": output_of(stdin)}
+        return json.dumps({"share": share, "of": len(weights), "root": root, **said}).encode()
 
     def _once(self, wishes: dict[str, str], wish: str, share: int) -> bool:
         if wishes.get(wish) != str(share) or Path(wishes["mark"]).exists():
@@ -144,7 +158,7 @@ class FakeProver:
         return json.dumps({"share": share, "challenge": challenge, "bulk": "x" * 1_500_000}).encode()
 
     def _agree(self, contributions: Sequence[bytes]) -> list[dict[str, object]]:
-        listed = []
+        listed: list[dict[str, object]] = []
         for share, content in enumerate(contributions):
             try:
                 listed.append(json.loads(content))
@@ -153,10 +167,12 @@ class FakeProver:
                 error = ProofInvalid(f"the contribution of share {share} is none")
                 error.share = share
                 raise error from None
+        if any(said["output"] != listed[0]["output"] for said in listed):
+            raise ProofInvalid("the shares saw different runs of the same program and input")
         return listed
 
     def aggregate(self, elf: bytes, params: str, contributions: Sequence[bytes], partials: Sequence[bytes]) -> bytes:
-        self._agree(contributions)
+        listed = self._agree(contributions)
         challenge = digest(*contributions)
         for share, content in enumerate(partials):
             if json.loads(content) | {"bulk": ""} != {"share": share, "challenge": challenge, "bulk": ""}:
@@ -165,13 +181,28 @@ class FakeProver:
                 raise error
         if len(partials) != len(contributions):
             raise FakeMissing("partial proofs are missing")
-        return json.dumps({"vk": digest("vk", elf, params), "params": params, "shares": len(partials)}).encode()
+        run = {"steps": listed[0]["steps"], "output": listed[0]["output"], "challenge": challenge}
+        return json.dumps({"vk": digest("vk", elf, params), "params": params, "shares": len(partials), **run}).encode()
 
-    def verify(self, proof: bytes, vk: bytes, level: str) -> FakeVerified:
+    def verify(self, proof: bytes, vk: bytes, level: str, contributions: Sequence[bytes]) -> FakeVerified:
         said = json.loads(proof)
         if said["vk"] != vk.decode() or said["params"] != level:
             raise ProofInvalid("the proof is of another program")
-        return FakeVerified(said["vk"], 0, (1,) * 64, level, 128.5, said["shares"], 1234)
+        if said["challenge"] != digest(*contributions):
+            raise FakeAnother("the proof is of other contributions")
+        return FakeVerified(said["vk"], 0, tuple(said["output"]), level, 128.5, said["shares"], said["steps"])
+
+    def other_runs(self, contributions: Sequence[bytes], vk: bytes, steps: int, exit_code: int, output: Sequence[int]) -> list[int]:
+        wrong = []
+        for share, content in enumerate(contributions):
+            try:
+                said = json.loads(content)
+                found = (said["share"], said["steps"], tuple(said["output"]))
+            except ValueError:
+                found = None
+            if found != (share, steps, tuple(output)):
+                wrong.append(share)
+        return wrong
 
     def _check(self, elf: bytes) -> None:
         if elf[:4] != b"\x7fELF":

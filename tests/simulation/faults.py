@@ -7,11 +7,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from tests.simulation.network import Weather
-from tests.simulation.prover import LIES
+from tests.simulation.prover import LIES, STEPS
 from zisk_actors.wire.values import Kind
 
 FAULTS = (
@@ -82,7 +82,11 @@ class Plan:
     orders: tuple[Order, ...]
     faults: tuple[Fault, ...]
     quiet_at: float
-    lies: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def checked(self) -> bool:
+        """Whether the coordinator can run every job itself."""
+        return self.settings["check_execution_steps"] >= STEPS
 
 
 def plan(seed: int | str) -> Plan:
@@ -134,6 +138,7 @@ def plan(seed: int | str) -> Plan:
         "max_losses_per_share": chance.choice((2, 5)),
         "max_queued_jobs": chance.choice((2, 1000, 1000)),
         "max_workers_per_job": chance.choice((2, 3, 10)),
+        "check_execution_steps": Random(f"check {seed}").choices((10**9, 0, STEPS - 1), (6, 1, 1))[0],
     }
     weather = Weather(0.001, chance.choice((0.002, 0.05, 0.5)), chance.choice((0.0, 0.0, 0.05)))
     units = tuple(chance.choice((1, 10, 10, 30)) for _ in range(chance.randint(1, 5)))

@@ -11,8 +11,9 @@ import pytest
 from tests.simulation.run import simulate
 from zisk_actors.actors.coordinator import view
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs import supervisor
+from zisk_actors.actors.jobs import asking, supervisor
 from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs.confirming import GuestFails
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.core.job import evolve
@@ -20,7 +21,7 @@ from zisk_actors.core.job_events import Cancelled, Event, Verified
 from zisk_actors.core.leases import Leases
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.store.journal import Journal
-from zisk_actors.wire.values import VerifiedReport
+from zisk_actors.wire.values import BlobRef, Failure, VerifiedReport
 
 SEEDS = 60
 
@@ -68,6 +69,17 @@ def nothing_is_verified(patch: Patch) -> None:
     patch.setattr(supervisor, "_verify", trusting)
 
 
+def workers_are_believed(patch: Patch) -> None:
+    async def failing(coordinator: Coordinator, entry: JobEntry, lease: Any, phase: Any, claim: Failure) -> str | None:
+        raise GuestFails(claim)
+
+    async def reporting(coordinator: Coordinator, entry: JobEntry, report: BlobRef) -> str | None:
+        return ""
+
+    patch.setattr(asking, "refute", failing)
+    patch.setattr(supervisor, "confirm_report", reporting)
+
+
 def nothing_goes_on_after_a_restart(patch: Patch) -> None:
     patch.setattr(Coordinator, "resume", lambda self: None)
 
@@ -105,6 +117,7 @@ def a_restart_forgets_what_is_owed(patch: Patch) -> None:
         (told_before_it_is_written, "a client hears"),
         (accepted_before_it_is_written, "the first event of job|is not on disk"),
         (nothing_is_verified, "was not verified"),
+        (workers_are_believed, "is told something wrong"),
         (nothing_goes_on_after_a_restart, "nowhere"),
         (a_cancel_ends_what_has_ended, "on disk|another event"),
         (gauges_say_nothing, "gauge of shares"),

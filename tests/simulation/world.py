@@ -68,7 +68,7 @@ class World:
         self.scope = trio.CancelScope()
         self.network = Network(self.chance("network"), todo.weather, self.trace)
         self.disk = Disk()
-        self.laws = Laws(self.disk.blobs, self.trace, self.broken)
+        self.laws = Laws(self.disk.blobs, self.trace, self.broken, checked=todo.checked)
         self.disk.on_commit = self.laws.committed
         self.receiver = Receiver(self.laws, self.chance("receiver"))
         core = CoordinatorCore(webhook_url=URL if todo.webhook else "", **todo.settings)  # type: ignore[arg-type]
@@ -165,8 +165,11 @@ class World:
             self.epochs += 1
             blobs = SimBlobs(machine, "coordinator")
             device = SimDevice(blobs, self.chance(f"verifier {self.epochs}"), pace=0.5, dies=self.verifier_dies)
+            executor = SimDevice(blobs, self.chance(f"executor {self.epochs}"), pace=self.todo.pace)
             chance = self.chance(f"coordinator {self.epochs}")
-            coordinator = make_coordinator(self.config, journal, blobs, device, clock=self.wall, chance=chance, post=self.receiver)
+            coordinator = make_coordinator(
+                self.config, journal, blobs, device, executor, clock=self.wall, chance=chance, post=self.receiver
+            )
             coordinator.roster = SimRoster(machine)
             await recall(coordinator, journal)
             self.trace.note(f"coordinator of epoch {journal.epoch}")
@@ -210,7 +213,7 @@ class World:
             machine = worker.machine = Machine(Disk(), chance)
             RUNNER.set(machine)
             store = SimBlobs(machine, worker.name)
-            worker.device = SimDevice(store, chance, pace=self.todo.pace, memory=worker.memory)
+            worker.device = SimDevice(store, chance, pace=self.todo.pace, memory=worker.memory, name=worker.name)
             worker.away = 1.0
             facts = WorkerFacts(
                 worker=worker.name,
@@ -290,7 +293,9 @@ class World:
                 await trio.sleep(fault.seconds)
                 device.hangs = False
             case "liar" if device is not None and not self.healed.is_set():
-                device.lies = frozenset([lie_of(fault)])
+                lie = lie_of(fault)
+                if self.todo.checked or lie != "another input":  # that nobody can find whom nobody checks, where it does all the shares
+                    device.lies = frozenset([lie])
             case "kill coordinator":
                 self.kill_coordinator(0.2 * fault.seconds, fault.detail)
             case "stop coordinator":

@@ -14,12 +14,33 @@ from zisk_actors.stark.magic import MOCK_MAGIC, PARTIAL_MAGIC, PROOF_MAGIC
 ELF = b"\x7fELF the program"
 PROOF = mock.expected_proof(ELF, b"input", "test", (10, 10))
 KEY = mock.MockProver().setup(ELF, "test")
+CONTRIBUTIONS = [mock.MockProver().contribute(ELF, b"input", "test", share, (10, 10)) for share in range(2)]
 
 
 def test_the_mock_itself_takes_its_proof_and_says_that_it_proves_nothing() -> None:
-    said = mock.MockProver().verify(PROOF, KEY, "test")
+    said = mock.MockProver().verify(PROOF, KEY, "test", CONTRIBUTIONS)
     assert (said.params, said.bits, said.shares) == ("mock", 0.0, 2)
     assert said.output == mock.MockProver().execute(ELF, b"input").output
+
+
+def test_it_takes_no_proof_of_something_else_than_was_contributed() -> None:
+    prover = mock.MockProver()
+    for other in (b"other", b"input"):
+        weights = (10, 10) if other == b"other" else (10, 11)
+        contributions = [prover.contribute(ELF, other, "test", share, weights) for share in range(2)]
+        with pytest.raises(mock.MockInvalid, match="not the mock proof of what was contributed"):
+            prover.verify(PROOF, KEY, "test", contributions)
+
+
+def test_it_finds_what_was_contributed_to_another_run() -> None:
+    prover = mock.MockProver()
+    run = prover.execute(ELF, b"input")
+    seen = (run.steps, run.exit_code, run.output)
+    other = prover.contribute(ELF, b"other", "test", 1, (10, 10))
+    assert prover.other_runs(CONTRIBUTIONS, KEY, *seen) == []
+    assert prover.other_runs([CONTRIBUTIONS[0], other], KEY, *seen) == [1]
+    assert prover.other_runs([b"none", CONTRIBUTIONS[1]], KEY, *seen) == [0]
+    assert prover.other_runs(CONTRIBUTIONS, prover.setup(ELF, "128"), *seen) == [0, 1]
 
 
 def test_the_same_run_gives_the_same_bytes_and_another_run_gives_others() -> None:

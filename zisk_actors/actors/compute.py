@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from zisk_actors.errors import MemoryShort, ProofInvalid, ZiskError
+from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError, ZiskError
 from zisk_actors.wire.blobs import unpack_bundle
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.compute import (
@@ -36,6 +36,7 @@ from zisk_actors.wire.compute import (
     AggregateCall,
     Broke,
     Call,
+    CompareCall,
     ContributeCall,
     Done,
     ExecuteCall,
@@ -120,7 +121,8 @@ def perform(prover: Any, call: Call) -> Done:
         case SetupCall():
             return Done(prover.setup(_read(call.elf), call.params))
         case ExecuteCall():
-            run = prover.execute(_read(call.elf), _read(call.stdin))
+            limit = {"max_steps": call.max_steps} if call.max_steps else {}
+            run = prover.execute(_read(call.elf), _read(call.stdin), **limit)
             report = ExecutionReport(
                 steps=int(run.steps),
                 exit_code=int(run.exit_code),
@@ -128,7 +130,7 @@ def perform(prover: Any, call: Call) -> Done:
                 console=bytes(run.console),
                 trap=None if run.trap is None else trap_of(run.trap),
             )
-            return Done(encode_record(report))
+            return Done(encode_record(report), trapped=None if run.trap is None else broke(run.trap.error()).failure)
         case ContributeCall():
             return Done(prover.contribute(_read(call.elf), _read(call.stdin), call.params, call.share, call.weights))
         case ProveCall():
@@ -138,7 +140,8 @@ def perform(prover: Any, call: Call) -> Done:
             contributions = list(unpack_bundle(_read(call.contributions)).contents)
             return Done(prover.aggregate(_read(call.elf), call.params, contributions, [_read(path) for path in call.partials]))
         case VerifyCall():
-            said = prover.verify(_read(call.proof), _read(call.key), call.level)
+            contributions = list(unpack_bundle(_read(call.contributions)).contents)
+            said = prover.verify(_read(call.proof), _read(call.key), call.level, contributions)
             verified = VerifiedReport(
                 program=said.program,
                 exit_code=said.exit_code,
@@ -149,11 +152,15 @@ def perform(prover: Any, call: Call) -> Done:
                 steps=said.steps,
             )
             return Done(b"", verified)
+        case CompareCall():
+            contributions = list(unpack_bundle(_read(call.contributions)).contents)
+            shares = prover.other_runs(contributions, _read(call.key), call.steps, call.exit_code, call.output)
+            return Done(b"", shares=tuple(shares))
 
 
 def broke(error: Exception) -> Broke:
-    """The failure that an error is: the guest's, the proof's, or ours. An error of the tree is the same everywhere; anything else may not
-    be."""
+    """The failure that an error is: the guest's, the proof's, or ours. What is said of a guest or a proof is the same everywhere; anything
+    else may not be."""
     if isinstance(error, MemoryError):
         return Broke(_failure(FailureKind.MEMORY, "out-of-memory", "the share needs more memory than this worker has"), retryable=True)
     if isinstance(error, ZiskError):
@@ -162,7 +169,9 @@ def broke(error: Exception) -> Broke:
             failure = msgspec.structs.replace(failure, hint=error.hint[:4000], pieces=error.pieces)
             return Broke(failure, retryable=True)
         trap = getattr(error, "trap", None)
-        kind = FailureKind.PROOF if isinstance(error, ProofInvalid) else FailureKind.GUEST
+        kind = FailureKind.PROOF if isinstance(error, ProofInvalid) else FailureKind.WORKER
+        if trap is not None or isinstance(error, UsageError):
+            kind = FailureKind.GUEST
         failure = Failure(
             kind=kind,
             code=error.code,
@@ -172,7 +181,7 @@ def broke(error: Exception) -> Broke:
             trap=None if trap is None else trap_of(trap),
             share=getattr(error, "share", None),
         )
-        return Broke(failure, retryable=False)
+        return Broke(failure, retryable=kind is FailureKind.WORKER)
     traceback.print_exception(error)
     return Broke(_failure(FailureKind.INTERNAL, "internal", f"{type(error).__name__}: {error}"[:4000]), retryable=True)
 

@@ -89,11 +89,12 @@ class Left:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A running job needs a holder for a share; `prefer` gets it, where possible."""
+    """A running job needs a holder for a share; `prefer` gets it, where possible, and none of `never`."""
 
     job: JobId
     share: int
     prefer: WorkerId | None = None
+    never: frozenset[WorkerId] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -132,11 +132,12 @@ def _failed(job: JobRecord, event: ShareFailed) -> JobRecord:
 
 
 def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:
-    """Take back what is wrong, and whatever was made of it; what else was answered stays."""
-    wrong = _REJECTS[type(event)]
+    """Take back what is wrong, and whatever was made of it; what else was answered stays, also by others for the same share."""
+    wrong = _REJECTS.get(type(event), after)
     phase = Phase(wrong.value)
-    void = [Phase(stage.value) for stage in _ORDER[_ORDER.index(wrong) + 1 :]]
-    answers = {key: done for key, done in job.answers.items() if key != (phase, event.share) and key[0] not in void}
+    void = [Phase(stage.value) for stage in _ORDER[_ORDER.index(wrong) + 1 :]] if wrong in _ORDER else []
+    its = (phase, event.share, event.worker, event.incarnation)
+    answers = {key: done for key, done in job.answers.items() if (*key, done.worker, done.incarnation) != its and key[0] not in void}
     blame = Blame(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
     return msgspec.structs.replace(
         job,

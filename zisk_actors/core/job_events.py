@@ -76,10 +76,11 @@ class KeysMade(Tagged, frozen=True):
 
 
 class Executed(Tagged, frozen=True):
-    """The run ended; `report` is the execution report."""
+    """The run ended; `report` is the execution report. `reason` says why nobody can vouch for it, where that is so."""
 
     at: Seconds
     report: BlobRef
+    reason: Text = ""
 
 
 class ShareAnswered(Tagged, frozen=True):
@@ -129,15 +130,17 @@ class Aggregated(Tagged, frozen=True):
 
 
 class Verified(Tagged, frozen=True):
-    """The coordinator's own verifier accepts the proof for the key of the program."""
+    """The coordinator's own verifier accepts the proof for the key of the program. `reason` says why the coordinator has not run the
+    program itself, where it has not."""
 
     at: Seconds
     key: BlobRef
     report: VerifiedReport
+    reason: Text = ""
 
 
 class Rejected(Tagged, frozen=True):
-    """What a worker gave for a share, or said of one, is wrong. Base of the three below."""
+    """What a worker gave for a share, or said of one, is wrong. Base of the four below."""
 
     at: Seconds
     share: Count
@@ -156,6 +159,10 @@ class PartialRejected(Rejected, frozen=True):
 
 class AggregateRejected(Rejected, frozen=True):
     """The aggregate does not verify though nothing is wrong with its parts, or its maker accused another falsely."""
+
+
+class ResultRejected(Rejected, frozen=True):
+    """What a worker reports of a run, or says of a program in a job that proves nothing, is wrong."""
 
 
 class JobFailed(Tagged, frozen=True):
@@ -189,6 +196,7 @@ Event = (
     | ContributionRejected
     | PartialRejected
     | AggregateRejected
+    | ResultRejected
     | JobFailed
     | Cancelled
 )

@@ -300,8 +300,10 @@ class Scheduler:
             candidates = [record for record in records if record.health is Health.READY]
             large = want.share in crew.large
             # One of the first ones has failed at nothing, or no free one has; who has most memory may be any.
-            candidates += self.pool.free() if large else self.pool.first_free(len(excluded) + EQUALS + len(self.claims))
-            candidates = [record for record in candidates if not self.claims.elsewhere(record.worker, want.job)]
+            candidates += self.pool.free() if large else self.pool.first_free(len(excluded | want.never) + EQUALS + len(self.claims))
+            candidates = [
+                record for record in candidates if record.worker not in want.never and not self.claims.elsewhere(record.worker, want.job)
+            ]
             worker = choose_successor(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program, large=large)
             if worker is not None:
                 del self.wanted[key]

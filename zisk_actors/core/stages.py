@@ -24,6 +24,7 @@ from zisk_actors.core.job_events import (
     PartialRejected,
     Proved,
     Recut,
+    ResultRejected,
     ShareAnswered,
     ShareFailed,
     Verified,
@@ -72,10 +73,14 @@ _BACK: Final[dict[tuple[Kind, Stage, type], Stage]] = {
     (Kind.PROVE, Stage.CONTRIBUTE, Recut): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.CONTRIBUTE, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, ContributionRejected): Stage.CONTRIBUTE,
+    (Kind.PROVE, Stage.AGGREGATE, ContributionRejected): Stage.CONTRIBUTE,
+    (Kind.PROVE, Stage.VERIFY, ContributionRejected): Stage.CONTRIBUTE,
     (Kind.PROVE, Stage.PROVE, PartialRejected): Stage.PROVE,
     (Kind.PROVE, Stage.AGGREGATE, PartialRejected): Stage.PROVE,
     (Kind.PROVE, Stage.AGGREGATE, AggregateRejected): Stage.AGGREGATE,
     (Kind.PROVE, Stage.VERIFY, AggregateRejected): Stage.AGGREGATE,
+    (Kind.SETUP, Stage.SETUP, ResultRejected): Stage.SETUP,
+    (Kind.EXECUTE, Stage.EXECUTE, ResultRejected): Stage.EXECUTE,
 }
 
 _PATHS: Final[dict[Kind, tuple[tuple[Stage, type, Stage], ...]]] = {

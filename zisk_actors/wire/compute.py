@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from zisk_actors.wire.values import Count, Failure, Fraction, Params, Tagged, VerifiedReport, Word
+from zisk_actors.wire.values import U64, Count, Failure, Fraction, OutputWords, Params, Tagged, VerifiedReport, Word
 
 MAX_FRAME_BYTES: Final = 2**31 - 1
 LENGTH_BYTES: Final = 4
@@ -24,10 +24,11 @@ class SetupCall(Tagged, frozen=True):
 
 
 class ExecuteCall(Tagged, frozen=True):
-    """Run the program."""
+    """Run the program. A run of more than `max_steps` fails as `BeyondBudget`; 0: the machine's own limit."""
 
     elf: str
     stdin: str
+    max_steps: Count = 0
 
 
 class ContributeCall(Tagged, frozen=True):
@@ -61,18 +62,31 @@ class AggregateCall(Tagged, frozen=True):
 
 
 class VerifyCall(Tagged, frozen=True):
-    """Verify a proof against a key, at the level of a parameter set."""
+    """Verify a proof against a key, at the level of a parameter set, and hold it against the contributions that it has to be made of;
+    `contributions` is the path of their bundle."""
 
     proof: str
     key: str
     level: Params
+    contributions: str
+
+
+class CompareCall(Tagged, frozen=True):
+    """Find the shares whose contribution is none, or not one to this run of the key's program; `contributions` is the path of the
+    bundle."""
+
+    contributions: str
+    key: str
+    steps: U64
+    exit_code: U64
+    output: OutputWords
 
 
 class MeasureCall(Tagged, frozen=True):
     """Find out how fast this device is."""
 
 
-Call = MeasureCall | SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall
+Call = MeasureCall | SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall | CompareCall
 
 
 class Ready(Tagged, frozen=True):
@@ -89,11 +103,13 @@ class Step(Tagged, frozen=True):
 
 
 class Done(Tagged, frozen=True):
-    """The call's result."""
+    """The call's result. `trapped` is what a run that trapped fails a proof with, `shares` those that were looked for."""
 
     content: bytes
     verified: VerifiedReport | None = None
     rate: float = 0.0
+    trapped: Failure | None = None
+    shares: tuple[Count, ...] = ()
 
 
 class Broke(Tagged, frozen=True):

@@ -21,6 +21,7 @@ Size = Annotated[int, Meta(ge=0, le=2**40)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Rate = Annotated[float, Meta(ge=0.0, le=1e15)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e10)]
+OutputWords = tuple[Annotated[int, Meta(ge=0, le=2**32 - 1)], ...]
 Text = Annotated[str, Meta(max_length=4000)]
 Word = Annotated[str, Meta(max_length=200)]
 
@@ -155,7 +156,7 @@ class ExecutionReport(Value, frozen=True, kw_only=True):
 
     steps: U64
     exit_code: U64
-    output: tuple[Annotated[int, Meta(ge=0, le=2**32 - 1)], ...]
+    output: OutputWords
     console: bytes = b""
     trap: Trap | None = None
 
@@ -165,7 +166,7 @@ class VerifiedReport(Value, frozen=True, kw_only=True):
 
     program: str
     exit_code: U64
-    output: tuple[Annotated[int, Meta(ge=0, le=2**32 - 1)], ...]
+    output: OutputWords
     params: str
     bits: Annotated[float, Meta(ge=0, le=1000)]
     shares: Count

@@ -109,6 +109,7 @@ class World:
         self.clients = MemoryListener("memory://client")
         self.port = MemoryListener("memory://worker")
         self.device = FakeDevice()
+        self.executor = FakeDevice()
         self.roles: dict[str, str] = {}
         self.ahead = 0.0
         self._began = trio.current_time()
@@ -137,7 +138,7 @@ class World:
         journal = Journal(self.folder / "journal")
         config = CoordinatorConfig(coordinator=self.core)
         coordinator = self.coordinator = make_coordinator(
-            config, journal, BlobStore(self.folder / "blobs", clock=self.clock), self.device, clock=self.clock
+            config, journal, BlobStore(self.folder / "blobs", clock=self.clock), self.device, self.executor, clock=self.clock
         )
         await recall(coordinator, journal)
         with self._scope:

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from zisk_actors.actors.device import CallFailed, Device, DeviceSettings
+from zisk_actors.wire.blobs import Bundle, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import ContributeCall, ExecuteCall, SetupCall, VerifyCall
 from zisk_actors.wire.values import ExecutionReport, FailureKind
@@ -21,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for name, content in {"elf": b"\x7fELF", "bad": b"#!", "empty": b"", "trap": b"trap", "hang": b"hang=0", "die": b"die=0"}.items():
+    contents = {"elf": b"\x7fELF", "bad": b"#!", "empty": b"", "trap": b"trap", "hang": b"hang=0", "die": b"die=0"}
+    for name, content in {**contents, "bundle": pack_list(Bundle(()))}.items():
         (tmp_path / name).write_bytes(content)
     return {path.name: str(path) for path in tmp_path.iterdir()}
 
@@ -55,7 +57,7 @@ async def test_what_a_call_raises_is_typed_and_the_child_goes_on(device: Device,
     assert caught.value.failure.trap is not None
     assert caught.value.failure.kind is FailureKind.GUEST
     with pytest.raises(CallFailed) as caught:
-        await device.call(VerifyCall(paths["elf"], paths["elf"], "test"))
+        await device.call(VerifyCall(paths["elf"], paths["elf"], "test", paths["bundle"]))
     assert caught.value.failure.kind is FailureKind.INTERNAL
     assert caught.value.retryable
     assert device.starts == 1

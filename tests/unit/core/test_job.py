@@ -37,9 +37,10 @@ EVENTS: dict[type, job_events.Event] = {
     job_events.Aggregated: job_events.Aggregated(5.0, BLOB),
     job_events.Verified: job_events.Verified(6.0, BLOB, REPORT),
     job_events.ShareAnswered: job_events.ShareAnswered(3.0, Phase.CONTRIBUTE, 1, WorkerId("w"), START, BLOB),
-    job_events.ContributionRejected: job_events.ContributionRejected(4.0, 1, WorkerId("w"), START, "wrong"),
-    job_events.PartialRejected: job_events.PartialRejected(4.0, 1, WorkerId("w"), START, "wrong"),
-    job_events.AggregateRejected: job_events.AggregateRejected(5.0, 2, WorkerId("w"), START, "wrong"),
+    job_events.ContributionRejected: job_events.ContributionRejected(4.0, 1, WorkerId("w1"), START, "wrong"),
+    job_events.PartialRejected: job_events.PartialRejected(4.0, 1, WorkerId("w1"), START, "wrong"),
+    job_events.AggregateRejected: job_events.AggregateRejected(5.0, 2, WorkerId("w2"), START, "wrong"),
+    job_events.ResultRejected: job_events.ResultRejected(3.0, 0, WorkerId("w0"), START, "wrong"),
     job_events.InputGiven: job_events.InputGiven(1.5, OTHER),
     job_events.JobFailed: job_events.JobFailed(7.0, Failure(kind=FailureKind.GUEST, code="c", message="m")),
     job_events.Cancelled: job_events.Cancelled(7.0, "enough"),
@@ -171,6 +172,39 @@ def test_a_rejected_aggregate_takes_back_itself() -> None:
     assert (job.stage, job.proof, job.partials) == (Stage.AGGREGATE, None, BLOB)
     assert (Phase.AGGREGATE, 2) not in job.answers
     assert len(job.answers) == 4
+
+
+@pytest.mark.parametrize("stage", [Stage.CONTRIBUTE, Stage.PROVE, Stage.AGGREGATE, Stage.VERIFY])
+def test_a_contribution_of_another_run_is_taken_back_wherever_that_is_found(stage: Stage) -> None:
+    before = {Stage.CONTRIBUTE: CONTRIBUTED[:2], Stage.PROVE: CONTRIBUTED, Stage.AGGREGATE: PROVEN, Stage.VERIFY: AGGREGATED}[stage]
+    job = proving(*before)
+    assert job.stage is stage
+    for share in (0, 1):
+        job = evolve(job, job_events.ContributionRejected(6.0, share, WorkerId(f"w{share}"), START, "another run"))
+    assert (job.stage, job.answers, job.contributions, job.partials, job.proof) == (Stage.CONTRIBUTE, {}, None, None, None)
+    assert [blame.attempt.worker for blame in job.blames] == ["w0", "w1"]
+
+
+def test_who_is_wrong_takes_nothing_of_another_with_it() -> None:
+    job = evolve(proving(answer(Phase.CONTRIBUTE, 1)), job_events.ContributionRejected(4.0, 1, WorkerId("w9"), START, "wrong"))
+    assert (Phase.CONTRIBUTE, 1) in job.answers
+    assert job.blames[0].attempt.worker == "w9"
+
+
+@pytest.mark.parametrize(("kind", "phase"), [(Kind.SETUP, Phase.SETUP), (Kind.EXECUTE, Phase.EXECUTE)])
+def test_a_rejected_result_is_made_again(kind: Kind, phase: Phase) -> None:
+    job = replay([submitted(kind), EVENTS[job_events.Admitted], answer(phase, 0)])
+    after = evolve(job, EVENTS[job_events.ResultRejected])
+    assert (after.stage, after.answers) == (job.stage, {})
+    assert [(blame.attempt.worker, blame.attempt.phase) for blame in after.blames] == [("w0", phase)]
+    assert evolve(after, answer(phase, 0, OTHER)).answers[phase, 0].answer == OTHER
+
+
+def test_an_end_keeps_why_nobody_vouches_for_it() -> None:
+    job = evolve(replay([submitted(Kind.EXECUTE), EVENTS[job_events.Admitted]]), job_events.Executed(3.0, BLOB, "unconfirmed"))
+    assert (job.state, job.reason) == (State.COMPLETED, "unconfirmed")
+    job = evolve(proving(*AGGREGATED), job_events.Verified(6.0, BLOB, REPORT, "not run"))
+    assert (job.state, job.reason) == (State.COMPLETED, "not run")
 
 
 def test_stages_know_their_phase() -> None:

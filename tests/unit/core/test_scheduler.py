@@ -140,6 +140,15 @@ def test_who_failed_at_a_share_gets_it_again_only_if_nobody_else_can(scheduler: 
     assert third.attempt == 3
 
 
+def test_a_share_goes_to_none_of_those_who_are_never_to_have_it(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
+    scheduler.handle(events.GaveUp(admit.leases[0]), 1)
+    assert granted(scheduler.handle(events.Wanted(ONE, 0, prefer=A, never=frozenset({A, B})), 1)) == []
+    (lease,) = granted(join(scheduler, C, now=2))
+    assert lease.worker == C
+
+
 def test_a_wanted_share_is_granted_when_somebody_joins(scheduler: core.Scheduler) -> None:
     join(scheduler, A)
     (admit,) = admits(scheduler.handle(enqueue(ONE), 0))

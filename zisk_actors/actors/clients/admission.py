@@ -58,7 +58,7 @@ class Limits:
     """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
     workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
     times what is expected, and `straggler_seconds`, is tried a second time. Of one client `queued_per_client` jobs may wait;
-    0 is no limit."""
+    0 is no limit. A run of up to `own_run_steps` is executed by the coordinator as well; 0: none is."""
 
     seconds: dict[Phase, float] = field(default_factory=dict)
     queued: int = 1000
@@ -72,6 +72,7 @@ class Limits:
     job_ttl_seconds: float = 3600.0
     queued_per_client: int = 0
     webhook_seconds: float = 86400.0
+    own_run_steps: int = 10**9
 
 
 class Door:

@@ -66,7 +66,7 @@ CarryOut = Callable[["Coordinator", events.Effect], None]
 
 class Coordinator:
     """The state of the coordinator process. `supervise` runs one job, and `carry_out` has one effect begin; they are given by who puts the
-    process together.
+    process together. The `device` derives keys and verifies, the `executor` runs the jobs' programs.
 
     `clock` is the wall clock, `chance` where ids and jitter come from: with both given, and virtual time, a run is repeated exactly.
     """
@@ -78,6 +78,7 @@ class Coordinator:
         recorder: Recorder,
         store: BlobStore,
         device: Caller,
+        executor: Caller,
         limits: Limits,
         supervise: Supervise,
         carry_out: CarryOut,
@@ -93,6 +94,7 @@ class Coordinator:
         self.recorder = recorder
         self.store = store
         self.device = device
+        self.executor = executor
         self.limits = limits
         self.sessions: dict[WorkerId, Connected] = {}
         self.programs = Programs(recorder, store, device, clock)

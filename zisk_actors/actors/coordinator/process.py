@@ -80,8 +80,12 @@ async def run_coordinator(
     journal = await in_thread(Journal, folder / "journal")
     try:
         store = BlobStore(folder / "blobs")
-        async with MockDevice(0.0, "verifier") if mocked else Device(device, "verifier") as verifier:
-            coordinator = make_coordinator(config, journal, store, verifier)
+
+        def own(name: str) -> MockDevice | Device:
+            return MockDevice(0.0, name) if mocked else Device(device, name)
+
+        async with own("verifier") as verifier, own("executor") as executor:
+            coordinator = make_coordinator(config, journal, store, verifier, executor)
             coordinator.roster = Roster(folder / "workers.json")
             await recall(coordinator, journal)
             with Network() as network:
@@ -114,6 +118,7 @@ def make_coordinator(
     journal: Journal,
     store: BlobStore,
     verifier: Caller,
+    executor: Caller,
     *,
     clock: Callable[[], float] = time.time,
     chance: Random = CHANCE,
@@ -144,12 +149,14 @@ def make_coordinator(
         float(core.job_ttl_seconds),
         core.max_queued_jobs_per_client,
         float(core.webhook_give_up_seconds),
+        core.check_execution_steps,
     )
     return Coordinator(
         decide=decide,
         recorder=Recorder(journal, metrics.journal_commit),
         store=store,
         device=verifier,
+        executor=executor,
         limits=limits,
         supervise=supervise,
         carry_out=carry_out,
@@ -193,6 +200,8 @@ async def attend(
         nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
         nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
         nursery.start_soon(coordinator.device.warm)
+        if core.check_execution_steps:
+            nursery.start_soon(coordinator.executor.warm)
         nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
         coordinator.resume()
         task_status.started()

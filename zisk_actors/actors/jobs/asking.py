@@ -3,7 +3,7 @@ where the first is slow.
 
 Rules of this file:
 * An attempt that came to nothing is written down before the next one begins; the budget (`core.budget`) says whether there is a next one.
-  The guest's own failure ends the job at once.
+  The guest's own failure ends the job at once, where our own run says the same, or a second worker (`actors/jobs/confirming.py`).
 * At most two workers are at a share. The first answer counts; the other is told to stop, and what it still says is late.
 * The clock (`core.patience`) is each share's, and gives back what was lost with a worker; an attempt that stands still has failed.
 * What is in the job's record is not asked for again: after a restart only the shares that were not answered.
@@ -14,10 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.jobs.blame import ACCUSING, Accusation, JobEnds
+from zisk_actors.actors.jobs.confirming import refute, same, unconfirmed
 from zisk_actors.actors.jobs.crew import MISMATCH, ShareLost, Timing
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.budget import Tally, attempts, tally
@@ -51,6 +53,7 @@ class _Share:
     lost_seconds: float = 0.0
     still_seconds: float = 0.0
     last: ShareLost | None = None
+    never: frozenset[WorkerId] = frozenset()
 
 
 class TooLarge(Exception):
@@ -78,6 +81,7 @@ class Asking:
         self._running: dict[int, _Share] = {}
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
+        self._claims: dict[WorkerId, Failure] = {}
         self._end: JobEnds | Accusation | TooLarge | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
@@ -112,10 +116,10 @@ class Asking:
                 self._stop(JobEnds(self._failure(share)))
                 return
             try:
-                lease = await coordinator.crews.holder(record.job, number, prefer)
+                lease = await coordinator.crews.holder(record.job, number, prefer, share.never)
             except ShareLost as nobody:
                 share.last = nobody
-                self._stop(JobEnds(self._failure(share)))
+                self._stop(JobEnds(await self._last_word(share)))
                 return
             began = trio.current_time()
             async with trio.open_nursery() as share.nursery:
@@ -182,8 +186,8 @@ class Asking:
         if own is not None and own.kind is FailureKind.PROOF and (phase in ACCUSING or own.code == MISMATCH):
             self._stop(Accusation(lease, phase, own))
             return
-        if own is not None and not lost.retryable:
-            self._stop(JobEnds(self._failure(share)))
+        if own is not None and own.kind is FailureKind.GUEST:
+            await self._weigh(share, lease, own)
             return
         if own is not None and own.pieces and phase is Phase.CONTRIBUTE and not self._somebody_larger(lease):
             weights = cut_finer(record.weights, own.pieces)
@@ -212,6 +216,37 @@ class Asking:
             reason=lost.reason,
         )
 
+    async def _weigh(self, share: _Share, lease: Lease, claim: Failure) -> None:
+        """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""
+        coordinator, entry, phase = self._coordinator, self._entry, self._phase.phase
+        try:
+            wrong = await refute(coordinator, entry, lease, phase, claim)
+        except JobEnds as end:
+            self._stop(end)
+            return
+        if wrong is not None:
+            failure = Failure(kind=FailureKind.WORKER, code="false-claim", message=wrong, phase=phase)
+            share.last = ShareLost(wrong, worker=lease.worker, failure=failure)
+            return
+        claim = msgspec.structs.replace(claim, phase=phase)
+        if any(worker != lease.worker and same(claim, said) for worker, said in self._claims.items()):
+            self._stop(JobEnds(claim))
+            return
+        coordinator.log.warning("a worker says that the guest fails, and a second one is asked", job=entry.job, worker=lease.worker)
+        self._claims[lease.worker] = claim
+        share.never |= {lease.worker}
+        coordinator.handle(GaveUp(lease))
+        for other in share.attempts:
+            coordinator.book.alone(entry, other, phase)
+
+    async def _last_word(self, share: _Share) -> Failure:
+        """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
+        claims = [(worker, claim) for worker, claim in self._claims.items() if worker in share.never]
+        if not claims:
+            return self._failure(share)
+        own = await self._entry.own.outcome()
+        return unconfirmed(claims[-1][1], [worker for worker, _ in claims], own.unknown)
+
     def _somebody_larger(self, lease: Lease) -> bool:
         """Whether there is a worker with more memory than a holder that has too little, as far as is known."""
         registry = self._coordinator.decide.registry
@@ -226,10 +261,6 @@ class Asking:
         worker's."""
         record, phase, lost = self._entry.record, self._phase.phase, share.last
         own = lost.failure if lost is not None else None
-        if lost is not None and own is not None and not lost.retryable:
-            return Failure(
-                kind=own.kind, code=own.code, message=own.message, hint=own.hint, exit_code=own.exit_code, phase=phase, trap=own.trap
-            )
         listed = attempts(record, self._unwritten)
         before = [each for each in listed if each.share == share.number and each.phase is phase]
         blamed = any(blame.attempt.share == share.number and blame.attempt.phase is phase for blame in record.blames)
@@ -243,7 +274,8 @@ class Asking:
         message = f"share {share.number} failed in {phase.value} after {self._tally(share.number)}, the last one: {who}{reason}"
         kind, code = (FailureKind.WORKER, "worker-lost") if own is None else (own.kind, own.code)
         if blamed and own is None and (lost is None or lost.worker is None):
-            kind, code = FailureKind.PROOF, "proof-invalid"
+            proves = phase not in (Phase.SETUP, Phase.EXECUTE)
+            kind, code = (FailureKind.PROOF, "proof-invalid") if proves else (FailureKind.WORKER, "false-report")
         hint = own.hint if own is not None else ""
         return Failure(kind=kind, code=code, message=message[:4000], hint=hint, phase=phase, attempts=listed)
 

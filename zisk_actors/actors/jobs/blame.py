@@ -5,6 +5,8 @@ Rules of this file:
   where it finds nothing.
 * What is wrong is taken back in the job's record, on disk, before the worker is quarantined; the supervisor's loop then asks for it again.
 * Two workers that have different contributions of a share are told apart by a third (`actors/jobs/settling.py`).
+* Contributions that do not agree, and no share of which is found wrong by itself, are held against our own run of the job
+  (`actors/jobs/own_run.py`).
 * Where it cannot be told who is wrong, the job fails and names everyone who took part.
 """
 
@@ -18,6 +20,7 @@ from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs.crew import MISMATCH, mismatch
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.own_run import Outcome
 from zisk_actors.actors.jobs.settling import Unsettled, settle
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
@@ -25,8 +28,8 @@ from zisk_actors.core.events import Blamed, Finished
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected
 from zisk_actors.wire.blobs import unpack_manifest
-from zisk_actors.wire.compute import AggregateCall
-from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
+from zisk_actors.wire.compute import AggregateCall, CompareCall
+from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Lease, Phase
 
 ACCUSING: Final = (Phase.PROVE, Phase.AGGREGATE)
 JUDGE_SECONDS: Final = 600.0
@@ -61,6 +64,8 @@ async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusatio
     verdict = await _look(coordinator, record, accusation.phase)
     at = coordinator.book.clock()
     if verdict is not None and verdict.share is None:
+        if await reject_contributions(coordinator, entry, await entry.own.outcome()):
+            return
         raise JobEnds(_everyone(record, verdict, accusation.phase))
     if verdict is not None and verdict.share is not None:
         share = verdict.share
@@ -105,6 +110,42 @@ async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation:
         if phase is Phase.PROVE:
             await coordinator.book.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
         coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, share, reason))
+
+
+async def reject_contributions(coordinator: Coordinator, entry: JobEntry, own: Outcome) -> bool:
+    """Take back every contribution that is not one to the run that we have seen ourselves, and quarantine who made it; of a run that has no
+    proof that is all of them. False where there is none, or where our own run is not known. Raises `JobEnds`."""
+    record = entry.record
+    given = {share: done for (phase, share), done in record.answers.items() if phase is Phase.CONTRIBUTE}
+    if own.unknown:
+        return False
+    if own.failure is None:
+        if own.report is None or record.contributions is None:
+            return False
+        found = await _other_runs(coordinator, record, own.report)
+        given = {share: done for share, done in given.items() if share in found}
+    for share, done in sorted(given.items()):
+        reason = (
+            f"the contribution of share {share} that worker {done.worker} made is wrong: it is of another run than the coordinator's own"
+        )
+        at = coordinator.book.clock()
+        await coordinator.book.persist(entry, ContributionRejected(at, share, done.worker, done.incarnation, reason))
+        _take_back(coordinator, record, Phase.PROVE)
+        coordinator.handle(Blamed(done.worker, done.incarnation, record.job, share, reason))
+    return bool(given)
+
+
+async def _other_runs(coordinator: Coordinator, record: JobRecord, run: ExecutionReport) -> tuple[int, ...]:
+    """The shares whose contribution is not one to this run, found by our own device. Raises `JobEnds` where the device fails."""
+    if record.contributions is None:
+        raise AssertionError("a job that is looked at has contributions")
+    try:
+        key = await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
+        bundle, vk = (str(coordinator.store.path(blob.sha256)) for blob in (record.contributions, key))
+        call = CompareCall(bundle, vk, run.steps, run.exit_code, run.output)
+        return (await coordinator.device.call(call, seconds=JUDGE_SECONDS)).shares
+    except CallFailed as error:
+        raise JobEnds(error.failure) from None
 
 
 async def reject_aggregate(coordinator: Coordinator, entry: JobEntry, failure: Failure) -> None:

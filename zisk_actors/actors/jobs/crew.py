@@ -19,6 +19,7 @@ import trio
 from zisk_actors import log
 from zisk_actors.core.events import Effect, Event, Unwanted, Wanted
 from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.core.worker import Health
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase, WorkerStatus
@@ -117,21 +118,25 @@ class Crews:
         self._wanted: dict[tuple[JobId, int], trio.Event] = {}
         self._log = log.get()
 
-    async def holder(self, job: JobId, share: int, prefer: WorkerId | None = None) -> Lease:
-        """The lease of a share: the one in force, or a new one as soon as somebody can take it. Raises `ShareLost` where nobody can in
-        time."""
+    async def holder(self, job: JobId, share: int, prefer: WorkerId | None = None, never: frozenset[WorkerId] = frozenset()) -> Lease:
+        """The lease of a share: the one in force, or a new one as soon as somebody can take it who is none of `never`. Raises `ShareLost`
+        where nobody can in time, and at once where nobody else is there."""
         lease = self._decide.lease(job, share)
         if lease is not None:
             return lease
+        registry = self._decide.registry
+        if never and not self._others(never):
+            await trio.lowlevel.checkpoint()
+            raise ShareLost(f"there is no other worker that could take share {share}", worker=None, retryable=False)
         granted = self._wanted[job, share] = trio.Event()
         wait = self._worker_wait_seconds
         seen_at = trio.current_time()
         try:
-            self._handle(Wanted(job, share, prefer))
+            self._handle(Wanted(job, share, prefer, never))
             while not granted.is_set() and trio.current_time() - seen_at < wait:
                 with trio.move_on_after(min(wait, max(0.1, wait / LOOKS))):
                     await granted.wait()
-                if self._decide.registry.ready():
+                if any(each.worker not in never for each in registry.ready()):
                     seen_at = trio.current_time()  # somebody lives who could, and is busy with another job
         finally:
             del self._wanted[job, share]
@@ -140,6 +145,13 @@ class Crews:
         if lease is None:
             raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
         return lease
+
+    def _others(self, never: frozenset[WorkerId]) -> bool:
+        """Whether there is a worker that is none of these, or may come back after a restart of ours."""
+        if trio.current_time() < self._decide.opens_at < float("inf"):
+            return True
+        records = self._decide.registry.records.values()
+        return any(each.worker not in never and each.health is not Health.QUARANTINED for each in records)
 
     async def ask(self, lease: Lease, task: Task, timing: Timing | None = None, *, witness: bool = False) -> BlobRef:
         """Give a task out and wait for its answer; `timing` is kept up to date. What a `witness` answers is compared, and not part of the

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from zisk_actors.actors.jobs.own_run import OwnRun
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import Cancelled, JobFailed
 from zisk_actors.ids import JobId
@@ -21,7 +22,7 @@ from zisk_actors.wire.values import JobStatus, ShareStatus, State
 
 @dataclass(slots=True, eq=False)
 class JobEntry:
-    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope.
+    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope, our own run of it.
 
     `known` is the job, or the journal's row of one that had ended before our start, which is read when somebody asks for the `record`.
     `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why something of
@@ -38,6 +39,7 @@ class JobEntry:
     unwritten: StoreUnwritable | None = None
     resumed_at: float | None = None
     turn: trio.Lock = field(default_factory=trio.Lock)
+    own_run: OwnRun | None = None
 
     @property
     def record(self) -> JobRecord:
@@ -49,6 +51,13 @@ class JobEntry:
     @record.setter
     def record(self, after: JobRecord) -> None:
         self.known = after
+
+    @property
+    def own(self) -> OwnRun:
+        """Our own run of the job, which there is as long as it is supervised."""
+        if self.own_run is None:
+            raise AssertionError("a job that runs has a run of ours beside it")
+        return self.own_run
 
     @property
     def job(self) -> JobId:

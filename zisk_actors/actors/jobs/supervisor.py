@@ -3,7 +3,8 @@
 Rules of this file:
 * A straight loop over the phases, entered by the stage that the job's record has; a job that was interrupted is the same loop begun later.
 * How the shares of one phase are answered is `actors/jobs/asking.py`; who is to blame where something is wrong, `actors/jobs/blame.py`.
-* Nothing is answered that our own verifier has not accepted.
+* Nothing is answered that our own verifier has not accepted, and nothing that our own run of the program contradicts
+  (`actors/jobs/own_run.py`, `actors/jobs/confirming.py`).
 * However this ends, the leases are given back, and the workers stop what they do for the job.
 """
 
@@ -18,8 +19,10 @@ import trio
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs.asking import Asking, TooLarge
-from zisk_actors.actors.jobs.blame import Accusation, JobEnds, judge, reject_aggregate
+from zisk_actors.actors.jobs.blame import Accusation, JobEnds, judge, reject_aggregate, reject_contributions
+from zisk_actors.actors.jobs.confirming import GuestFails, confirm_report, confirm_statement
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.own_run import OwnRun
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
 from zisk_actors.core.events import Admit, Renewed
@@ -57,6 +60,8 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
             words = "".join(traceback.format_exception(error))
             failure = Failure(kind=FailureKind.INTERNAL, code="internal", message="internal error", exit_code=1)
             failed = JobFailed(coordinator.book.clock(), _traced(coordinator, entry, failure, words))
+    if entry.own_run is not None:
+        entry.own_run.stop()
     if failed is not None and failed.failure.kind is FailureKind.INTERNAL and not failed.failure.trace:
         failed = msgspec.structs.replace(failed, failure=_traced(coordinator, entry, failed.failure, failed.failure.message))
     last = failed or entry.ending
@@ -84,11 +89,16 @@ def _reason_of(end: JobFailed | Cancelled | None) -> str:
 async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
     if entry.record.stage is Stage.QUEUED:
         await coordinator.book.persist(entry, Admitted(coordinator.book.clock(), admit.weights))
+    entry.own_run = OwnRun(entry.record, coordinator.executor, coordinator.store, coordinator.programs, coordinator.limits.own_run_steps)
+    coordinator.spawn(entry.own_run.run, "own run")
     if entry.record.kind is Kind.PROVE:
         coordinator.spawn(partial(_derive_key_early, coordinator, entry.record), "key")
     while not entry.record.state.final:
         try:
             await _step(coordinator, entry)
+        except GuestFails as end:
+            await reject_contributions(coordinator, entry, await entry.own.outcome())
+            raise JobEnds(end.failure) from None
         except StoreUnwritable as error:
             await coordinator.book.disk_pause(entry, error)  # the shares' answers are kept: what is done again is what was to be written
     coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
@@ -112,7 +122,11 @@ async def _step(coordinator: Coordinator, entry: JobEntry) -> None:
     if isinstance(event, KeysMade):
         await _check_keys(coordinator, entry.record, gathered)
     if isinstance(event, Executed):
-        await _check_execution(coordinator, event.report)
+        reason = await confirm_report(coordinator, entry, event.report)
+        if reason is None:
+            return
+        await _check_execution(coordinator, event.report, reason)
+        event = msgspec.structs.replace(event, reason=reason)
     await coordinator.book.persist(entry, event)
 
 
@@ -183,8 +197,9 @@ async def _check_keys(coordinator: Coordinator, record: JobRecord, gathered: Gat
         raise JobEnds(Failure(kind=FailureKind.PROOF, code="key-mismatch", message=message, exit_code=11, phase=Phase.SETUP))
 
 
-async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
-    """A run that trapped fails the job, with the report for who wants to see its console. Raises `JobEnds`."""
+async def _check_execution(coordinator: Coordinator, report: BlobRef, reason: str) -> None:
+    """A run that trapped fails the job, with the report for who wants to see its console, and the `reason` why nobody vouches for it.
+    Raises `JobEnds`."""
     run: ExecutionReport = decode_record(await in_thread(coordinator.store.get, report), ExecutionReport)
     if run.trap is not None:
         trap = run.trap
@@ -192,20 +207,21 @@ async def _check_execution(coordinator: Coordinator, report: BlobRef) -> None:
         message = f"the guest trapped: {trap.kind} at {where}: {trap.instruction}" + (
             f", address {trap.address:#x}" if trap.address is not None else ""
         )
-        failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message=message, phase=Phase.EXECUTE, trap=trap)
+        message += f" ({reason})" if reason else ""
+        failure = Failure(kind=FailureKind.GUEST, code="guest-trapped", message=message[:4000], phase=Phase.EXECUTE, trap=trap)
         raise JobEnds(failure, report)
 
 
 async def _verify(coordinator: Coordinator, entry: JobEntry) -> None:
-    """Our own verdict on the proof: a proof that does not verify is its aggregator's fault, who has checked, or should have, all that it
-    was made of. Raises `JobEnds`."""
+    """Our own verdict on the proof: one that does not verify, or is not of what was contributed, is its aggregator's fault, who has
+    checked, or should have, all that it was made of; one of another run than ours, that of all who contributed. Raises `JobEnds`."""
     record = entry.record
-    if record.proof is None:
-        raise AssertionError("a job in this stage has a proof")
+    if record.proof is None or record.contributions is None:
+        raise AssertionError("a job in this stage has a proof, and what it has to be made of")
     try:
         key = await coordinator.programs.key_of(record.submitted.program, record.submitted.params)
-        paths = [str(coordinator.store.path(blob.sha256)) for blob in (record.proof, key)]
-        done = await coordinator.device.call(VerifyCall(paths[0], paths[1], record.submitted.params), seconds=VERIFY_SECONDS)
+        proof, vk, bundle = (str(coordinator.store.path(blob.sha256)) for blob in (record.proof, key, record.contributions))
+        done = await coordinator.device.call(VerifyCall(proof, vk, record.submitted.params, bundle), seconds=VERIFY_SECONDS)
     except CallFailed as error:
         if error.failure.kind is not FailureKind.PROOF:
             raise JobEnds(error.failure) from None
@@ -213,7 +229,9 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> None:
         return
     if done.verified is None:
         raise AssertionError("a verdict comes with what was verified")
-    await coordinator.book.persist(entry, Verified(coordinator.book.clock(), key, done.verified))
+    reason = await confirm_statement(coordinator, entry, done.verified)
+    if reason is not None:
+        await coordinator.book.persist(entry, Verified(coordinator.book.clock(), key, done.verified, reason))
 
 
 def _failure_of(error: ZiskError) -> Failure:

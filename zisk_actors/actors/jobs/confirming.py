@@ -1,0 +1,182 @@
+"""Whose word counts: what workers say that a guest did is held against our own run of it, and where that does not reach, against what
+another worker says.
+
+Rules of this file:
+* Our own run decides, where there is one: who says anything else is wrong, and everybody else may be as well.
+* Where there is none, two workers that say the same decide; who differs from them is wrong. The same worker twice is one.
+* Where nobody else is there to be asked, what one worker says is told, and that nobody has confirmed it.
+* A statement that was proved for a run that is not known is told with the reason why it is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import msgspec
+import trio
+
+from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.jobs.blame import JobEnds, reject_contributions
+from zisk_actors.actors.jobs.crew import ShareLost
+from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.own_run import Outcome
+from zisk_actors.actors.threads import in_thread
+from zisk_actors.core.budget import attempts
+from zisk_actors.core.events import Blamed, Finished, GaveUp
+from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected, ResultRejected
+from zisk_actors.core.phases import PHASES
+from zisk_actors.core.stages import Stage
+from zisk_actors.ids import Incarnation, WorkerId
+from zisk_actors.wire.codec import decode_record
+from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Lease, Phase, VerifiedReport
+
+SECOND_SECONDS: Final = 600.0
+"""What a second worker has for a run, for a phase that has no limit."""
+
+_REJECTED: Final[dict[Phase, type[ResultRejected | ContributionRejected | PartialRejected | AggregateRejected]]] = {
+    Phase.SETUP: ResultRejected,
+    Phase.EXECUTE: ResultRejected,
+    Phase.CONTRIBUTE: ContributionRejected,
+    Phase.PROVE: PartialRejected,
+    Phase.AGGREGATE: AggregateRejected,
+}
+
+
+class GuestFails(JobEnds):
+    """The guest fails by our own run. Whatever was contributed to a proof of it is wrong."""
+
+
+def same(claim: Failure, other: Failure) -> bool:
+    """Whether two say the same of a guest."""
+    return (claim.code, claim.trap) == (other.code, other.trap)
+
+
+def unconfirmed(claim: Failure, workers: Collection[WorkerId], why: str) -> Failure:
+    """A guest's failure that only some workers speak of, each of another."""
+    said = ", ".join(sorted(workers))
+    words = f"unconfirmed: worker{'s' * (len(workers) > 1)} {said} said so, and no second one the same; {why}"
+    return msgspec.structs.replace(claim, message=f"{claim.message[:2000]} ({words[:1900]})")
+
+
+async def refute(coordinator: Coordinator, entry: JobEntry, lease: Lease, phase: Phase, claim: Failure) -> str | None:
+    """Hold a worker's word that the guest fails against our own run. Where that says the same, raises `GuestFails`; where it says something
+    else, the worker is blamed, and the reason returned; None where it is not known."""
+    own = await entry.own.outcome()
+    failure = await entry.own.failure()
+    if failure is None and own.unknown:
+        return None
+    reason = f"worker {lease.worker} says that the guest fails, and by the coordinator's own run it does not so: {claim.message}"[:4000]
+    if failure is None or not same(claim, failure):
+        coordinator.handle(GaveUp(lease))
+        await _reject(coordinator, entry, phase, lease.share, (lease.worker, lease.incarnation), reason)
+    if failure is not None:
+        raise GuestFails(msgspec.structs.replace(failure, phase=phase))
+    return reason
+
+
+async def confirm_statement(coordinator: Coordinator, entry: JobEntry, said: VerifiedReport) -> str | None:
+    """Hold the statement of a proof that verifies against our own run. Returns why it cannot be, empty where it is the same; None where it
+    is not: what was contributed to it is taken back. Raises `GuestFails` where the run has no proof, and `JobEnds`."""
+    own = await entry.own.outcome()
+    if own.unknown:
+        return f"the coordinator has not run it: {own.unknown}"[:4000]
+    if own.failure is not None:
+        raise GuestFails(msgspec.structs.replace(own.failure, phase=Phase.VERIFY))
+    run = own.report
+    if run is not None and (run.output, run.exit_code, run.steps) == (said.output, said.exit_code, said.steps):
+        return ""
+    if not await reject_contributions(coordinator, entry, own):
+        message = "the proof is of another run than ours, and none of its contributions is"
+        raise JobEnds(Failure(kind=FailureKind.PROOF, code="proof-other-answer", message=message, exit_code=10, phase=Phase.VERIFY))
+    return None
+
+
+async def confirm_report(coordinator: Coordinator, entry: JobEntry, report: BlobRef) -> str | None:
+    """Hold the report of an execution against our own run, or where that is not known, against what another worker reports. Returns why
+    nobody vouches for it, empty where somebody does; None where it was wrong, and is asked for again. Raises `JobEnds`."""
+    given = entry.record.answers[Phase.EXECUTE, 0]
+    giver = (WorkerId(given.worker), given.incarnation)
+    said = await _report_of(coordinator, report)
+    own = await entry.own.outcome()
+    if own.unknown and said is not None:
+        return await _second(coordinator, entry, report, giver, own)
+    if said is None or said != own.report:
+        reason = f"the report of the run that worker {given.worker} gave is not what the coordinator's own run says"
+        await _reject(coordinator, entry, Phase.EXECUTE, 0, giver, reason if said is not None else f"worker {given.worker} gave no report")
+        if own.report is None and own.failure is not None:
+            raise JobEnds(msgspec.structs.replace(own.failure, phase=Phase.EXECUTE))
+        return None
+    return ""
+
+
+async def _report_of(coordinator: Coordinator, report: BlobRef) -> ExecutionReport | None:
+    """What a worker reports; None where that is no report."""
+    content = await in_thread(coordinator.store.get, report)
+    try:
+        run: ExecutionReport = decode_record(content, ExecutionReport)
+    except WireError:
+        return None
+    return run
+
+
+async def _second(
+    coordinator: Coordinator, entry: JobEntry, report: BlobRef, giver: tuple[WorkerId, Incarnation], own: Outcome
+) -> str | None:
+    """Ask others for the report, until two have said the same or there is nobody left."""
+    said: dict[tuple[WorkerId, Incarnation], BlobRef] = {giver: report}
+    asked = {giver[0]}
+    while True:
+        lease = await _another(coordinator, entry, asked)
+        if lease is None:
+            break
+        asked.add(WorkerId(lease.worker))
+        other = await _ask(coordinator, entry, lease)
+        if other is None:
+            continue
+        said[WorkerId(lease.worker), lease.incarnation] = other
+        if list(said.values()).count(other) > 1:
+            for who in [who for who, gave in said.items() if gave != other]:
+                reason = f"the report of the run that worker {who[0]} gave is wrong: two others agree on another"
+                await _reject(coordinator, entry, Phase.EXECUTE, 0, who, reason)
+            return "" if other == report else None
+    workers = ", ".join(sorted(worker for worker, _ in said))
+    if len(said) > 1:
+        message = f"workers {workers} report different things of the same run, and nobody is left who could tell who is wrong"
+        raise JobEnds(
+            Failure(kind=FailureKind.WORKER, code="reports-differ", message=message, phase=Phase.EXECUTE, attempts=attempts(entry.record))
+        )
+    return f"unconfirmed: only worker {workers} has run it; {own.unknown}"[:4000]
+
+
+async def _another(coordinator: Coordinator, entry: JobEntry, asked: Collection[WorkerId]) -> Lease | None:
+    """A lease of the run for a worker that was not asked yet; None where there is none in time."""
+    try:
+        return await coordinator.crews.holder(entry.job, 0, never=frozenset(asked))
+    except ShareLost:
+        return None
+
+
+async def _ask(coordinator: Coordinator, entry: JobEntry, lease: Lease) -> BlobRef | None:
+    """What this worker reports of the run; None where it does not."""
+    limit = coordinator.limits.seconds.get(Phase.EXECUTE, 0.0)
+    task = PHASES[Stage.EXECUTE].task(entry.record, lease, limit)
+    given: BlobRef | None = None
+    with trio.move_on_after(limit or SECOND_SECONDS):
+        try:
+            given = await coordinator.crews.ask(lease, task, witness=True)
+        except ShareLost as lost:
+            coordinator.log.warning("a second worker cannot say what the run does", job=entry.job, worker=lease.worker, reason=lost.reason)
+    coordinator.handle(Finished(lease))
+    if given is None:
+        coordinator.stop_work(lease, "somebody else is asked")
+    return given
+
+
+async def _reject(
+    coordinator: Coordinator, entry: JobEntry, phase: Phase, share: int, who: tuple[WorkerId, Incarnation], reason: str
+) -> None:
+    """Take back what a worker gave, and quarantine it."""
+    await coordinator.book.persist(entry, _REJECTED[phase](coordinator.book.clock(), share, *who, reason))
+    coordinator.handle(Blamed(*who, entry.job, share, reason))
