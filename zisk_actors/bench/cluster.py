@@ -269,7 +269,7 @@ def facts() -> dict[str, object]:
         "machine": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "real": "coordinator process, journal and blobs with full sync, ZeroMQ with CURVE on loopback, one key a worker",
-        "simulated": "the workers' computation; jobs are executions, which need no proof, so no verifier is replaced",
+        "simulated": "the workers' computation, and what the coordinator's own runs compute; jobs are executions, which need no proof",
     }
 
 

@@ -1,7 +1,7 @@
 """Jobs for a cluster of simulated workers, from several clients at a time, and when each was submitted, accepted and done.
 
-Rule of this file: jobs are executions. Their report is what the worker says; no proof is involved, so no prover or verifier has to be
-replaced, and all that is measured is the cluster.
+Rule of this file: jobs are executions. Their report is what the worker says and the coordinator's own run confirms, whose prover knows what
+simulated workers say; no proof is involved, so no verifier has to be replaced, and all that is measured is the cluster.
 """
 
 from __future__ import annotations

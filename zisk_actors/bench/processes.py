@@ -22,7 +22,7 @@ import trio
 
 from zisk_actors import __version__
 from zisk_actors.actors.coordinator.ready import Ready
-from zisk_actors.bench.simulated import Order, Report, Troop
+from zisk_actors.bench.simulated import PROVER, Order, Report, Troop
 from zisk_actors.core.job import replay
 from zisk_actors.core.job_events import Admitted, Event, Executed, Submitted
 from zisk_actors.core.summary import summarise
@@ -182,7 +182,7 @@ async def start_coordinator(place: Place, *, like: RunningCoordinator | None = N
     ready = place.folder / "ready.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "zisk_actors.cli.coordinator", "--config", str(place.folder / "coordinator.toml")]
-    command += ["--ready-file", str(ready), "--die-with-parent", str(os.getpid())]
+    command += ["--ready-file", str(ready), "--die-with-parent", str(os.getpid()), "--prover", PROVER]
     if like is not None:
         ports = [url.rpartition(":")[2] for url in (like.client_url, like.worker_url)]
         command += ["--api-port", ports[0], "--cluster-port", ports[1]]

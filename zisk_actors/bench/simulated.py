@@ -4,8 +4,10 @@ Run as a process (`python -m zisk_actors.bench.simulated`): the first line of st
 each answered by one line with a `Report`. It ends with its standard input, and so with who started it.
 
 Rules of this file:
-* A simulated worker registers, beats, answers tasks with a result that nobody had before, serves it, and comes back after a break as a
-  real one does. It leaves out fetching its inputs and starting a child.
+* A simulated worker registers, beats, answers tasks with a result, serves it, and comes back after a break as a real one does. It leaves
+  out fetching its inputs and starting a child.
+* What a run does follows from the name of its input alone. The coordinator's own runs, which workers are held to, are real calls to a real
+  child, in which `SimulatedProver` says the same.
 * Times are of the system's monotonic clock, which all processes of one machine share.
 * Beside each of its beats a worker asks for a blob that does not exist: the refusal is the round trip through the coordinator.
 """
@@ -13,11 +15,13 @@ Rules of this file:
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import random
 import resource
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -41,6 +45,7 @@ from zisk_actors.wire.worker_link import (
     CancelDone,
     CancelJob,
     CoordinatorSays,
+    ExecuteTask,
     Heartbeat,
     Hello,
     Refused,
@@ -55,6 +60,38 @@ DIALS: Final = 32
 """Handshakes under way at a time."""
 DIAL_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 0.5
+
+
+PROVER: Final = "zisk_actors.bench.simulated:SimulatedProver"
+"""What the coordinator's children compute with."""
+
+
+def report_of(stdin: str) -> ExecutionReport:
+    """What a run on the input of this SHA-256, in hexadecimal, does."""
+    return ExecutionReport(steps=int(stdin[:15], 16), exit_code=0, output=(0,) * 64)
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """A run that nobody has run."""
+
+    steps: int
+    exit_code: int
+    output: tuple[int, ...]
+    console: bytes = b""
+    trap: None = None
+
+
+class SimulatedProver:
+    """Executes, and nothing else: the benchmark has no other jobs."""
+
+    def __init__(self, backend: str, threads: int | None = None) -> None:
+        self.on_progress: Callable[[str, float], None] = lambda step, part: None
+
+    def execute(self, elf: bytes, stdin: bytes, max_steps: int = 0) -> SimulatedRun:
+        """What the workers say too."""
+        said = report_of(hashlib.sha256(stdin).hexdigest())
+        return SimulatedRun(said.steps, said.exit_code, said.output)
 
 
 class Troop(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,12 +310,13 @@ class SimulatedWorker:
                     nursery.start_soon(self._perform, link, message)
 
     async def _perform(self, link: Link, task: Task) -> None:
-        """Wait as long as ordered, and answer with a report that is not the same twice."""
+        """Wait as long as ordered, and answer with the report of the run."""
         key = (task.lease, PHASE_OF[type(task)])
         try:
             await trio.sleep(self._tally.delay * random.uniform(0.5, 1.5))
-            steps = random.getrandbits(60)
-            content = encode_record(ExecutionReport(steps=steps, exit_code=0, output=(0,) * 64))
+            if not isinstance(task, ExecuteTask):
+                raise AssertionError("the benchmark has executions only")
+            content = encode_record(report_of(task.stdin.sha256))
             said = self._outbox[key] = answer(*key, content)
             self._results[said.result.sha256] = content
         finally:
