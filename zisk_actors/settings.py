@@ -137,7 +137,7 @@ class CoordinatorSecurity(Section, frozen=True):
 
 
 class VerifierSettings(Section, frozen=True):
-    """The process that derives keys and verifies proofs."""
+    """The two processes of the coordinator that compute: one derives keys and verifies proofs, one executes what jobs run."""
 
     backend: Annotated[str, says("what it computes with: cpu or reference")] = "cpu"
     threads: Annotated[Natural, says("threads of it; 0 is as many as there are processors")] = 0

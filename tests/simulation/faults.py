@@ -7,7 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.simulation.network import Weather
@@ -85,8 +85,9 @@ class Plan:
 
     @property
     def checked(self) -> bool:
-        """Whether the coordinator can run every job itself."""
-        return self.settings["check_execution_steps"] >= STEPS
+        """Whether the coordinator can run every job itself, at any time."""
+        breaks = any(fault.what == "broken verifier" for fault in self.faults)
+        return self.settings["check_execution_steps"] >= STEPS and not breaks
 
 
 def plan(seed: int | str) -> Plan:
@@ -156,6 +157,15 @@ def plan(seed: int | str) -> Plan:
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         quiet_at=span + 1.0,
     )
+
+
+def plan_of_liars(seed: int | str) -> Plan:
+    """The plan of a seed, in which moreover each worker lies about something from near the beginning on."""
+    todo, chance = plan(seed), Random(f"liars {seed}")
+    liars = tuple(
+        Fault(at=chance.uniform(0.1, 3), what="liar", who=who, seconds=0.0, detail=chance.random()) for who in range(len(todo.units))
+    )
+    return replace(todo, faults=tuple(sorted((*liars, *todo.faults), key=lambda fault: fault.at)))
 
 
 def lie_of(fault: Fault) -> str:

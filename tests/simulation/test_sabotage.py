@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.faults import plan, plan_of_liars
 from tests.simulation.run import simulate
 from zisk_actors.actors.coordinator import view
 from zisk_actors.actors.coordinator.coordinator import Coordinator
@@ -70,8 +71,8 @@ def nothing_is_verified(patch: Patch) -> None:
 
 
 def workers_are_believed(patch: Patch) -> None:
-    async def failing(coordinator: Coordinator, entry: JobEntry, lease: Any, phase: Any, claim: Failure) -> str | None:
-        raise GuestFails(claim)
+    async def failing(coordinator: Coordinator, entry: JobEntry, lease: Any, phase: Any, word: Failure) -> str | None:
+        raise GuestFails(word)
 
     async def reporting(coordinator: Coordinator, entry: JobEntry, report: BlobRef) -> str | None:
         return ""
@@ -128,6 +129,7 @@ def a_restart_forgets_what_is_owed(patch: Patch) -> None:
 )
 def test_sabotage_is_found(sabotage: Callable[[Patch], None], broken: str, monkeypatch: Patch) -> None:
     sabotage(monkeypatch)
-    breaks = next((found for seed in range(SEEDS) if (found := simulate(seed).breaks)), ())
+    todo = plan_of_liars if sabotage is workers_are_believed else plan
+    breaks = next((found for seed in range(SEEDS) if (found := simulate(seed, todo=todo(seed)).breaks)), ())
     assert breaks, f"{SEEDS} seeds, and nobody noticed"
     assert re.search(broken, breaks[0]), breaks[0]

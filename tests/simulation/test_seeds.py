@@ -8,9 +8,11 @@ from multiprocessing import get_context
 
 import pytest
 
+from tests.simulation.faults import plan_of_liars
 from tests.simulation.run import Outcome, simulate
 
 QUICK = 100
+LIARS = 20
 MANY = 1000
 
 
@@ -24,6 +26,13 @@ def test_a_hundred_seeds(first: int) -> None:
     outcomes = [simulate(seed) for seed in range(first, first + 5)]
     assert not report(outcomes), report(outcomes)
     assert sum(sum(outcome.ended.values()) for outcome in outcomes) >= 5
+
+
+@pytest.mark.parametrize("first", range(0, LIARS, 5))
+def test_some_seeds_in_which_every_worker_lies(first: int) -> None:
+    outcomes = [simulate(seed, todo=plan_of_liars(seed)) for seed in range(first, first + 5)]
+    words = "\n".join(f"plan_of_liars, seed {outcome.seed}: {outcome.breaks[0]}" for outcome in outcomes if outcome.breaks)
+    assert not words, words
 
 
 @pytest.mark.slow

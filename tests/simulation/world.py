@@ -75,6 +75,7 @@ class World:
         self.config = CoordinatorConfig(coordinator=core)
         self.coordinator: Coordinator | None = None
         self.verifier_dies = 0.0
+        self.own: tuple[SimDevice, ...] = ()
         self.epochs = 0
         self.healed = trio.Event()
         self._process = trio.CancelScope()
@@ -165,7 +166,8 @@ class World:
             self.epochs += 1
             blobs = SimBlobs(machine, "coordinator")
             device = SimDevice(blobs, self.chance(f"verifier {self.epochs}"), pace=0.5, dies=self.verifier_dies)
-            executor = SimDevice(blobs, self.chance(f"executor {self.epochs}"), pace=self.todo.pace)
+            executor = SimDevice(blobs, self.chance(f"executor {self.epochs}"), pace=self.todo.pace, dies=self.verifier_dies)
+            self.own = (device, executor)
             chance = self.chance(f"coordinator {self.epochs}")
             coordinator = make_coordinator(
                 self.config, journal, blobs, device, executor, clock=self.wall, chance=chance, post=self.receiver
@@ -317,11 +319,15 @@ class World:
                 names = [each.name for index, each in enumerate(self.workers) if (fault.who >> index) & 1]
                 self._isolate(names, fault.seconds)
             case "broken verifier":
-                self.verifier_dies = fault.detail
-                if self.laws.device is not None:
-                    self.laws.device.dies = fault.detail
+                self._break_own(fault.detail)
             case "ghost":
                 await haunt(self, fault)
+
+    def _break_own(self, dies: float) -> None:
+        """How often the children of the coordinator die from now on."""
+        self.verifier_dies = dies
+        for device in self.own:
+            device.dies = dies
 
     def _isolate(self, hosts: list[Any], seconds: float) -> None:
         """Short partitions delay, long ones break connections."""
@@ -337,9 +343,8 @@ class World:
         self.healed.set()
         self.disk.full = False
         self.disk.slow_until = 0.0
-        self.verifier_dies = self.receiver.bad = 0.0
-        if self.laws.device is not None:
-            self.laws.device.dies = 0.0
+        self.receiver.bad = 0.0
+        self._break_own(0.0)
         self.network.weather = Weather(0.001, 0.005, 0.0)
         self.network.blocked.clear()
         for worker in self.workers:

@@ -74,9 +74,11 @@ def follow(session: Session, job: str, *, quiet: bool = False) -> JobStatus:
 
 
 def completed(status: JobStatus) -> JobStatus:
-    """The status of a job that has completed. Raises what `failure_of` says for any other end."""
+    """The status of a job that has completed; says what the cluster does not vouch for. Raises what `failure_of` says for any other end."""
     if status.state.value != "completed":
         raise failure_of(status)
+    if status.reason:
+        say(f"note: {status.reason}")
     return status
 
 

@@ -93,6 +93,7 @@ def show(name: str, as_json: bool) -> None:
     if (proved := status.verified) is not None:
         rows.append(("output", output_lines(proved.output)[0]))
         rows.append(("proved", f"{proved.steps} steps, exit code {proved.exit_code}, {proved.bits:.1f} proven bits"))
+    rows += [("note", status.reason)] if status.reason else []
     rows += [("stopped", ", ".join(status.stopped))] if status.stopped else []
     rows += [("stopping", f"{', '.join(status.stopping)}: not confirmed")] if status.stopping else []
     if status.failure is not None:

@@ -130,6 +130,7 @@ def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_jso
                 say_console(report.console)
             raise failure_of(status)
         print_execution(report, as_json=as_json)
+        completed(status)
         return
     from zisk_actors.proving import Prover
 

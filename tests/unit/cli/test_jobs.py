@@ -122,6 +122,18 @@ def test_execute_on_a_cluster(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr().err == "so far\nerror[guest-trapped]: it trapped\n"
 
 
+def test_what_the_cluster_does_not_vouch_for_is_said(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("zisk_actors.cli.prove.is_there_a_cluster", lambda: True)
+    cluster = FakeCluster()
+    install(monkeypatch, cluster)
+    report = cluster.keep(encode_record(ExecutionReport(steps=7, exit_code=3, output=OUTPUT)))
+    cluster.story = [status(kind=Kind.EXECUTE, state=State.COMPLETED, result=report, reason="unconfirmed: only worker a has run it")]
+    assert run(["execute", str(elf)]) == 0
+    assert capsys.readouterr().err == "7 steps, exit code 3\nnote: unconfirmed: only worker a has run it\n"
+    assert run(["job", "show", JOB]) == 0
+    assert "note       unconfirmed: only worker a has run it\n" in capsys.readouterr().out
+
+
 def test_other_failures_keep_their_code_and_exit_code(elf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     failure = Failure(kind=FailureKind.GUEST, code="elf-machine", message="the ELF is for x86-64", hint="compile for RISC-V", exit_code=11)
     install(monkeypatch, FakeCluster([status(state=State.FAILED, failure=failure)]))

@@ -81,7 +81,7 @@ class Asking:
         self._running: dict[int, _Share] = {}
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
-        self._claims: dict[WorkerId, Failure] = {}
+        self._said_to_fail: dict[WorkerId, Failure] = {}
         self._end: JobEnds | Accusation | TooLarge | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
@@ -216,24 +216,24 @@ class Asking:
             reason=lost.reason,
         )
 
-    async def _weigh(self, share: _Share, lease: Lease, claim: Failure) -> None:
+    async def _weigh(self, share: _Share, lease: Lease, word: Failure) -> None:
         """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""
         coordinator, entry, phase = self._coordinator, self._entry, self._phase.phase
         try:
-            wrong = await refute(coordinator, entry, lease, phase, claim)
+            wrong = await refute(coordinator, entry, lease, phase, word)
         except JobEnds as end:
             self._stop(end)
             return
         if wrong is not None:
-            failure = Failure(kind=FailureKind.WORKER, code="false-claim", message=wrong, phase=phase)
+            failure = Failure(kind=FailureKind.WORKER, code="false-failure", message=wrong, phase=phase)
             share.last = ShareLost(wrong, worker=lease.worker, failure=failure)
             return
-        claim = msgspec.structs.replace(claim, phase=phase)
-        if any(worker != lease.worker and same(claim, said) for worker, said in self._claims.items()):
-            self._stop(JobEnds(claim))
+        word = msgspec.structs.replace(word, phase=phase)
+        if any(worker != lease.worker and same(word, said) for worker, said in self._said_to_fail.items()):
+            self._stop(JobEnds(word))
             return
         coordinator.log.warning("a worker says that the guest fails, and a second one is asked", job=entry.job, worker=lease.worker)
-        self._claims[lease.worker] = claim
+        self._said_to_fail[lease.worker] = word
         share.never |= {lease.worker}
         coordinator.handle(GaveUp(lease))
         for other in share.attempts:
@@ -241,11 +241,11 @@ class Asking:
 
     async def _last_word(self, share: _Share) -> Failure:
         """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
-        claims = [(worker, claim) for worker, claim in self._claims.items() if worker in share.never]
-        if not claims:
+        words = [(worker, word) for worker, word in self._said_to_fail.items() if worker in share.never]
+        if not words:
             return self._failure(share)
         own = await self._entry.own.outcome()
-        return unconfirmed(claims[-1][1], [worker for worker, _ in claims], own.unknown)
+        return unconfirmed(words[-1][1], [worker for worker, _ in words], own.unknown)
 
     def _somebody_larger(self, lease: Lease) -> bool:
         """Whether there is a worker with more memory than a holder that has too little, as far as is known."""

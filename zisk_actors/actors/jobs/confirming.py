@@ -48,27 +48,27 @@ class GuestFails(JobEnds):
     """The guest fails by our own run. Whatever was contributed to a proof of it is wrong."""
 
 
-def same(claim: Failure, other: Failure) -> bool:
+def same(word: Failure, other: Failure) -> bool:
     """Whether two say the same of a guest."""
-    return (claim.code, claim.trap) == (other.code, other.trap)
+    return (word.code, word.trap) == (other.code, other.trap)
 
 
-def unconfirmed(claim: Failure, workers: Collection[WorkerId], why: str) -> Failure:
+def unconfirmed(word: Failure, workers: Collection[WorkerId], why: str) -> Failure:
     """A guest's failure that only some workers speak of, each of another."""
     said = ", ".join(sorted(workers))
     words = f"unconfirmed: worker{'s' * (len(workers) > 1)} {said} said so, and no second one the same; {why}"
-    return msgspec.structs.replace(claim, message=f"{claim.message[:2000]} ({words[:1900]})")
+    return msgspec.structs.replace(word, message=f"{word.message[:2000]} ({words[:1900]})")
 
 
-async def refute(coordinator: Coordinator, entry: JobEntry, lease: Lease, phase: Phase, claim: Failure) -> str | None:
+async def refute(coordinator: Coordinator, entry: JobEntry, lease: Lease, phase: Phase, word: Failure) -> str | None:
     """Hold a worker's word that the guest fails against our own run. Where that says the same, raises `GuestFails`; where it says something
     else, the worker is blamed, and the reason returned; None where it is not known."""
     own = await entry.own.outcome()
     failure = await entry.own.failure()
     if failure is None and own.unknown:
         return None
-    reason = f"worker {lease.worker} says that the guest fails, and by the coordinator's own run it does not so: {claim.message}"[:4000]
-    if failure is None or not same(claim, failure):
+    reason = f"worker {lease.worker} says that the guest fails, and by the coordinator's own run it does not so: {word.message}"[:4000]
+    if failure is None or not same(word, failure):
         coordinator.handle(GaveUp(lease))
         await _reject(coordinator, entry, phase, lease.share, (lease.worker, lease.incarnation), reason)
     if failure is not None:

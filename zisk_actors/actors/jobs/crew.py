@@ -28,9 +28,6 @@ from zisk_actors.wire.worker_link import PHASE_OF, Task
 LOOKS: Final = 20
 """So often is looked whether anybody lives, in the time that a share waits for somebody to: who comes and goes in between is not seen."""
 
-RETRYABLE: Final = (FailureKind.WORKER, FailureKind.MEMORY, FailureKind.INTERNAL, FailureKind.TIMEOUT)
-
-
 MISMATCH: Final = "contribution-mismatch"
 
 
@@ -68,12 +65,11 @@ class Connected(Protocol):
 class ShareLost(Exception):
     """The holder of a share is gone, or failed at it. Carries what the supervisor needs to decide; `worker` is the holder."""
 
-    def __init__(self, reason: str, *, worker: WorkerId | None, failure: Failure | None = None, retryable: bool = True) -> None:
+    def __init__(self, reason: str, *, worker: WorkerId | None, failure: Failure | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.worker = worker
         self.failure = failure
-        self.retryable = retryable
 
 
 @dataclass
@@ -127,7 +123,7 @@ class Crews:
         registry = self._decide.registry
         if never and not self._others(never):
             await trio.lowlevel.checkpoint()
-            raise ShareLost(f"there is no other worker that could take share {share}", worker=None, retryable=False)
+            raise ShareLost(f"there is no other worker that could take share {share}", worker=None)
         granted = self._wanted[job, share] = trio.Event()
         wait = self._worker_wait_seconds
         seen_at = trio.current_time()
@@ -143,7 +139,7 @@ class Crews:
             self._handle(Unwanted(job, share))  # where nobody was found, or the job is over: its end may take a while to be written down
         lease = self._decide.lease(job, share)
         if lease is None:
-            raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None, retryable=False)
+            raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None)
         return lease
 
     def _others(self, never: frozenset[WorkerId]) -> bool:
@@ -249,7 +245,7 @@ class Crews:
         """The holder says that it failed."""
         out = self._out.get((lease, phase))
         if out is not None:
-            out.lost = ShareLost(failure.message, worker=lease.worker, failure=failure, retryable=failure.kind in RETRYABLE)
+            out.lost = ShareLost(failure.message, worker=lease.worker, failure=failure)
             out.done.set()
 
 

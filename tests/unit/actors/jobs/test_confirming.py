@@ -207,7 +207,7 @@ async def test_a_failure_that_all_workers_invent_is_not_told(open_world: OpenWor
         await world.workers_are(*"abcd")
         with pytest.raises(JobFailure, match="share 0 failed in contribute after 3 attempts") as caught:
             await client.result(await client.submit(Kind.PROVE, ELF, params="test"))
-        assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.WORKER, "false-claim")
+        assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.WORKER, "false-failure")
         assert caught.value.failure.trap is None
         assert len({attempt.worker for attempt in caught.value.failure.attempts}) == 3
 
