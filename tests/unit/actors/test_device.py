@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.cluster.fake_prover import FakeGuestTrapped
+from zisk_actors.actors.compute import broke
 from zisk_actors.actors.device import CallFailed, Device, DeviceSettings
+from zisk_actors.errors import Incompatible, JobFailed, MemoryShort, ProofInvalid, UsageError
 from zisk_actors.wire.blobs import Bundle, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import ContributeCall, ExecuteCall, SetupCall, VerifyCall
@@ -61,6 +64,25 @@ async def test_what_a_call_raises_is_typed_and_the_child_goes_on(device: Device,
     assert caught.value.failure.kind is FailureKind.INTERNAL
     assert caught.value.retryable
     assert device.starts == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ProofInvalid("it does not verify"), FailureKind.PROOF),
+        (UsageError("this is no ELF file"), FailureKind.GUEST),
+        (FakeGuestTrapped(), FailureKind.GUEST),
+        (MemoryShort("too large"), FailureKind.MEMORY),
+        (JobFailed("the trace does not satisfy its constraints"), FailureKind.WORKER),
+        (Incompatible("a library of another version"), FailureKind.WORKER),
+        (RuntimeError("a bug"), FailureKind.INTERNAL),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_only_what_is_said_of_guest_or_proof_is_the_same_on_every_device(error: Exception, kind: FailureKind) -> None:
+    reply = broke(error)
+    assert reply.failure.kind is kind
+    assert reply.retryable is (kind not in (FailureKind.PROOF, FailureKind.GUEST))
 
 
 async def test_a_call_over_its_limit_kills_the_child_and_the_next_has_another(device: Device, paths: dict[str, str]) -> None:

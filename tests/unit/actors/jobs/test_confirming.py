@@ -17,7 +17,7 @@ from zisk_actors.client.client import Client
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.ids import JobId
 from zisk_actors.wire.codec import encode_record
-from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, Done, ExecuteCall, ProveCall
+from zisk_actors.wire.compute import AggregateCall, Call, ContributeCall, Done, ExecuteCall, ProveCall, SetupCall
 from zisk_actors.wire.values import ExecutionReport, Failure, FailureKind, Kind, Phase, State, Trap
 
 UNCHECKED = [0, 10]
@@ -28,8 +28,8 @@ MADE_UP = encode_record(ExecutionReport(steps=7, exit_code=0, output=(7,) * 64))
 Lie = Callable[[Call], Done | None]
 
 
-def lie(worker: SimWorker, tell: Lie) -> None:
-    """Have a worker's device answer what `tell` gives in place of the truth, or the truth where it gives nothing."""
+def lie(worker: SimWorker | World, tell: Lie) -> None:
+    """Have a worker's device, or the coordinator's, answer what `tell` gives in place of the truth, or the truth where it gives nothing."""
     honest = worker.device.call
 
     async def call(asked: Call, **options: Any) -> Done:
@@ -256,6 +256,25 @@ async def test_our_own_run_of_a_guest_that_traps_convicts_who_has_contributed(op
         job = await client.submit(Kind.PROVE, ELF, stdin=b"trap", params="test")
         assert (await client.wait(job)).failure is not None
         assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+
+
+async def test_a_program_that_runs_and_cannot_be_proved_so_is_nobodys_lie(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    def refuses(asked: Call) -> Done | None:
+        if isinstance(asked, ContributeCall | SetupCall):
+            failure = Failure(kind=FailureKind.GUEST, code="usage", message="there is no such parameter set", exit_code=2)
+            raise CallFailed(failure, retryable=False)
+        return None
+
+    async with open_world() as world, world.client() as client:
+        worker = world.worker("a")
+        await world.workers_are("a")
+        lie(worker, refuses)
+        lie(world, refuses)
+        job = await client.submit(Kind.PROVE, ELF, params="none")
+        with pytest.raises(JobFailure, match="no such parameter set") as caught:
+            await client.result(job)
+        assert (caught.value.failure.code, caught.value.exit_code) == ("usage", 2)
+        assert blamed(world, job) == []
 
 
 async def test_a_false_word_of_a_program_does_not_fail_its_setup(open_world: OpenWorld, autojump_clock: MockClock) -> None:
