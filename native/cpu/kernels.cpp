@@ -24,14 +24,20 @@ using zk::Vector;
 constexpr size_t LANES = Vector::lanes;
 constexpr const zk::RoundConstants* CONSTANTS = &zk::round_constants;
 
+// Vectors of states that are permuted side by side.
+constexpr int GROUPS = LANES == 1 ? 1 : 4;
+
 void permute_states(u64* states, size_t count) {
+    zk::PermuteStates<Vector, GROUPS> groups{states, CONSTANTS};
+    zk::PermuteStates<Vector, 1> one{states, CONSTANTS};
+    zk::PermuteStates<Fp, 1> single{states, CONSTANTS};
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES) zk::PermuteStates<Vector>{states, CONSTANTS}(i);
-    for (; i < count; i++) zk::PermuteStates<Fp>{states, CONSTANTS}(i);
+    for (; i + GROUPS * LANES <= count; i += GROUPS * LANES) groups(i);
+    for (; i + LANES <= count; i += LANES) one(i);
+    for (; i < count; i++) single(i);
 }
 
 void hash_rows(const u64* const* columns, size_t width, size_t stride, u64 tag, size_t begin, size_t end, u64* digests) {
-    constexpr int GROUPS = LANES == 1 ? 1 : 4;
     size_t i = begin;
     for (; i + GROUPS * LANES <= end; i += GROUPS * LANES) {
         zk::HashRows<Vector, GROUPS>{columns, width, stride, tag, digests, CONSTANTS}(i);
@@ -41,18 +47,23 @@ void hash_rows(const u64* const* columns, size_t width, size_t stride, u64 tag, 
 }
 
 void compress(const u64* children, const u64* injected, size_t begin, size_t end, u64* nodes) {
+    zk::Compress<Vector, GROUPS> groups{children, injected, nodes, CONSTANTS};
+    zk::Compress<Vector, 1> one{children, injected, nodes, CONSTANTS};
+    zk::Compress<Fp, 1> single{children, injected, nodes, CONSTANTS};
     size_t i = begin;
-    for (; i + LANES <= end; i += LANES) zk::Compress<Vector>{children, injected, nodes, CONSTANTS}(i);
-    for (; i < end; i++) zk::Compress<Fp>{children, injected, nodes, CONSTANTS}(i);
+    for (; i + GROUPS * LANES <= end; i += GROUPS * LANES) groups(i);
+    for (; i + LANES <= end; i += LANES) one(i);
+    for (; i < end; i++) single(i);
 }
 
 u64 grind(const u64* seed, u64 bits, u64 begin, u64 end) {
     u64 mask = bits >= 64 ? ~0ull : (1ull << bits) - 1;
-    for (u64 nonce = begin; nonce < end; nonce += LANES) {
-        u64 words[LANES];
-        zk::Grind<Vector>{seed, bits, CONSTANTS}(nonce, words);
-        for (size_t lane = 0; lane < LANES; lane++) {
-            if ((words[lane] & mask) == 0 && nonce + lane < end) return nonce + lane;
+    constexpr size_t TRIES = GROUPS * LANES;
+    for (u64 nonce = begin; nonce < end; nonce += TRIES) {
+        u64 words[TRIES];
+        zk::Grind<Vector, GROUPS>{seed, bits, CONSTANTS}(nonce, words);
+        for (size_t i = 0; i < TRIES; i++) {
+            if ((words[i] & mask) == 0 && nonce + i < end) return nonce + i;
         }
     }
     return end;

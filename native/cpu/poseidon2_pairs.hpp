@@ -8,6 +8,9 @@
 // * in internal rounds the sum is normalised; elements that are divided stay below 2^36, those multiplied by up to 4 grow by
 //   two bits a round and are normalised every eleven rounds (below 2^57), the one divided by 2^32 grows as Fibonacci's numbers
 //   (below 2^58 in 22 rounds from 2^40).
+// An S-box is one chain of some sixty instructions that wait for each other, and a processor looks ahead over hardly more than
+// one. So S-boxes go side by side, LOCKSTEP of them: elements of a state in full rounds, first elements of several states in
+// partial ones.
 // The integer operations on Vector::v (plus, minus, low_half, shifts, ...) are those of vector_avx512.hpp and vector_avx2.hpp.
 #pragma once
 
@@ -21,6 +24,9 @@ using Integers = decltype(Vector::v);
 struct Pairs {
     Integers lo[WIDTH], hi[WIDTH];
 };
+
+// S-boxes that go side by side: as many as registers allow.
+constexpr int LOCKSTEP = Vector::lanes == 8 ? 4 : 2;
 
 ZK_HD void normalise(Integers& lo, Integers& hi) {
     Integers top = shift_right_signed<32>(hi);  // 2^64 top = 2^32 top - top
@@ -46,10 +52,9 @@ ZK_HD Integers word_plus(Integers lo, Integers hi, u64 constant) {
     return word(plus(lo, add_lo), plus(hi, add_hi));
 }
 
-// x^7 as a pair.
-ZK_HD void sbox_pair(Integers x, Integers& lo, Integers& hi) {
-    Vector x1{x}, x2 = square(x1), x3 = x2 * x1, x4 = square(x2);
-    Integers a = x3.v, b = x4.v, ah = upper(a), bh = upper(b);
+// a b as a pair.
+ZK_HD void product_pair(Integers a, Integers b, Integers& lo, Integers& hi) {
+    Integers ah = upper(a), bh = upper(b);
     Integers ll = multiply_low(a, b), lh = multiply_low(a, bh);
     Integers hl = multiply_low(ah, b), hh = multiply_low(ah, bh);
     Integers t0 = plus(hl, shift_right<32>(ll));
@@ -59,6 +64,18 @@ ZK_HD void sbox_pair(Integers x, Integers& lo, Integers& hi) {
     Integers middle = low_half(top);
     lo = minus(low_half(ll), plus(middle, shift_right<32>(top)));
     hi = plus(low_half(t1), middle);
+}
+
+// COUNT elements x^7 as pairs, step by step.
+template <int COUNT>
+ZK_HD void sboxes(const Vector* x, Integers* const* lo, Integers* const* hi) {
+    Vector x2[COUNT], x3[COUNT], x4[COUNT];
+#pragma GCC unroll 4
+    for (int i = 0; i < COUNT; i++) x2[i] = square(x[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < COUNT; i++) x3[i] = x2[i] * x[i], x4[i] = square(x2[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < COUNT; i++) product_pair(x3[i].v, x4[i].v, *lo[i], *hi[i]);
 }
 
 ZK_HD void external_integers(Integers* x) {
@@ -77,8 +94,16 @@ ZK_HD void external_integers(Integers* x) {
 }
 
 ZK_HD void full_round(Pairs& s, const u64* constants) {
-#pragma GCC unroll 2
-    for (int i = 0; i < WIDTH; i++) sbox_pair(word_plus(s.lo[i], s.hi[i], constants[i]), s.lo[i], s.hi[i]);
+    for (int start = 0; start < WIDTH; start += LOCKSTEP) {
+        Vector x[LOCKSTEP];
+        Integers *lo[LOCKSTEP], *hi[LOCKSTEP];
+#pragma GCC unroll 4
+        for (int i = 0; i < LOCKSTEP; i++) {
+            lo[i] = s.lo + start + i, hi[i] = s.hi + start + i;
+            x[i].v = word_plus(*lo[i], *hi[i], constants[start + i]);
+        }
+        sboxes<LOCKSTEP>(x, lo, hi);
+    }
     external_integers(s.lo);
     external_integers(s.hi);
 }
@@ -110,10 +135,9 @@ ZK_HD Integers sum_of_all(const Integers* x) {
     return plus(plus(a, b), plus(c, d));
 }
 
-ZK_HD void partial_round(Pairs& s, u64 constant) {
-    Integers rest_lo = sum_of_all(s.lo), rest_hi = sum_of_all(s.hi), x_lo, x_hi;
-    sbox_pair(word_plus(s.lo[0], s.hi[0], constant), x_lo, x_hi);
-    Integers lo = plus(rest_lo, x_lo), hi = plus(rest_hi, x_hi);
+// What follows the S-box of a partial round, (x_lo, x_hi) being what it gave.
+ZK_HD void internal_integers(Pairs& s, Integers x_lo, Integers x_hi) {
+    Integers lo = plus(sum_of_all(s.lo), x_lo), hi = plus(sum_of_all(s.hi), x_hi);
     normalise(lo, hi);
     s.lo[0] = minus(lo, plus(x_lo, x_lo));
     s.hi[0] = minus(hi, plus(x_hi, x_hi));
@@ -133,26 +157,48 @@ ZK_HD void partial_round(Pairs& s, u64 constant) {
     s.hi[15] = minus(hi, low);
 }
 
-ZK_HD void permute(Vector* state, const RoundConstants& constants) {
-    Pairs s;
-    for (int i = 0; i < WIDTH; i++) {
-        s.lo[i] = low_half(state[i].v);
-        s.hi[i] = shift_right<32>(state[i].v);
+template <int STATES>
+ZK_HD void partial_round(Pairs* s, u64 constant) {
+    Vector x[STATES];
+    Integers x_lo[STATES], x_hi[STATES], *lo[STATES], *hi[STATES];
+#pragma GCC unroll 4
+    for (int k = 0; k < STATES; k++) {
+        lo[k] = x_lo + k, hi[k] = x_hi + k;
+        x[k].v = word_plus(s[k].lo[0], s[k].hi[0], constant);
     }
-    external_integers(s.lo);
-    external_integers(s.hi);
-    for (int r = 0; r < FULL_ROUNDS / 2; r++) full_round(s, constants.full[r]);
+    sboxes<STATES>(x, lo, hi);
+    for (int k = 0; k < STATES; k++) internal_integers(s[k], x_lo[k], x_hi[k]);
+}
+
+template <int STATES>
+ZK_HD void permute_all(Vector (*states)[WIDTH], const RoundConstants& constants) {
+    Pairs s[STATES];
+    for (int k = 0; k < STATES; k++) {
+        for (int i = 0; i < WIDTH; i++) {
+            s[k].lo[i] = low_half(states[k][i].v);
+            s[k].hi[i] = shift_right<32>(states[k][i].v);
+        }
+        external_integers(s[k].lo);
+        external_integers(s[k].hi);
+        for (int r = 0; r < FULL_ROUNDS / 2; r++) full_round(s[k], constants.full[r]);
+    }
     for (int r = 0; r < PARTIAL_ROUNDS; r++) {
         if (r % (PARTIAL_ROUNDS / 2) == 0) {
             constexpr int GROWING[] = {2, 4, 5, 7, 8};
-            for (int i : GROWING) normalise(s.lo[i], s.hi[i]);
+            for (int k = 0; k < STATES; k++) {
+                for (int i : GROWING) normalise(s[k].lo[i], s[k].hi[i]);
+            }
         }
-        partial_round(s, constants.partial[r]);
+        partial_round<STATES>(s, constants.partial[r]);
     }
-    for (int i = 0; i < WIDTH; i++) normalise(s.lo[i], s.hi[i]);
-    for (int r = FULL_ROUNDS / 2; r < FULL_ROUNDS; r++) full_round(s, constants.full[r]);
-    for (int i = 0; i < WIDTH; i++) state[i].v = word_plus(s.lo[i], s.hi[i], 0);
+    for (int k = 0; k < STATES; k++) {
+        for (int i = 0; i < WIDTH; i++) normalise(s[k].lo[i], s[k].hi[i]);
+        for (int r = FULL_ROUNDS / 2; r < FULL_ROUNDS; r++) full_round(s[k], constants.full[r]);
+        for (int i = 0; i < WIDTH; i++) states[k][i].v = word_plus(s[k].lo[i], s[k].hi[i], 0);
+    }
 }
+
+ZK_HD void permute(Vector* state, const RoundConstants& constants) { permute_all<1>((Vector(*)[WIDTH])state, constants); }
 
 }  // namespace ZK_ISA
 }  // namespace zk

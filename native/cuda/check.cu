@@ -16,18 +16,18 @@ __constant__ zk::RoundConstants round_constants;
 
 __device__ size_t thread() { return blockIdx.x * (size_t)blockDim.x + threadIdx.x; }
 
-__global__ void permute_states(u64* states) { zk::PermuteStates<Fp>{states, &round_constants}(thread()); }
+__global__ void permute_states(u64* states) { zk::PermuteStates<Fp, 1>{states, &round_constants}(thread()); }
 
 __global__ void hash_rows(const u64* const* columns, size_t width, u64* digests) {
     zk::HashRows<Fp, 1>{columns, width, 1, zk::TAG_LEAF, digests, &round_constants}(thread());
 }
 
 __global__ void compress(const u64* children, const u64* injected, u64* nodes) {
-    zk::Compress<Fp>{children, injected, nodes, &round_constants}(thread());
+    zk::Compress<Fp, 1>{children, injected, nodes, &round_constants}(thread());
 }
 
 __global__ void grind(const u64* seed, u64 bits, u64* words) {
-    zk::Grind<Fp>{seed, bits, &round_constants}(thread(), words + thread());
+    zk::Grind<Fp, 1>{seed, bits, &round_constants}(thread(), words + thread());
 }
 
 __global__ void radix_4(Fp* values, size_t quarter, zk::Twiddles twiddles) {

@@ -38,16 +38,16 @@ ZK_HD void scatter_words(const F* state, u64* records, size_t stride, int count)
 }
 
 // n row-major states of 16 words, in place.
-template <class F>
+template <class F, int GROUPS>
 struct PermuteStates {
     u64* states;
     const RoundConstants* constants;
 
     ZK_HD void operator()(size_t index) const {
-        F state[WIDTH];
-        gather_words(state, states + index * WIDTH, WIDTH, WIDTH);
-        permute(state, *constants);
-        scatter_words(state, states + index * WIDTH, WIDTH, WIDTH);
+        F state[GROUPS][WIDTH];
+        for (int g = 0; g < GROUPS; g++) gather_words(state[g], states + (index + g * F::lanes) * WIDTH, WIDTH, WIDTH);
+        permute_all<GROUPS>(state, *constants);
+        for (int g = 0; g < GROUPS; g++) scatter_words(state[g], states + (index + g * F::lanes) * WIDTH, WIDTH, WIDTH);
     }
 };
 
@@ -82,8 +82,8 @@ struct HashRows {
             for (int g = 0; g < GROUPS; g++) {
                 size_t row = index + g * F::lanes;
                 for (size_t k = 0; k < count; k++) state[g][k] = strided_load(columns[start + k] + row * stride);
-                permute(state[g], *constants);
             }
+            permute_all<GROUPS>(state, *constants);
             start += RATE;
         } while (start < width);
         for (int g = 0; g < GROUPS; g++) scatter_words(state[g], digests + (index + g * F::lanes) * DIGEST, DIGEST, DIGEST);
@@ -91,7 +91,7 @@ struct HashRows {
 };
 
 // Nodes of one level: nodes[i] = H(children[2i], children[2i+1], injected[i] or nothing).
-template <class F>
+template <class F, int GROUPS>
 struct Compress {
     const u64* children;
     const u64* injected;  // null: nothing is injected at this level
@@ -99,36 +99,41 @@ struct Compress {
     const RoundConstants* constants;
 
     ZK_HD void operator()(size_t index) const {
-        F state[WIDTH];
-        gather_words(state, children + index * 2 * DIGEST, 2 * DIGEST, 2 * DIGEST);
-        if (injected) {
-            gather_words(state + 2 * DIGEST, injected + index * DIGEST, DIGEST, DIGEST);
-        } else {
-            for (int k = 2 * DIGEST; k < RATE; k++) state[k] = F::splat(0);
+        F state[GROUPS][WIDTH];
+        for (int g = 0; g < GROUPS; g++) {
+            size_t node = index + g * F::lanes;
+            gather_words(state[g], children + node * 2 * DIGEST, 2 * DIGEST, 2 * DIGEST);
+            if (injected) {
+                gather_words(state[g] + 2 * DIGEST, injected + node * DIGEST, DIGEST, DIGEST);
+            } else {
+                for (int k = 2 * DIGEST; k < RATE; k++) state[g][k] = F::splat(0);
+            }
+            capacity(state[g], TAG_NODE, injected ? 1 : 0);
         }
-        capacity(state, TAG_NODE, injected ? 1 : 0);
-        permute(state, *constants);
-        scatter_words(state, nodes + index * DIGEST, DIGEST, DIGEST);
+        permute_all<GROUPS>(state, *constants);
+        for (int g = 0; g < GROUPS; g++) scatter_words(state[g], nodes + (index + g * F::lanes) * DIGEST, DIGEST, DIGEST);
     }
 };
 
-// The grinding word of nonces [index, index + lanes): poseidon2.py, grinding_words.
-template <class F>
+// The grinding words of GROUPS * lanes nonces from `nonce` on: poseidon2.py, grinding_words.
+template <class F, int GROUPS>
 struct Grind {
     const u64* seed;
     u64 bits;
     const RoundConstants* constants;
 
     ZK_HD void operator()(u64 nonce, u64* words) const {
-        F state[WIDTH];
-        u64 nonces[F::lanes];
-        for (size_t lane = 0; lane < F::lanes; lane++) nonces[lane] = nonce + lane;
-        for (int k = 0; k < DIGEST; k++) state[k] = F::splat(seed[k]);
-        state[DIGEST] = F::load(nonces);
-        for (int k = DIGEST + 1; k < RATE; k++) state[k] = F::splat(0);
-        capacity(state, TAG_GRIND, bits);
-        permute(state, *constants);
-        state[0].store(words);
+        F state[GROUPS][WIDTH];
+        for (int g = 0; g < GROUPS; g++) {
+            u64 nonces[F::lanes];
+            for (size_t lane = 0; lane < F::lanes; lane++) nonces[lane] = nonce + g * F::lanes + lane;
+            for (int k = 0; k < DIGEST; k++) state[g][k] = F::splat(seed[k]);
+            state[g][DIGEST] = F::load(nonces);
+            for (int k = DIGEST + 1; k < RATE; k++) state[g][k] = F::splat(0);
+            capacity(state[g], TAG_GRIND, bits);
+        }
+        permute_all<GROUPS>(state, *constants);
+        for (int g = 0; g < GROUPS; g++) state[g][0].store(words + g * F::lanes);
     }
 };
 

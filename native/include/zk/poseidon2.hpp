@@ -135,5 +135,11 @@ ZK_HD void permute(F* s, const RoundConstants& constants) {
     for (int r = FULL_ROUNDS / 2; r < FULL_ROUNDS; r++) full_round(s, constants.full[r]);
 }
 
+// STATES states, each as by `permute`; vectors have a version of their own in which they go side by side.
+template <int STATES, class F>
+ZK_HD void permute_all(F (*states)[WIDTH], const RoundConstants& constants) {
+    for (int k = 0; k < STATES; k++) permute(states[k], constants);
+}
+
 }  // namespace ZK_ISA
 }  // namespace zk
