@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,10 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    RUNNER.set(at_once)
-    return Rig(BlobStore(tmp_path / "blobs", durable=False))
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    before = RUNNER.set(at_once)
+    yield Rig(BlobStore(tmp_path / "blobs", durable=False))
+    RUNNER.reset(before)
 
 
 async def ran(rig: Rig, script: Callable[[], Any]) -> None:
