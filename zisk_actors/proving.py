@@ -27,7 +27,7 @@ from zisk_actors.machine.emulator import Emulator
 from zisk_actors.machine.events import MAX_STEPS, Run, Trap, TrapKind
 from zisk_actors.machine.rom import Program, load_program
 from zisk_actors.stark import aggregate as aggregation
-from zisk_actors.stark import keys, params, proof, prover, verifier
+from zisk_actors.stark import keys, params, proof, prover, rules, verifier
 from zisk_actors.stark.errors import BadContribution, ContributionMismatch, MissingShare
 from zisk_actors.stark.setup import ProvingKey, setup
 from zisk_actors.stark.statement import Contribution, Statement, global_challenge
@@ -286,9 +286,11 @@ class Prover:
             raise error
 
     def prove(self, elf: bytes, stdin: bytes, parameters: str, share: int, weights: Sequence[int], contributions: Sequence[bytes]) -> bytes:
-        """Prove a share for the challenge that all contributions make; an encoded partial proof."""
+        """Prove a share for the challenge that all contributions make; an encoded partial proof. A job that is not allowed, as one with
+        more rows than a chip may have, is refused before it is proved."""
         statement, ordered = agree(contributions)
         key = self.proving_key(elf, parameters)
+        rules.check_job(CHIP_SET, key.vk, ordered)
         state = self._states.take(_state_key(elf, stdin, parameters, share, weights))
         if state is None:
             self._states.make_room()

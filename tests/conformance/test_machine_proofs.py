@@ -6,6 +6,8 @@ real proofs of a real program, and each must be refused with its own error.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -16,6 +18,7 @@ from zisk_actors.errors import ProofInvalid
 from zisk_actors.machine.reference import Reference
 from zisk_actors.machine.rom import load_program
 from zisk_actors.stark import errors, proof
+from zisk_actors.stark.chipset import ChipSet
 from zisk_actors.stark.statement import Contribution
 
 # Reads a word of the input, adds 1, outputs it.
@@ -191,3 +194,18 @@ def test_flipped_bytes_are_refused(job: tuple[bytes, bytes, list[bytes], list[by
         flipped[place] ^= 1 << place % 8
         with pytest.raises(ProofInvalid):
             proving.verify(bytes(flipped), vk=key, level="test")
+
+
+def test_a_job_of_more_rows_than_a_chip_may_have_is_refused_before_it_is_proved(monkeypatch: pytest.MonkeyPatch):
+    """Its contributions are put together: there the sum over all shares is known for the first time."""
+    chips = tuple(replace(chip, max_job_rows=64) if chip.air.name == "addi" else chip for chip in proving.CHIP_SET.chips)
+    monkeypatch.setattr(proving, "CHIP_SET", ChipSet(chips, proving.CHIP_SET.boundary))
+    prover = proving.Prover()
+    contributions = [prover.contribute(ADD_ONE, STDIN, "test", share, (1, 1)) for share in range(2)]
+
+    def proved(*_: object) -> None:
+        raise AssertionError("the share is proved, in vain")
+
+    monkeypatch.setattr(proving.prover, "prove", proved)
+    with pytest.raises(errors.TooManyRows, match="chip addi has 128 rows"):
+        prover.prove(ADD_ONE, STDIN, "test", 1, (1, 1), contributions)

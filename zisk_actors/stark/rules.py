@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark.chipset import ChipSet, Presence
 from zisk_actors.stark.errors import (
     BadContribution,
@@ -73,21 +74,30 @@ def check_share(chip_set: ChipSet, vk: VerifyingKey, share: int, instances: Sequ
             raise WrongCount(f"share {share} has {counts[number]} instances of chip {name}, which belongs once into share 0")
 
 
+def _check_contribution(chip_set: ChipSet, vk: VerifyingKey, number: int, contribution: Contribution) -> None:
+    """What share ``number`` contributes is its own, well formed and allowed."""
+    if contribution.share != number:
+        raise BadContribution(f"share {contribution.share} stands where share {number} belongs")
+    check_share(chip_set, vk, number, contribution.instances)
+    if not is_digest(contribution.root):
+        raise BadContribution(f"the root of share {number} is not four field elements")
+    if len(contribution.bindings) != len(heights(contribution.instances)):
+        raise BadContribution(f"share {number} has not one binding value per height")
+    if any(not 0 <= word < P for value in contribution.bindings for word in value):
+        raise BadContribution(f"a binding of share {number} is not three field elements")
+
+
 def check_job(chip_set: ChipSet, vk: VerifyingKey, contributions: Sequence[Contribution]) -> None:
-    """All shares of a job, in order, each allowed; row bounds and multiplicities over the whole job."""
+    """All shares of a job, in order, each allowed; row bounds and multiplicities over the whole job. An error of one share names it."""
     if not 1 <= len(contributions) <= MAX_SHARES:
         raise BadContribution(f"a job has 1 to {MAX_SHARES} shares, not {len(contributions)}")
     rows: Counter[int] = Counter()
     for number, contribution in enumerate(contributions):
-        if contribution.share != number:
-            raise BadContribution(f"share {contribution.share} stands where share {number} belongs")
-        check_share(chip_set, vk, number, contribution.instances)
-        if not is_digest(contribution.root):
-            raise BadContribution(f"the root of share {number} is not four field elements")
-        if len(contribution.bindings) != len(heights(contribution.instances)):
-            raise BadContribution(f"share {number} has not one binding value per height")
-        if any(not 0 <= word < P for value in contribution.bindings for word in value):
-            raise BadContribution(f"a binding of share {number} is not three field elements")
+        try:
+            _check_contribution(chip_set, vk, number, contribution)
+        except ProofInvalid as error:
+            error.share = number
+            raise
         for instance in contribution.instances:
             rows[instance.chip] += 1 << instance.log_height
     weights: Counter[int] = Counter()

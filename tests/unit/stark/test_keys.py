@@ -7,7 +7,7 @@ import pytest
 
 from tests import toy
 from zisk_actors.stark.field import P
-from zisk_actors.stark.keys import BadKey, VerifyingKey, decode_key
+from zisk_actors.stark.keys import MAX_KEY_BYTES, BadKey, VerifyingKey, decode_key
 from zisk_actors.stark.magic import KEY_MAGIC
 from zisk_actors.stark.statement import InstanceShape
 
@@ -61,6 +61,7 @@ def test_every_flipped_bit_gives_another_key_or_none():
         {"chip_set": (1, 2, 3, P)},
         {"fixed_root": (-1, 2, 3, 4)},
         {"fixed": (InstanceShape(2, 6), InstanceShape(2, 6))},
+        {"fixed": (InstanceShape(-1, 6),)},
         {"fixed": (InstanceShape(2, 60),)},
         {"entry": 2**32},
         {"memory": ((5, 4),)},
@@ -81,3 +82,12 @@ def test_other_bytes_are_refused():
     for wrong in (b"", data[:-1], data + b"\0", data[1:], KEY_MAGIC, KEY_MAGIC + b"\x80", bytes(2**17)):
         with pytest.raises(BadKey):
             decode_key(wrong)
+
+
+def test_a_key_has_one_encoding_and_a_size():
+    data = key().encode()
+    longer = data[: len(KEY_MAGIC) + 1] + b"\xcc" + data[len(KEY_MAGIC) + 1 :]  # the set's number in two bytes
+    with pytest.raises(BadKey, match="canonical"):
+        decode_key(longer)
+    with pytest.raises(BadKey, match="too many bytes"):
+        decode_key(KEY_MAGIC + bytes(MAX_KEY_BYTES))

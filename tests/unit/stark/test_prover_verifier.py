@@ -11,14 +11,17 @@ import pytest
 
 from tests import toy
 from zisk_actors.air.air import Air
+from zisk_actors.air.bus import CHALLENGE_COUNT
 from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.stark import params, proof
-from zisk_actors.stark.chipset import Chip, ChipSet, Presence
+from zisk_actors.stark.chipset import BoundaryTerm, Chip, ChipSet, Presence
 from zisk_actors.stark.errors import BadShare, BusImbalance, QuotientMismatch, TooWeak, UnsatisfiedTrace, ZeroDenominator
+from zisk_actors.stark.field import P
 from zisk_actors.stark.prover import Table, contribute, prove
 from zisk_actors.stark.setup import setup
 from zisk_actors.stark.statement import Statement, global_challenge
-from zisk_actors.stark.verifier import verify
+from zisk_actors.stark.transcript import Transcript
+from zisk_actors.stark.verifier import check_balance, verify
 
 BACKEND = ReferenceBackend()
 
@@ -206,3 +209,20 @@ def test_a_quotient_for_a_wrong_claim_does_not_verify():
     forged = msgspec.structs.replace(partial, sums=partial.sums[:24] + (7).to_bytes(8, "little") + partial.sums[32:])
     with pytest.raises(QuotientMismatch):
         verify(msgspec.structs.replace(job.proof, partials=(forged, job.partials[1])), job.key.vk, toy.CHIPS, 0)
+
+
+def test_a_boundary_term_must_fit_its_bus_and_have_a_fingerprint(monkeypatch: pytest.MonkeyPatch):
+    job = toy.honest()
+
+    def balance(values: tuple[int, ...]) -> None:
+        chips = ChipSet(toy.CHIPS.chips, lambda statement, vk: [BoundaryTerm(toy.CHAIN, values, 1)])
+        check_balance((0, 0, 0), job.statement, job.challenge, job.key.vk, chips)
+
+    with pytest.raises(ValueError, match="has 3 values"):
+        balance((1, 2, 3))
+    # No prover can hope for these challenges: alpha is minus the number of the bus, beta is 0.
+    challenges = np.zeros((CHALLENGE_COUNT, 3), dtype=np.uint64)
+    challenges[0, 0] = P - toy.CHAIN.number
+    monkeypatch.setattr(Transcript, "logup_challenges", lambda self: challenges)
+    with pytest.raises(BusImbalance, match="fingerprint zero"):
+        balance((1, 2))

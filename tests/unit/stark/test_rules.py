@@ -82,6 +82,9 @@ def test_jobs_that_are_not_allowed():
     refused(BadContribution, second, first)
     refused(BadContribution, first, first)
     refused(BadContribution, second)
+    with pytest.raises(BadContribution, match="share 2 stands where share 1 belongs") as caught:
+        rules.check_job(toy.CHIPS, job.key.vk, (first, change(second, share=2)))
+    assert caught.value.share == 1
     refused(BadContribution, first, change(second, root=(0, 0, 0, P)))
     refused(BadContribution, first, change(second, root=(0, 0, 0, -1)))
     refused(BadContribution, first, change(second, bindings=second.bindings[:-1]))
@@ -140,6 +143,10 @@ def test_keys_for_other_chips():
             rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, **change))
     with pytest.raises(BadKey):
         rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, parameters=77))
+    fib, squares, table = toy.CHIPS.chips
+    low = ChipSet((fib, squares, replace(table, max_log_height=6)), toy.boundary)
+    with pytest.raises(HeightNotAllowed):
+        rules.check_key(low, msgspec.structs.replace(vk, chip_set=low.digest))
 
 
 @pytest.mark.parametrize("memory", [(), ((0, 65),), ((0, 64), (64, 65)), ((1, 64),)])
