@@ -36,6 +36,7 @@ LINES = (
     *("ld t0, 72(s2)", "sd t0, 16(s3)"),  # UNTOUCHED: loaded
     *("ld t0, 0(s4)", "sd t0, 24(s3)"),  # a constant
     *("ld t0, 16(s5)", "sd t0, 32(s3)", "ld t0, 16(s5)", "sd t0, 40(s3)"),  # a word of the input, twice
+    *("ld t0, 0(s5)", "sd t0, 64(s3)"),  # the word before the input, which is 0
     "ld t5, 24(s5)",  # another, which goes nowhere
     *("li s0, 6", "sd s0, 48(s3)", "li s0, 9", "sd s0, 56(s3)"),
     *exit_with(3),
@@ -175,13 +176,13 @@ def before_input() -> Tables:
     token = WORD // 8
     load = find(job, "load", ts=job.cell("store", find(job, "store", offset=8), "ts") - 4)
     memory = find(job, "ram", addr=token)
-    row = blank("input", token) | {"ts": job.cell("ram", memory, "ts"), "value[0]": 77}
+    row = blank("input", token) | {"ts": job.cell("ram", memory, "ts")}
     for name in ("gap[0]", "gap[1]"):
         row.pop(name)
     rows = open_gaps(words(job, "input"))
     job = with_words(job, "input", [row, *hops("input", token, rows[0]["addr"]), *rows])
     job = job.with_cells("ram", memory, {"ts": job.cell("load", load, "mem_prev")})
-    return carried(loaded(job, 8, 77))
+    return carried(loaded(job, 8, 0))
 
 
 def before_ram() -> Tables:
@@ -200,6 +201,12 @@ def started(limb: int) -> Tables:
     job = honest()
     row = find(job, "ram", addr=UNTOUCHED // 8)
     return carried(job.with_cells("ram", row, {f"initial[{limb}]": 77}))
+
+
+def said_before_the_input(chunk: int) -> Tables:
+    """The word before the input is not 0."""
+    job = honest()
+    return carried(job.with_cells("input", find(job, "input", addr=INPUT_WORDS.first), {f"value[{chunk}]": 77}))
 
 
 def taken_by_nobody() -> tuple[Tables, object]:
@@ -296,6 +303,8 @@ LIES: dict[str, Callable[[], Tables | tuple[Tables | None, object] | None]] = {
     "ram/constraint/the high limb starts at 0 without an image": lambda: started(1),
     "ram/constraint/image rows are used": taken_by_nobody,
     "input/constraint/the first row is the region's first word": before_input,
+    "input/constraint/the word before the input has low limb 0": lambda: said_before_the_input(0),
+    "input/constraint/the word before the input has high limb 0": lambda: said_before_the_input(2),
     "input/constraint/the last row is the region's last word": lambda: beyond("input"),
     "halt/constraint/real is a bit": lookup_taken_back,
     "store/constraint/real is a bit": lambda: store_there_and_back("store"),

@@ -11,7 +11,7 @@ from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark import field
 from zisk_actors.stark.aggregate import Aggregation, aggregate
-from zisk_actors.stark.errors import BadContribution, BusImbalance, MissingShare, WrongChallenge, WrongProgram
+from zisk_actors.stark.errors import BadContribution, BusImbalance, MissingShare, WrongChallenge, WrongChipSet, WrongProgram
 from zisk_actors.stark.prover import Table
 from zisk_actors.stark.verifier import verify
 
@@ -62,6 +62,8 @@ def test_the_claim_is_checked_first():
         Aggregation(change(job.statement, vk=(1, 2, 3, 4)), job.contributions, job.key.vk, toy.CHIPS)
     with pytest.raises(BadContribution):
         Aggregation(job.statement, job.contributions[1:], job.key.vk, toy.CHIPS)
+    with pytest.raises(WrongChipSet):
+        Aggregation(job.statement, job.contributions, change(job.key.vk, chip_set=(1, 2, 3, 4)), toy.CHIPS)
 
 
 def test_buses_must_balance():

@@ -109,3 +109,8 @@ def test_a_matrix_lower_than_the_cap_counts_as_one_of_its_height(cap_log: int):
     assert merkle.openings_match(tree.cap, LOGS, rows, indices, paths)
     rows[4][1, 0] ^= np.uint64(1)
     assert not merkle.openings_match(tree.cap, LOGS, rows, indices, paths)
+
+
+def test_a_tree_has_at_least_one_matrix():
+    with pytest.raises(ValueError, match="a tree needs at least one matrix"):
+        merkle.by_height([], 0)
