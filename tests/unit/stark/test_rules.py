@@ -144,7 +144,7 @@ def test_keys_for_other_chips():
     with pytest.raises(BadKey):
         rules.check_key(toy.CHIPS, msgspec.structs.replace(vk, parameters=77))
     fib, squares, table = toy.CHIPS.chips
-    low = ChipSet((fib, squares, replace(table, max_log_height=6)), toy.boundary)
+    low = ChipSet((fib, squares, replace(table, max_log_height=6)), toy.boundary, toy.CHIPS.memory)
     with pytest.raises(HeightNotAllowed):
         rules.check_key(low, msgspec.structs.replace(vk, chip_set=low.digest))
 
