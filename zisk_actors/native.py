@@ -20,7 +20,7 @@ LIBRARY = Path(__file__).resolve().parent / "_native" / "libzisk_native.so"
 
 _pointer, _size, _int, _u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64
 
-# name: (result, arguments). What the functions do is said where they are defined, in native/cpu.
+# name: (result, arguments). What the functions do is said where they are defined, in native/cpu and native/verifier.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "zk_cpu_name": (ctypes.c_char_p, ()),
     "zk_set_threads": (None, (_size,)),
@@ -40,6 +40,11 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "zk_weighted_sums": (None, (_pointer, _int, _pointer, _size, _pointer)),
     "zk_deep": (None, (_pointer, _pointer, _pointer, _pointer, _pointer, _size, _int, _pointer)),
     "zk_fold": (None, (_pointer, _int, _int, _pointer, _pointer)),
+    "zk_chip_set": (_pointer, ()),
+    "zk_verifier_memory": (_u64, (_pointer,)),
+    "zk_verifier_digest": (None, (_pointer, _pointer)),
+    "zk_verdict_code": (ctypes.c_char_p, (ctypes.c_uint32,)),
+    "zk_verify": (None, (_pointer, _u64, _pointer, _u64, _u64, _pointer, _pointer, _u64, _pointer)),
     "zk_add_scaled": (None, (_pointer, _pointer, _pointer, _pointer, _size, _int)),
 }
 

@@ -13,6 +13,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 import msgspec
@@ -21,16 +22,16 @@ from zisk_actors.backends import make_backend
 from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
 from zisk_actors.chips.footprint import proving_bytes
-from zisk_actors.errors import BeyondBudget, MemoryShort, ProofInvalid, UsageError
+from zisk_actors.errors import BeyondBudget, MemoryShort, ProofInvalid, UsageError, ZiskError
 from zisk_actors.machine import plan
 from zisk_actors.machine.emulator import Emulator
 from zisk_actors.machine.events import MAX_STEPS, Run, Trap, TrapKind
 from zisk_actors.machine.rom import Program, load_program
 from zisk_actors.stark import aggregate as aggregation
-from zisk_actors.stark import keys, params, proof, prover, rules, verifier
+from zisk_actors.stark import keys, native_verifier, params, proof, prover, rules, verifier
 from zisk_actors.stark.errors import BadContribution, ContributionMismatch, MissingShare
 from zisk_actors.stark.setup import ProvingKey, setup
-from zisk_actors.stark.statement import Contribution, Statement, global_challenge
+from zisk_actors.stark.statement import Contribution, Digest, Statement, global_challenge
 
 V = TypeVar("V")
 
@@ -336,34 +337,60 @@ def verify(
     elf: bytes | None = None,
     level: str = "128",
     contributions: Sequence[bytes] | None = None,
+    specification: bool = False,
 ) -> Verified:
     """Check a proof file against a verifying key, or against an ELF whose key is made here.
 
     ``level``: the parameter set asked for; a proof of a weaker one is refused. ``contributions``: those that the proof has to be made of,
-    encoded, in order; None where nobody knows them. Raises a subclass of ProofInvalid for a proof that does not prove it, Incompatible for
-    a key of another version, ElfError for a bad ELF.
+    encoded, in order; None where nobody knows them. ``specification``: by stark/verifier.py even where there is the native verifier.
+    Raises a subclass of ProofInvalid for a proof that does not prove it, Incompatible for a key of another version, ElfError for a bad
+    ELF.
     """
     asked = params.by_name(level)
-    decoded = proof.decode(data)
     if contributions is not None:
-        check_answers(decoded, contributions)
-    if vk is not None:
-        key = keys.decode_key(vk)
-    elif elf is not None:
-        key = verifying_key(elf, decoded.parameters)
-    else:
-        raise UsageError("a proof is verified against a verifying key or an ELF: neither was given")
-    verified = verifier.verify(decoded, key, CHIP_SET, asked.level)
+        check_answers(proof.decode(data), contributions)
+    if vk is None:
+        if elf is None:
+            raise UsageError("a proof is verified against a verifying key or an ELF: neither was given")
+        vk = verifying_key(elf, proof.decode(data).parameters).encode()
+    native = None if specification else _native_verifier()
+    verified = _specified(data, vk, asked.level) if native is None else _native(native, data, vk, asked.level)
     statement = verified.statement
     return Verified(
-        program=key_id(key),
+        program=_digest_id(statement.vk),
         output=statement.outputs,
         exit_code=statement.exit_code,
         steps=statement.steps,
         params=verified.parameters.name,
         bits=verified.bits if verified.parameters.is_secure else 0.0,
-        shares=len(decoded.contributions),
+        shares=verified.report.shares,
     )
+
+
+@cache
+def _native_verifier() -> native_verifier.NativeVerifier | None:
+    """The native verifier; None where the library is not there."""
+    try:
+        return native_verifier.for_chip_set(CHIP_SET)
+    except OSError:
+        return None
+
+
+def _specified(data: bytes, vk: bytes, level: int) -> verifier.Verified:
+    return verifier.verify(proof.decode(data), keys.decode_key(vk), CHIP_SET, level)
+
+
+def _native(native: native_verifier.NativeVerifier, data: bytes, vk: bytes, level: int) -> verifier.Verified:
+    """The native verdict. What is refused is looked at again by the specification, whose error says more."""
+    try:
+        return native.verify(data, vk, level)
+    except ZiskError as refusal:
+        try:
+            _specified(data, vk, level)
+        except ZiskError as said:
+            if said.code == refusal.code:
+                raise said from None
+        raise refusal
 
 
 def verifying_key(elf: bytes, parameters: int) -> keys.VerifyingKey:
@@ -376,7 +403,11 @@ def verifying_key(elf: bytes, parameters: int) -> keys.VerifyingKey:
 
 def key_id(vk: keys.VerifyingKey) -> str:
     """A verifying key's digest, 64 hexadecimal digits."""
-    return "".join(f"{word:016x}" for word in vk.digest)
+    return _digest_id(vk.digest)
+
+
+def _digest_id(digest: Digest) -> str:
+    return "".join(f"{word:016x}" for word in digest)
 
 
 def _hash(data: bytes) -> bytes:

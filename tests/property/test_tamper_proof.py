@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 import numpy as np
 import pytest
 
-from tests import toy
+from tests import both_verifiers, toy
 from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.errors import ProofInvalid
 from zisk_actors.stark import errors, proof
 from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.proof import Opened, PartialProof, Proof
 from zisk_actors.stark.prover import Table, contribute, prove
-from zisk_actors.stark.statement import InstanceShape, global_challenge
-from zisk_actors.stark.verifier import verify
+from zisk_actors.stark.statement import InstanceShape, Statement, global_challenge
 
 change = msgspec.structs.replace
 BACKEND = ReferenceBackend()
 
 
 def check(wrong: Proof, vk: VerifyingKey | None = None) -> None:
-    verify(wrong, vk if vk is not None else toy.honest().key.vk, toy.CHIPS, 0)
+    """Both verifiers' answer."""
+    check_bytes(proof.encode(wrong), vk)
+
+
+def check_bytes(data: bytes, vk: VerifyingKey | None = None) -> None:
+    both_verifiers.verify(data, (vk if vk is not None else toy.honest().key.vk).encode(), toy.CHIPS, 0)
 
 
 def bump(blob: bytes, word: int = 0) -> bytes:
@@ -63,6 +68,14 @@ CHANGES: list[tuple[str, Callable[[], Proof], type[ProofInvalid]]] = [
     ("exit code", lambda: claim(exit_code=0), errors.WrongChallenge),
     ("final time", lambda: claim(final_ts=8), errors.WrongChallenge),
     ("output range", lambda: claim(outputs=(2**32, *(0,) * 63)), errors.BadStatement),
+    ("number of outputs", lambda: claim(outputs=(1,) * 63), errors.BadStatement),
+    ("one output more", lambda: claim(outputs=(*toy.OUTPUTS, 0)), errors.BadStatement),
+    ("negative output", lambda: claim(outputs=(-1, *(0,) * 63)), errors.BadStatement),
+    ("negative exit code", lambda: claim(exit_code=-1), errors.BadStatement),
+    ("time between steps", lambda: claim(final_ts=6), errors.BadStatement),
+    ("no time", lambda: claim(final_ts=0), errors.BadStatement),
+    ("time too late", lambda: claim(final_ts=2**48), errors.BadStatement),
+    ("negative time", lambda: claim(final_ts=-4), errors.BadStatement),
     ("share left out", lambda: change(toy.honest().proof, partials=toy.honest().partials[:1]), errors.MissingShare),
     ("share twice", lambda: change(toy.honest().proof, partials=(first(), first())), errors.MissingShare),
     ("shares swapped", lambda: change(toy.honest().proof, partials=toy.honest().partials[::-1]), errors.MissingShare),
@@ -75,6 +88,24 @@ CHANGES: list[tuple[str, Callable[[], Proof], type[ProofInvalid]]] = [
     ("instances swapped", lambda: with_contribution(instances=(instances()[0], *instances()[3:0:-1], instances()[4])), errors.NotInOrder),
     ("unknown chip", lambda: with_contribution(instances=(*instances(), InstanceShape(9, 5))), errors.UnknownChip),
     ("height", lambda: with_contribution(instances=at(instances(), 0, InstanceShape(0, 9))), errors.HeightNotAllowed),
+    (
+        "too many rows",
+        lambda: with_contribution(
+            instances=(InstanceShape(0, 6), *[InstanceShape(1, 6)] * 17, InstanceShape(2, 7)),
+            bindings=toy.honest().contributions[0].bindings[:2],
+        ),
+        errors.TooManyRows,
+    ),
+    ("no instances", lambda: with_contribution(instances=()), errors.BadContribution),
+    ("too many instances", lambda: with_contribution(instances=(InstanceShape(1, 6),) * 1025), errors.BadContribution),
+    ("height of fixed columns", lambda: with_contribution(instances=(*instances()[:-1], InstanceShape(2, 6))), errors.HeightNotAllowed),
+    ("word of a root", lambda: with_contribution(root=(2**64 - 1, 2, 3, 4)), errors.BadContribution),
+    (
+        "word of a binding",
+        lambda: with_contribution(bindings=((2**64 - 1, 2, 3), *toy.honest().contributions[0].bindings[1:])),
+        errors.BadContribution,
+    ),
+    ("bindings", lambda: with_contribution(bindings=toy.honest().contributions[0].bindings[1:]), errors.BadContribution),
     ("contributed root", lambda: with_contribution(root=(1, 2, 3, 4)), errors.WrongChallenge),
     (
         "contributed binding",
@@ -122,6 +153,65 @@ def worthless_nonce() -> int:
         except ProofInvalid:
             continue
     raise AssertionError("a hundred nonces in a row with two zero bits")
+
+
+Blob = Callable[[bytes], bytes]
+
+
+def opened(what: str, number: int, part: str) -> Callable[[Blob], dict[str, object]]:
+    def change_blob(edit: Blob) -> dict[str, object]:
+        items = getattr(first(), what)
+        return {what: at(items, number, change(items[number], **{part: edit(getattr(items[number], part))}))}
+
+    return change_blob
+
+
+def listed(what: str, number: int) -> Callable[[Blob], dict[str, object]]:
+    return lambda edit: {what: at(getattr(first(), what), number, edit(getattr(first(), what)[number]))}
+
+
+def plain(what: str) -> Callable[[Blob], dict[str, object]]:
+    return lambda edit: {what: edit(getattr(first(), what))}
+
+
+# Every blob of a partial proof.
+BLOBS: dict[str, Callable[[Blob], dict[str, object]]] = {
+    **{f"cap {number}": listed("caps", number) for number in range(4)},
+    **{name: plain(name) for name in ("sums", "openings", "final")},
+    **{f"layer {number}": listed("layers", number) for number in range(2)},
+    **{f"tree {number} {part}": opened("trees", number, part) for number in range(4) for part in ("rows", "paths")},
+    "layer 0 rows": opened("layer_rows", 0, "rows"),
+    "layer 0 paths": opened("layer_rows", 0, "paths"),
+    "layer 1 rows": opened("layer_rows", 1, "rows"),  # its paths are empty: the tree is no higher than its cap
+}
+
+
+@pytest.mark.parametrize("name", list(BLOBS))
+def test_every_blob_has_one_size_and_canonical_words(name: str):
+    def with_modulus(blob: bytes) -> bytes:
+        return blob[:-8] + (2**64 - 2**32 + 1).to_bytes(8, "little")
+
+    for edit, error in (
+        (lambda blob: blob[:-8], errors.WrongShape),
+        (lambda blob: blob + bytes(8), errors.WrongShape),
+        (lambda blob: blob[:-1], errors.WrongShape),
+        (lambda blob: b"", errors.WrongShape),
+        (with_modulus, errors.NonCanonicalWord),
+    ):
+        with pytest.raises(error):
+            check(with_partial(**BLOBS[name](edit)))
+
+
+def test_lists_of_layers_have_one_length_and_the_nonce_is_a_word():
+    partial = first()
+    for name in ("layers", "layer_rows"):
+        items = getattr(partial, name)
+        for wrong in (items[:-1], (*items, items[-1]), (), (*items, *[items[-1]] * 20)):
+            with pytest.raises(errors.WrongShape):
+                check(with_partial(**{name: wrong}))
+    for nonce in (2**64 - 2**32 + 1, 2**64 - 1, -1):
+        with pytest.raises(errors.NonCanonicalWord):
+            check(with_partial(nonce=nonce))
 
 
 @pytest.mark.parametrize(("wrong", "error"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
@@ -195,19 +285,34 @@ def test_any_flipped_byte_is_refused():
         changed = bytearray(data)
         changed[position] ^= 1 << int(rng.integers(8))
         with pytest.raises(ProofInvalid):
-            check(proof.decode(bytes(changed)))
+            check_bytes(bytes(changed))
+
+
+@cache
+def small() -> tuple[bytes, VerifyingKey]:
+    """A proof of one share with the smallest tables."""
+    key = toy.proving_key(BACKEND)
+    squares = toy.square_tables(0, [(10, 6)])
+    claim = Statement(key.vk.digest, toy.OUTPUTS, toy.chain(10)[-1], 4 * 10)
+    job = toy.run(BACKEND, key, [[toy.fib_table(), *squares, toy.lookup_table(squares)]], claim)
+    return proof.encode(job.proof), key.vk
+
+
+PARTS = 16
 
 
 @pytest.mark.slow
-def test_every_flipped_byte_is_refused():
-    job = toy.honest()
-    data = proof.encode(job.proof)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_flipped_byte_is_refused(part: int):
+    """Every position of a small proof, each with one bit that depends on the position."""
+    data, vk = small()
+    check_bytes(data, vk)
     accepted = []
-    for position in range(0, len(data), 29):
+    for position in range(part, len(data), PARTS):
         changed = bytearray(data)
-        changed[position] ^= 0x10
+        changed[position] ^= 1 << (position * 5 + position // 8) % 8
         try:
-            check(proof.decode(bytes(changed)))
+            check_bytes(bytes(changed), vk)
         except ProofInvalid:
             continue
         accepted.append(position)

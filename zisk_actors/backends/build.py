@@ -28,10 +28,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zisk_actors.air.air import Air
 from zisk_actors.air.emit import Emitted, emit, emit_source, emit_table
 from zisk_actors.errors import ZiskError
+
+if TYPE_CHECKING:
+    from zisk_actors.stark.chipset import ChipSet
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "native"
@@ -239,6 +243,30 @@ def _emit_airs(run: Build, airs: Sequence[Air]) -> list[Unit]:
     return [*units, Unit(table)]
 
 
+def _emit_constants(run: Build) -> None:
+    """Write what every unit may include."""
+    from zisk_actors.stark.emit_verifier import constants_header
+
+    _write_if_changed(run.generated / "poseidon2_constants.hpp", round_constants_header())
+    _write_if_changed(run.generated / "verifier_constants.hpp", constants_header())
+
+
+def _emit_chip_set(run: Build, chip_set: ChipSet) -> Unit:
+    """Write the verifier's table of a chip set; the unit to compile."""
+    from zisk_actors.stark.emit_verifier import chip_set_source
+
+    source = run.generated / "chip_set.cpp"
+    _write_if_changed(source, chip_set_source(chip_set))
+    return Unit(source)
+
+
+def shipped_chip_set() -> ChipSet:
+    """The chip set that the library verifies for."""
+    from zisk_actors.chips import CHIP_SET
+
+    return CHIP_SET
+
+
 def shipped_airs() -> list[Air]:
     """The AIRs that the library is built for: those of the chip registry."""
     from zisk_actors.chips import AIRS
@@ -252,12 +280,15 @@ def build(library: Path = LIBRARY, folder: Path | None = None) -> Path:
     folder = folder or build_folder()
     with locked(folder):
         run = Build(find_compiler(), folder)
-        _write_if_changed(run.generated / "poseidon2_constants.hpp", round_constants_header())
-        kernels = NATIVE / "cpu" / "kernels.cpp"
-        units = [Unit(kernels, isa) for isa in instruction_sets()]
+        _emit_constants(run)
+        wide = (NATIVE / "cpu" / "kernels.cpp", NATIVE / "verifier" / "verify.cpp")
+        units = [Unit(source, isa) for source in wide for isa in instruction_sets()]
         units += _emit_airs(run, shipped_airs())
-        for part in ("cpu", "emulator"):
-            units += [Unit(source) for source in sorted((NATIVE / part).glob("*.cpp")) if source != kernels]
+        units.append(_emit_chip_set(run, shipped_chip_set()))
+        # The guest is for another machine: tests/verifier_guest.py builds it.
+        done = (*wide, NATIVE / "verifier" / "guest.cpp")
+        for part in ("cpu", "emulator", "verifier"):
+            units += [Unit(source) for source in sorted((NATIVE / part).glob("*.cpp")) if source not in done]
         run.make(units, library)
     return library
 
@@ -271,6 +302,30 @@ def build_air(air: Air, folder: Path | None = None) -> Path:
         library = folder / "air.so"
         run.make(_emit_airs(run, [air]), library)
     return library
+
+
+def build_chip_set(chip_set: ChipSet, folder: Path | None = None) -> Path:
+    """A library of the verifier's table of a chip set other than the shipped one; made once per digest."""
+    _require_sources()
+    name = "".join(f"{word:016x}" for word in chip_set.digest)[:16]
+    folder = (folder or build_folder()) / "chip-sets" / name
+    with locked(folder):
+        run = Build(find_compiler(), folder)
+        _emit_constants(run)
+        library = folder / "chip_set.so"
+        run.make([_emit_chip_set(run, chip_set)], library)
+    return library
+
+
+def emit_verifier(folder: Path, chip_set: ChipSet | None = None) -> Path:
+    """Write what native/verifier includes, and a chip set's tables, for another build than this one; the path of the tables.
+
+    ``chip_set``: the shipped one where it is None.
+    """
+    _require_sources()
+    run = Build(Compiler((), ""), folder)
+    _emit_constants(run)
+    return _emit_chip_set(run, chip_set or shipped_chip_set()).source
 
 
 def _require_sources() -> None:

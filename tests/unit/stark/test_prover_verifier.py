@@ -10,18 +10,32 @@ import numpy as np
 import pytest
 
 from tests import toy
+from tests.both_verifiers import verify_values as verify
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import CHALLENGE_COUNT
+from zisk_actors.backends.base import Matrix
 from zisk_actors.backends.reference import ReferenceBackend
-from zisk_actors.stark import params, proof
+from zisk_actors.errors import ProofInvalid
+from zisk_actors.stark import domain, field, fri, params, proof, verifier
 from zisk_actors.stark.chipset import BoundaryTerm, Chip, ChipSet, Presence
-from zisk_actors.stark.errors import BadShare, BusImbalance, QuotientMismatch, TooWeak, UnsatisfiedTrace, ZeroDenominator
-from zisk_actors.stark.field import P
+from zisk_actors.stark.errors import (
+    BadShare,
+    BusImbalance,
+    FinalMismatch,
+    FoldMismatch,
+    QuotientMismatch,
+    TooWeak,
+    UnsatisfiedTrace,
+    WrongShape,
+    ZeroDenominator,
+)
+from zisk_actors.stark.field import U64, P
+from zisk_actors.stark.layout import TreeKind
 from zisk_actors.stark.prover import Table, contribute, prove
 from zisk_actors.stark.setup import setup
 from zisk_actors.stark.statement import Statement, global_challenge
 from zisk_actors.stark.transcript import Transcript
-from zisk_actors.stark.verifier import check_balance, verify
+from zisk_actors.stark.verifier import check_balance
 
 BACKEND = ReferenceBackend()
 
@@ -48,13 +62,13 @@ def test_a_test_proof_is_not_enough():
 
 
 def test_a_job_larger_than_a_secure_set_keeps_its_level_for_is_refused(monkeypatch: pytest.MonkeyPatch):
-    """Integers decide; the insecure set has no such limit."""
+    """Integers decide; the insecure set has no such limit. (The native verifier's are compiled into it.)"""
     job = toy.honest()
     monkeypatch.setattr(params, "LARGEST", replace(params.LARGEST, log_rows=7))
-    verify(job.proof, job.key.vk, toy.CHIPS, 0)
+    verifier.verify(job.proof, job.key.vk, toy.CHIPS, 0)
     monkeypatch.setitem(params.BY_NUMBER, params.TEST.number, replace(params.TEST, name="boastful", level=128))
     with pytest.raises(TooWeak, match="up to 7 log rows; this job has 8"):
-        verify(job.proof, job.key.vk, toy.CHIPS, 100)
+        verifier.verify(job.proof, job.key.vk, toy.CHIPS, 100)
 
 
 @pytest.mark.slow
@@ -175,6 +189,10 @@ def test_a_share_without_the_tallest_fixed_columns_and_chips_without_buses_or_fi
     forged = msgspec.structs.replace(partial, sums=(1).to_bytes(8, "little") + partial.sums[8:])
     with pytest.raises(BusImbalance):
         verify(msgspec.structs.replace(whole, partials=(forged,)), key.vk, chips, 0)
+    trees = list(partial.trees)
+    trees[TreeKind.AUX] = proof.Opened(b"", bytes(8))
+    with pytest.raises(WrongShape):
+        verify(msgspec.structs.replace(whole, partials=(msgspec.structs.replace(partial, trees=tuple(trees)),)), key.vk, chips, 0)
 
     once = ChipSet((*toy.CHIPS.chips[:2], Chip(toy.TABLE, Presence.SINGLETON)), toy.boundary)
     key = setup(BACKEND, once, params.TEST, {2: toy.fixed_table()}, entry=toy.START)
@@ -226,3 +244,31 @@ def test_a_boundary_term_must_fit_its_bus_and_have_a_fingerprint(monkeypatch: py
     monkeypatch.setattr(Transcript, "logup_challenges", lambda self: challenges)
     with pytest.raises(BusImbalance, match="fingerprint zero"):
         balance((1, 2))
+
+
+class WrongFold(ReferenceBackend):
+    """Adds one to every element of one of FRI's folded codewords."""
+
+    def __init__(self, wrong: int) -> None:
+        super().__init__()
+        self._left = wrong
+
+    def fold(self, codeword: Matrix, log_arity: int, challenge: U64) -> Matrix:
+        folded = self.download(super().fold(codeword, log_arity, challenge))
+        self._left -= 1
+        return self.upload(field.add(folded, np.uint64(1)) if self._left < 0 else folded)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(0, FoldMismatch), (1, FinalMismatch)])
+def test_a_fold_that_is_none(monkeypatch: pytest.MonkeyPatch, wrong: int, error: type[ProofInvalid]):
+    """A prover whose codeword is another from some layer on, with trees and all that follows as it should be."""
+
+    def truncated(codeword: U64, bound: int) -> U64:
+        return np.ascontiguousarray(domain.intt(codeword)[:, :bound].T)
+
+    monkeypatch.setattr(fri, "final_coefficients", truncated)
+    job = toy.honest()
+    states = [contribute(BACKEND, job.key, number, share) for number, share in enumerate(toy.shares())]
+    partial = prove(WrongFold(wrong), job.key, states[0], job.challenge)
+    with pytest.raises(error):
+        verify(msgspec.structs.replace(job.proof, partials=(partial, job.partials[1])), job.key.vk, toy.CHIPS, 0)

@@ -1,0 +1,389 @@
+// The verifier: the numbered steps of zisk_actors/stark/verifier.py, over bytes.
+//
+// Rules of this folder: no heap, no exceptions, no threads, no calls of the system, no state that outlives a call; memory is
+// the arena and a bounded stack; sizes come from the layout, never from the proof. stark/verifier.py is the specification:
+// both say the same of every proof, verdict and error (tests/conformance/test_verifiers.py).
+#pragma once
+
+#include "queries.hpp"
+
+namespace zk {
+
+// What an accepted proof proves; of a refused one only the verdict says something.
+struct Outcome {
+    Verdict verdict;
+    u32 parameters;  // the key's set, by number
+    Statement statement;
+    Shape shape;
+};
+
+// Memory for any proof with these chips: every table of a share the widest.
+inline u64 arena_bytes(const ChipSet& chips) {
+    u64 openings = 0;
+    for (u32 i = 0; i < chips.count; i++) {
+        u64 width = 0;
+        for (int part = 0; part < PARTS; part++) width += chips.chips[i].widths[part] + chips.chips[i].next_widths[part];
+        if (width > openings) openings = width;
+    }
+    u64 per_instance = sizeof(Instance) + 2 * sizeof(Matrix) + 2 * openings * sizeof(Value);
+    u64 fixed = 2 * MAX_HEIGHTS * (sizeof(Matrix) + (QUOTIENT_WIDTH + 1) * sizeof(Value)) + MAX_CHIPS * sizeof(Matrix);
+    u64 cap = ((u64)2 * DIGEST * sizeof(u64)) << MAX_CAP_LOG;
+    return MAX_INSTANCES * per_instance + fixed + cap + (chips.scratch + MAX_QUERIES) * sizeof(Value) + 4096;
+}
+
+inline namespace ZK_ISA {
+
+ZK_HD bool is_zero(Ext a) { return !(a.c0.canonical() | a.c1.canonical() | a.c2.canonical()); }
+ZK_HD bool same(Ext a, Ext b) { return is_zero(a - b); }
+ZK_HD Ext one() { return {Fp{1}, Fp{0}, Fp{0}}; }
+// Nodes i, i + 1, ... of the level above `nodes`, in their place.
+template <class F>
+inline void join_nodes(u64* nodes, u64 i) {
+    F children[2 * DIGEST], node[DIGEST];
+    gather_words(children, nodes + i * 2 * DIGEST, 2 * DIGEST, 2 * DIGEST);
+    compress<F>(children, children + DIGEST, nullptr, node);
+    scatter_words(node, nodes + i * DIGEST, DIGEST, DIGEST);
+}
+
+// The root above a cap. nodes: room for the cap.
+template <class F>
+inline ZK_HD_FUNCTION void root_of_cap(Blob cap, u32 cap_log, u64* nodes, u64* root) {
+    for (u64 i = 0; i < (u64)DIGEST << cap_log; i++) nodes[i] = word_of(cap.data, i);
+    for (u64 count = (u64)1 << cap_log; count > 1; count /= 2) {
+        u64 i = 0;
+        for (; i + F::lanes <= count / 2; i += F::lanes) join_nodes<F>(nodes, i);
+        for (; i < count / 2; i++) join_nodes<Fp>(nodes, i);
+    }
+    for (int k = 0; k < DIGEST; k++) root[k] = nodes[k];
+}
+
+inline bool same_words(const u64* left, const u64* right, int count) {
+    u64 different = 0;
+    for (int i = 0; i < count; i++) different |= left[i] ^ right[i];
+    return !different;
+}
+
+// The challenges that are the same for all shares: alpha, beta, beta^2, ...
+inline void logup_challenges(Transcript& transcript, Value* challenges) {
+    challenges[0] = transcript.challenge();
+    Ext beta = ext_of(transcript.challenge()), power = beta;
+    for (u32 i = 1; i < CHALLENGE_COUNT; i++, power = power * beta) challenges[i] = value_of(power);
+}
+
+inline Transcript transcript_of_job(const u64* challenge) {
+    Transcript transcript;
+    transcript.message(Message::global_challenge, 4);
+    transcript.absorb_words(challenge, 4);
+    return transcript;
+}
+
+// poseidon2.grinding_words for the seed that the transcript gives.
+inline u64 grinding_word(Transcript& transcript, u64 nonce, u64 bits) {
+    Fp state[WIDTH] = {};
+    for (int k = 0; k < DIGEST; k++) state[k] = {transcript.squeeze()};
+    state[DIGEST] = {nonce};
+    capacity(state, TAG_GRIND, bits);
+    permuted(state);
+    return state[0].canonical();
+}
+
+// powers[k] = base^k.
+inline ZK_HD_FUNCTION void fill_powers(Ext base, Value* powers, u64 count) {
+    Ext power = one();
+    for (u64 k = 0; k < count; k++, power = power * base) powers[k] = value_of(power);
+}
+
+inline Ext raised(Ext base, u64 exponent) {
+    Ext result = one();
+    for (; exponent; exponent >>= 1) {
+        if (exponent & 1) result = result * base;
+        base = square(base);
+    }
+    return result;
+}
+
+// A point of the largest height as one 2^log_lift times lower: 7 (point / 7)^(2^log_lift). Outside the base field if `point` is.
+inline Ext lowered(Ext point, u32 log_lift) {
+    Fp shift{COSET_SHIFT};
+    return raised(point * inverse(shift), (u64)1 << log_lift) * shift;
+}
+
+// What the constraints of one height need, z being the height's point and N the height.
+struct HeightValues {
+    Fp over_height;      // 1 / N
+    Ext over_vanishing;  // 1 / (z^N - 1)
+    Value first, last;   // the Lagrange polynomials of the first and the last row at z
+};
+
+inline HeightValues height_values(Ext point, u32 log_rows, const Roots& roots) {
+    Ext vanishing = raised(point, (u64)1 << log_rows) - Fp{1};
+    Fp over_height = inverse(Fp{(u64)1 << log_rows}), last{roots.inverse[log_rows]};  // the last row is at w^-1
+    Ext scaled = vanishing * over_height;
+    return {over_height, inverse(vanishing), value_of(scaled * inverse(point - Fp{1})),
+            value_of(scaled * (inverse(point - last) * last))};
+}
+
+// The constraints at the out-of-domain point: the sum of gamma^k c_k(z) / (z^N - 1) over the constraints of all instances,
+// numbered on, is Q0(zeta) + zeta^N Q1(zeta), the last N being the largest height.
+inline ZK_HD_FUNCTION bool constraints_hold(const Layout& layout, const Partial& partial, const DeepGroup* groups,
+                                            const Value* challenges, const Value& gamma, const Roots& roots, Value* scratch) {
+    const u8* openings = partial.openings.data;
+    HeightValues heights[MAX_HEIGHTS];
+    for (u32 g = 0; g < layout.group_count; g++) {
+        heights[g] = height_values(ext_of(groups[g].point), layout.groups[g].log_rows, roots);
+    }
+    Ext total = zero3<Fp>(), power = one();
+    u32 aux = 0;
+    for (u32 i = 0; i < layout.instance_count; i++) {
+        const Matrix& main = layout.trees[MAIN].matrices[i];
+        const Chip& chip = *main.chip;
+        u32 g = 0;
+        while (layout.groups[g].log_height != main.log_height) g++;
+        const HeightValues& at = heights[g];
+        Cells cells{openings, {0, main.now, 0}, {0, main.next, 0}, challenges, {}, at.first, at.last};
+        if (chip.widths[AUX]) {
+            const Matrix& matrix = layout.trees[AUX].matrices[aux++];
+            cells.now[AUX] = matrix.now;
+            cells.next[AUX] = matrix.next;
+        }
+        for (u32 k = 0; k < layout.trees[FIXED].count; k++) {
+            const Matrix& fixed = layout.trees[FIXED].matrices[k];
+            if (fixed.chip != &chip) continue;
+            cells.now[FIXED] = fixed.now;
+            cells.next[FIXED] = fixed.next;
+        }
+        cells.claim = value_of(ext_word(partial.sums.data, i) * at.over_height);
+        Value sum = {};
+        chip.constraints_at(cells, gamma, scratch, &sum);
+        total = total + ext_of(sum) * (power * at.over_vanishing);
+        power = power * raised(ext_of(gamma), chip.constraints);
+    }
+    Ext shift = raised(ext_of(groups[0].point), (u64)1 << layout.groups[0].log_rows);
+    u32 quotient = layout.trees[QUOTIENT].matrices[0].now;
+    return same(total, extension_at(openings, quotient) + shift * extension_at(openings, quotient + 3));
+}
+
+// Where the openings of every height are, and the contribution's bindings.
+inline void place_points(const Layout& layout, Ext zeta, Ext bound_point, Reader bindings, const Roots& roots,
+                         DeepGroup* groups) {
+    for (u32 g = 0; g < layout.group_count; g++) {
+        u32 log_rows = layout.groups[g].log_rows, log_lift = layout.groups[0].log_rows - log_rows;
+        Ext point = lowered(zeta, log_lift);
+        groups[g].point = value_of(point);
+        groups[g].following = value_of(point * Fp{roots.forward[log_rows]});
+        groups[g].bound_point = value_of(lowered(bound_point, log_lift));
+        bindings.array_of(3);
+        for (u64& word : groups[g].bound.words) word = bindings.integer().value;
+    }
+}
+
+// The sums over powers * opened values that the DEEP codeword needs.
+inline ZK_HD_FUNCTION void add_openings(const Layout& layout, const Partial& partial, const Value* powers, DeepGroup* groups) {
+    for (u32 g = 0; g < layout.group_count; g++) {
+        const Group& group = layout.groups[g];
+        Ext sums[2] = {zero3<Fp>(), zero3<Fp>()};
+        for (u32 i = group.start; i < group.end; i++) {
+            Ext& sum = sums[i >= group.next_start];
+            sum = sum + ext_of(powers[i + g]) * ext_word(partial.openings.data, i);
+        }
+        groups[g].now = value_of(sums[0]);
+        groups[g].then = value_of(sums[1]);
+    }
+}
+
+// Checks one share against its contribution, and adds its instances' claimed bus sums to `total`: verifier.verify_share.
+template <class F>
+inline Verdict check_partial(const ChipSet& chips, const Key& key, const u64* challenge, u64 number, Contribution contribution,
+                             const Partial& partial, const Roots& roots, Arena arena, Ext& total) {
+    const Parameters& parameters = *key.parameters;
+    u32 count = (u32)contribution.instance_count;
+    Instance* instances = arena.take<Instance>(count);
+    u64* nodes = arena.take<u64>((u64)DIGEST << parameters.cap_log);
+    u64* indices = arena.take<u64>(parameters.queries);
+    Value* scratch = arena.take<Value>(chips.scratch);
+    ZK_REQUIRE(instances && nodes && indices && scratch, no_memory);
+    for (u32 i = 0; i < count; i++) {
+        contribution.instances.array_of(2);
+        u64 chip = contribution.instances.integer().value;
+        instances[i] = {(u16)chip, (u8)contribution.instances.integer().value};
+    }
+    Layout layout;
+    ZK_CHECK(make_layout(chips, key, instances, count, arena, layout));
+    bool answers = partial.challenge.size == 4 * sizeof(u64);
+    for (int i = 0; i < 4 && answers; i++) answers = word_of(partial.challenge.data, i) == challenge[i];
+    ZK_REQUIRE(answers, wrong_challenge);
+    ZK_CHECK(check_shape(partial, layout, parameters));
+
+    // 1. Contribution: the stage-1 root, and where its columns are bound.
+    u64 tree_roots[TREES][DIGEST] = {};
+    for (int kind = 0; kind < TREES; kind++) {
+        const Tree& tree = layout.trees[kind];
+        if (tree.count) root_of_cap<F>(partial.caps[kind], tree.cap_log, nodes, tree_roots[kind]);
+    }
+    ZK_REQUIRE(same_words(tree_roots[FIXED], key.fixed_root, DIGEST), wrong_root);
+    for (int i = 0; i < DIGEST; i++) ZK_REQUIRE(contribution.root[i].is(tree_roots[MAIN][i]), wrong_root);
+    Transcript early;
+    early.message(Message::commitment, 4 + 2 + 2 * (u64)count + 4);
+    early.absorb_words(key.digest, 4);
+    early.absorb(number);
+    early.absorb(count);
+    for (u32 i = 0; i < count; i++) {
+        early.absorb(instances[i].chip);
+        early.absorb(instances[i].log_height);
+    }
+    early.absorb_words(tree_roots[MAIN], 4);
+    Value bound_point = early.point();
+    Ext binding = ext_of(early.challenge());
+
+    // 2. LogUp challenges, the same for all shares.
+    Transcript transcript = transcript_of_job(challenge);
+    Value challenges[CHALLENGE_COUNT];
+    logup_challenges(transcript, challenges);
+    transcript.message(Message::share, 1);
+    transcript.absorb(number);
+
+    // 3. Stage 2: bus columns and claimed sums.
+    for (u32 i = 0; i < count; i++) {
+        Ext claimed = ext_word(partial.sums.data, i);
+        ZK_REQUIRE(chips.chips[instances[i].chip].widths[AUX] || is_zero(claimed), bus_imbalance);
+        total = total + claimed;
+    }
+    bool has_aux = layout.trees[AUX].count;
+    transcript.message(Message::aux, 1 + (has_aux ? DIGEST : 0) + 3 * (u64)count);
+    transcript.absorb(has_aux);
+    if (has_aux) transcript.absorb_words(tree_roots[AUX], DIGEST);
+    transcript.absorb_blob(partial.sums.data, 3 * (u64)count);
+
+    // 4. The quotient.
+    Value gamma = transcript.challenge();
+    transcript.message(Message::quotient, DIGEST);
+    transcript.absorb_words(tree_roots[QUOTIENT], DIGEST);
+
+    // 5. Openings out of the domain; the constraints hold there.
+    Value zeta = transcript.point();
+    transcript.message(Message::openings, 3 * (u64)layout.openings);
+    transcript.absorb_blob(partial.openings.data, 3 * (u64)layout.openings);
+    DeepGroup groups[MAX_HEIGHTS];
+    place_points(layout, ext_of(zeta), ext_of(bound_point), contribution.bindings, roots, groups);
+    ZK_REQUIRE(constraints_hold(layout, partial, groups, challenges, gamma, roots, scratch), wrong_quotient);
+
+    // 6. DEEP: one codeword for all heights.
+    Ext deep = ext_of(transcript.challenge());
+    QueryPhase phase = {&layout, &parameters, &partial, &roots, indices, nullptr, nullptr, groups, {}};
+    u64 power_count = layout.openings + layout.group_count, bound_columns = 0;
+    for (u32 g = 0; g < layout.group_count; g++) {
+        if (layout.groups[g].bound_columns > bound_columns) bound_columns = layout.groups[g].bound_columns;
+    }
+    Value* powers = arena.take<Value>(power_count);
+    Value* bind_powers = arena.take<Value>(bound_columns);
+    ZK_REQUIRE(powers && bind_powers, no_memory);
+    fill_powers(deep, powers, power_count);
+    fill_powers(binding, bind_powers, bound_columns);
+    add_openings(layout, partial, powers, groups);
+    phase.powers = powers;
+    phase.bind_powers = bind_powers;
+
+    // 7. FRI layers and final polynomial.
+    for (u32 i = 0; i < layout.layer_count; i++) {
+        u64 root[DIGEST];
+        u32 log_leaves = layout.log_domain - FOLD_LOG_ARITY * (i + 1);
+        root_of_cap<F>(partial.layers[i], cap_level(parameters, log_leaves), nodes, root);
+        transcript.message(Message::layer, DIGEST);
+        transcript.absorb_words(root, DIGEST);
+        phase.betas[i] = transcript.challenge();
+    }
+    transcript.message(Message::final, 3 * (u64)layout.final_degree);
+    transcript.absorb_blob(partial.final.data, 3 * (u64)layout.final_degree);
+
+    // 8. Grinding.
+    u64 ground = grinding_word(transcript, partial.nonce.value, parameters.pow_bits);
+    ZK_REQUIRE(!(ground & (((u64)1 << parameters.pow_bits) - 1)), no_grinding);
+    transcript.message(Message::nonce, 1);
+    transcript.absorb(partial.nonce.value);
+
+    // 9. Queries.
+    for (u32 i = 0; i < parameters.queries; i++) indices[i] = transcript.squeeze() & (((u64)1 << layout.log_domain) - 1);
+    return check_queries<F>(phase);
+}
+
+// The boundary terms of the statement, added up.
+struct Boundary {
+    const Value* challenges;
+    Ext total;
+    bool good;
+};
+
+inline void add_term(void* sum, u64 bus, const u64* values, int count, u64 times) {
+    Boundary& to = *(Boundary*)sum;
+    Ext fingerprint = ext_of(to.challenges[0]) + Fp{bus};
+    for (int i = 0; i < count; i++) fingerprint = fingerprint + ext_of(to.challenges[i + 1]) * Fp{values[i]};
+    to.good &= !is_zero(fingerprint);
+    to.total = to.total + inverse(fingerprint) * Fp{times};
+}
+
+// verifier.check_balance.
+inline Verdict check_balance(const ChipSet& chips, const Key& key, const Statement& statement, const u64* challenge, Ext total) {
+    Transcript transcript = transcript_of_job(challenge);
+    Value challenges[CHALLENGE_COUNT];
+    logup_challenges(transcript, challenges);
+    Boundary sum = {challenges, total, true};
+    chips.boundary(statement, key.entry, {&sum, add_term});
+    ZK_REQUIRE(sum.good && is_zero(sum.total), bus_imbalance);
+    return Verdict::accepted;
+}
+
+template <class F>
+inline Verdict check(Blob data, Blob key_data, u64 minimum_level, const ChipSet& chips, Arena arena, Outcome& outcome) {
+    Proof proof = {{}, {}, 0, {}, {}, {}, 0, Reader(data), 0, Reader(data)};
+    ZK_CHECK(decode(data, proof));
+    Key key;
+    Verdict fits;
+    ZK_CHECK(decode_key(key_data, chips, key, fits));
+    ZK_CHECK(fits);
+    const Parameters& parameters = *key.parameters;
+    outcome.parameters = (u32)parameters.number;
+    ZK_REQUIRE(proof.parameters.is(parameters.number), other_parameters);
+    ZK_REQUIRE(parameters.level >= minimum_level, too_weak);
+    ZK_CHECK(check_statement(proof, key, outcome.statement));
+    Totals totals;
+    Arena room = arena;
+    Instance* instances = room.take<Instance>(MAX_INSTANCES);
+    ZK_REQUIRE(instances, no_memory);
+    ZK_CHECK(check_job(chips, key, proof, instances, totals, outcome.shape));
+    ZK_REQUIRE(!parameters.level || within(outcome.shape, LARGEST), too_weak);
+    u64 challenge[4];
+    global_challenge(key, outcome.statement, proof, totals, challenge);
+    ZK_REQUIRE(shares_are_there(proof), missing_share);
+    Roots roots = make_roots();
+    Ext total = zero3<Fp>();
+    Reader contributions = proof.contributions, partials = proof.partials;
+    Partial partial;
+    for (u64 share = 0; share < proof.contribution_count; share++) {
+        Contribution contribution = read_contribution(contributions);
+        read_partial(partials, partial);
+        ZK_CHECK(check_partial<F>(chips, key, challenge, share, contribution, partial, roots, arena, total));
+    }
+    return check_balance(chips, key, outcome.statement, challenge, total);
+}
+
+// Checks a proof against a key: proof.decode, keys.decode_key and verifier.verify in one.
+template <class F>
+inline void verify(Blob proof, Blob key, u64 minimum_level, const ChipSet& chips, Arena arena, Outcome& outcome) {
+    outcome = {};
+    outcome.verdict = check<F>(proof, key, minimum_level, chips, arena, outcome);
+}
+
+// The hash of what an accepted proof claims: the statement's part of the global challenge.
+inline void statement_digest(const Statement& statement, u64* digest) {
+    Hash<Fp> hash(TAG_WORDS, 4 + OUTPUT_WORDS + 3);
+    for (u64 word : statement.vk) hash.absorb({word});
+    for (u64 word : statement.outputs) hash.absorb({word});
+    hash.absorb({statement.exit_code & EPSILON});
+    hash.absorb({statement.exit_code >> 32});
+    hash.absorb({statement.final_ts});
+    const Fp* found = hash.finish();
+    for (int i = 0; i < DIGEST; i++) digest[i] = found[i].canonical();
+}
+
+}  // namespace ZK_ISA
+}  // namespace zk
