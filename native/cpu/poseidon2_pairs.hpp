@@ -26,7 +26,7 @@ struct Pairs {
 };
 
 // S-boxes that go side by side: as many as registers allow.
-constexpr int LOCKSTEP = Vector::lanes == 8 ? 4 : 2;
+constexpr int LOCKSTEP = Vector::lanes == 8 ? 4 : Vector::lanes == 1 ? 1 : 2;
 
 ZK_HD void normalise(Integers& lo, Integers& hi) {
     Integers top = shift_right_signed<32>(hi);  // 2^64 top = 2^32 top - top
@@ -52,6 +52,7 @@ ZK_HD Integers word_plus(Integers lo, Integers hi, u64 constant) {
     return word(plus(lo, add_lo), plus(hi, add_hi));
 }
 
+#ifndef ZK_PRODUCT_PAIR  // one lane has its own, with a product of 128 bits
 // a b as a pair.
 ZK_HD void product_pair(Integers a, Integers b, Integers& lo, Integers& hi) {
     Integers ah = upper(a), bh = upper(b);
@@ -65,6 +66,7 @@ ZK_HD void product_pair(Integers a, Integers b, Integers& lo, Integers& hi) {
     lo = minus(low_half(ll), plus(middle, shift_right<32>(top)));
     hi = plus(low_half(t1), middle);
 }
+#endif
 
 // COUNT elements x^7 as pairs, step by step.
 template <int COUNT>

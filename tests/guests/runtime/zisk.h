@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define ZISK_INPUT 0x40000008ul
 #define ZISK_OUTPUT 0xa0010000ul
 #define ZISK_OUTPUT_BYTES 256ul
@@ -37,9 +41,13 @@ void zisk_print(const char *text);
 /* Ends the run with an exit code, which is public. */
 __attribute__((noreturn)) void zisk_exit(uint64_t code);
 
-void *memcpy(void *restrict to, const void *restrict from, size_t length);
+void *memcpy(void *__restrict to, const void *__restrict from, size_t length);
 void *memmove(void *to, const void *from, size_t length);
 void *memset(void *to, int byte, size_t length);
 int memcmp(const void *left, const void *right, size_t length);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
