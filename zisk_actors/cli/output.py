@@ -134,7 +134,7 @@ def size(count: float) -> str:
 def refuse_address(name: str) -> None:
     """Refuses what looks like an address where a file is meant."""
     if "://" in name:
-        from zisk_actors.client.inputs import refuse_address
+        from zisk_actors.client.arguments import refuse_address
 
         refuse_address(name)
 

@@ -15,15 +15,16 @@ from typing import Generic, TypeVar, Unpack
 
 import trio
 
+from zisk_actors.client.arguments import Input, check, check_callable, input_of
 from zisk_actors.client.client import Client, Proved, connect
 from zisk_actors.client.conversation import Notice
-from zisk_actors.client.inputs import Input, OpenInput
+from zisk_actors.client.inputs import OpenInput
 from zisk_actors.client.options import JobOptions
 from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.wire.operating import ClusterStatus, Level, Stall
-from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
+from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, Word, WorkerStatus
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ class BlockingClient:
         on_progress: Callable[[JobStatus], None] | None = None,
         **options: Unpack[JobOptions],
     ) -> Proved:
+        check("idempotency_key", idempotency_key, Word)
+        check_callable("on_progress", on_progress)
         job = self.submit(Kind.PROVE, program, stdin=stdin, key=idempotency_key, **options)
         if on_progress is not None:
             for status in self.watch(job):
@@ -76,7 +79,8 @@ class BlockingClient:
     def submit(
         self, kind: Kind | str, program: bytes | BlobRef, *, stdin: Input = b"", key: str = "", **options: Unpack[JobOptions]
     ) -> JobId:
-        if isinstance(stdin, Iterable) and not isinstance(stdin, bytes | str):
+        stdin = input_of(stdin)
+        if isinstance(stdin, Iterable) and not isinstance(stdin, bytes):
             with self.open_input(kind, program, key=key, **options) as into:
                 for part in stdin:
                     into.write(part)

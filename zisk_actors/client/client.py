@@ -18,9 +18,10 @@ from typing import Final, Unpack
 import msgspec
 import trio
 
+from zisk_actors.client.arguments import Input, Limit, Patience, check, check_callable, content_of, input_of, program_of
 from zisk_actors.client.conversation import Conversation, Notice, Overrun
 from zisk_actors.client.errors import ClusterRefused, raise_for
-from zisk_actors.client.inputs import Input, OpenInput, parts_of, refuse_address
+from zisk_actors.client.inputs import OpenInput, parts_of
 from zisk_actors.client.options import JobOptions, request_of
 from zisk_actors.errors import NotFoundError, UsageError, WaitTimeout
 from zisk_actors.ids import CHANCE, BlobId, JobId, new_key
@@ -60,7 +61,7 @@ from zisk_actors.wire.operating import (
     Stall,
     StallList,
 )
-from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, WorkerStatus
+from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, Seconds, Word, WorkerStatus
 
 WAIT_SLICE_SECONDS: Final = 20.0
 MAX_PAGE: Final = 1000
@@ -101,6 +102,8 @@ class Client:
         Raises `JobFailure` and `JobCancelled` for a job that ended so; called again with the same `idempotency_key` it goes on with the
         same job, wherever that is.
         """
+        check("idempotency_key", idempotency_key, Word)
+        check_callable("on_progress", on_progress)
         job = await self.submit(Kind.PROVE, program, stdin=stdin, key=idempotency_key, **options)
         if on_progress is not None:
             async with aclosing(self.watch(job)) as changes:
@@ -117,21 +120,19 @@ class Client:
         `program` is an ELF, or a program that the cluster has (`programs()`). `stdin` is the input, one that the cluster has, or an
         iterable of its parts, which are sent while they come. With `key` the same job is never made twice. The rest is in `JobOptions`.
         """
-        if isinstance(stdin, str):
-            refuse_address(stdin)
-            raise UsageError("an input is bytes, or parts of them, and no text")
+        stdin = input_of(stdin)
         if not isinstance(stdin, bytes | BlobRef):
             async with await self.open_input(kind, program, key=key, **options) as into:
                 async for part in parts_of(stdin):
                     await into.write(part)
             return into.job
         request, wait = request_of(kind, key or new_key(self._chance), streamed=False, **options)
-        return await self._submit(request, program, stdin, wait)
+        return await self._submit(request, program_of(program), stdin, wait)
 
     async def open_input(self, kind: Kind | str, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> OpenInput:
         """Submit a job whose input is yet to be written: `async with await client.open_input(...) as into: await into.write(...)`."""
         request, wait = request_of(kind, key or new_key(self._chance), streamed=True, **options)
-        job = await self._submit(request, program, None, wait)
+        job = await self._submit(request, program_of(program), None, wait)
         return self._input_of(await self.job(job))
 
     async def _submit(self, request: Submit, program: bytes | BlobRef, stdin: bytes | BlobRef | None, wait: bool) -> JobId:
@@ -179,6 +180,7 @@ class Client:
 
         `program` is an id, the beginning of one, or a name; `mine` are those that our key submitted; `since` is a time of `time.time()`.
         """
+        check("limit", limit, Limit)
         found: list[JobStatus] = []
         cursor = ""
         while len(found) < limit:
@@ -194,6 +196,7 @@ class Client:
     async def retry(self, job: str, *, wait_for_cluster: bool = False) -> JobId:
         """Submit what a job asked for as a new job. Raises `UsageError` where it never had its input, and `ClusterRefused` where the
         cluster has forgotten that."""
+        check("wait_for_cluster", wait_for_cluster, bool)
         status = await self.job(job)
         if status.stdin is None and status.kind is not Kind.SETUP:
             raise UsageError(f"job {status.job} never had its whole input", hint="submit it again with its input")
@@ -240,6 +243,7 @@ class Client:
 
     async def wait(self, job: str, *, seconds: float | None = None) -> JobStatus:
         """The job when it has ended. Raises `WaitTimeout` after `seconds`; the job runs on."""
+        check("seconds", seconds, Patience)
         deadline = trio.current_time() + seconds if seconds is not None else float("inf")
         while True:
             left = deadline - trio.current_time()
@@ -273,6 +277,7 @@ class Client:
 
     async def fetch(self, blob: BlobRef) -> bytes:
         """The bytes of a result or program, checked against its hash."""
+        check("blob", blob, BlobRef)
         await self._talk.exchange.fetch(blob)
         try:
             return self._talk.blobs.get(blob)
@@ -283,7 +288,7 @@ class Client:
 
     async def add_program(self, elf: bytes, *, name: str = "") -> ProgramStatus:
         """Keep a program in the cluster."""
-        blob = self._talk.blobs.put(elf)
+        blob = self._talk.blobs.put(content_of("elf", elf))
         try:
             parts = await self._talk.ask_parts(AddProgram(self._talk.number(), blob, name), ProgramList)
         finally:
@@ -339,6 +344,11 @@ async def connect(
 
     Raises `BadUrl`, `Unreachable`, `HandshakeFailed` and `NotAuthorised`.
     """
+    check("url", url, str)
+    check("server_key", server_key, str)
+    check("keys", keys, KeyPair)
+    check("seconds", seconds, Seconds)
+    check_callable("notice", notice)
     with Network() as network:
         link = await network.dial(url, server_key, keys, seconds=seconds)
         try:

@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.transfer import Exchange
+from zisk_actors.client.arguments import check_request
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.errors import Unreachable, ZiskError
 from zisk_actors.store.memory import MemoryBlobs
@@ -134,7 +135,8 @@ class Conversation:
 
     async def begin(self, request: Any, content: bytes = b"") -> trio.MemoryReceiveChannel[Any]:
         """Say a request, and again whenever that is needed, until `end`; what it is answered. Any: the requests share the field
-        `request`."""
+        `request`. Raises `InvalidArgument` for what the coordinator would not read."""
+        check_request(request)
         put, get = trio.open_memory_channel[Any](1000)
         self._replies[request.request] = put
         self._requests[request.request] = (request, content)

@@ -5,13 +5,11 @@ Rules of this file:
   is said again, and changes nothing where it had arrived.
 * An input is hashed here as it was written, whatever was sent: the end names it, and the coordinator refuses what does not fit.
 * An input that ends with an error cancels its job: half an input is none.
-* The cluster opens no file and no address for a client; such names are refused here, with what to do.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
@@ -20,6 +18,7 @@ from typing import Final, TypeVar
 import trio
 
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.client.arguments import check, content_of
 from zisk_actors.client.conversation import Conversation
 from zisk_actors.client.errors import ClusterRefused, raise_for
 from zisk_actors.errors import UsageError, ZiskError
@@ -34,33 +33,11 @@ LINGER_SECONDS: Final = 2.0
 
 R = TypeVar("R")
 
-Input = bytes | BlobRef | Iterable[bytes] | AsyncIterable[bytes]
-"""An input: its bytes, one that the cluster has, or parts of it in order as they are made."""
-
-
-class InputAddress(UsageError):
-    """An input is named by an address that the cluster would have to open."""
-
-    code = "input-address"
-
 
 class InputLost(UsageError):
     """The coordinator has less of an input than it has acknowledged, or more than we have given."""
 
     code = "input-lost"
-
-
-def refuse_address(name: str) -> None:
-    """Raises `InputAddress` for what looks like an address and not like a file."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", name)
-    if found is None:
-        return
-    scheme = found[1].lower()
-    if scheme == "file":
-        hint = "name the file without file://, and the client reads it"
-    else:
-        hint = "pipe what is there into `zisk prove ELF -i -`, which sends it while it comes"
-    raise InputAddress(f"{name[:200]}: inputs come from the client; neither coordinator nor workers open {scheme}:// for one", hint=hint)
 
 
 class OpenInput:
@@ -93,6 +70,7 @@ class OpenInput:
 
         What the coordinator has from before, as after a restart of this program with the same key, is not sent again.
         """
+        content = content_of("content", content)
         self._hash.update(content)
         self._written += len(content)
         if not self._waits:
@@ -136,6 +114,7 @@ class OpenInput:
 
     async def abort(self, reason: str) -> None:
         """Cancel the job, as far as the coordinator can be reached. One that had its input before we came is not ours to cancel."""
+        check("reason", reason, str)
         if not self._waits:
             return
         with trio.CancelScope(shield=True), trio.move_on_after(CANCEL_SECONDS), suppress(ZiskError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from zisk_actors.client.arguments import check, check_request
 from zisk_actors.ids import BlobId
 from zisk_actors.wire.client_link import Submit
 from zisk_actors.wire.values import BlobRef, Kind
@@ -45,7 +46,9 @@ def request_of(
     queue: bool = True,
     wait_for_cluster: bool = False,
 ) -> tuple[Submit, bool]:
-    """The request that says so, without its number and its blobs, and whether to wait for a cluster that refuses for now."""
+    """The request that says so, without its number and its blobs, and whether to wait for a cluster that refuses for now.
+    Raises `InvalidArgument`."""
+    check("wait_for_cluster", wait_for_cluster, bool)
     request = Submit(
         request=0,
         kind=kind.value if isinstance(kind, Kind) else kind,
@@ -60,4 +63,5 @@ def request_of(
         units=units,
         queue=queue,
     )
+    check_request(request)
     return request, wait_for_cluster

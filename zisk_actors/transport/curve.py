@@ -16,6 +16,7 @@ import trio
 import zmq
 
 from zisk_actors.errors import PortInUse, Unreachable, UsageError
+from zisk_actors.transport.allowlist import check_public_key
 from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
 from zisk_actors.transport.base import KeyRefused, Limits, Peer
 from zisk_actors.transport.router import RouterListener
@@ -132,10 +133,11 @@ class Network:
     async def dial(self, url: str, server_key: str, keys: KeyPair, *, seconds: float, limits: Limits | None = None) -> DealerLink:
         """A link to a coordinator, when the handshake is done.
 
-        Raises `BadUrl`, `Unreachable` where nobody answers within `seconds`, `HandshakeFailed`, and `KeyRefused` where our key is not let
-        in, which is known as soon as the other side says so.
+        Raises `BadUrl`, `KeyFileError` for what is no public key, `Unreachable` where nobody answers within `seconds`, `HandshakeFailed`,
+        and `KeyRefused` where our key is not let in, which is known as soon as the other side says so.
         """
         endpoint = endpoint_of(url)
+        check_public_key(server_key, "the coordinator's public key")
         limits = limits or Limits()
         socket = Socket(self._context, zmq.DEALER)
         raw = socket.raw

@@ -7,7 +7,8 @@ map with its `type`.
 Rules of this file:
 * Hostile input ends here: whatever `unpack` returns is a message of the union that was asked for, with every field in its range.
 * Refused: oversize, other versions, unknown or missing fields, unknown types, duplicate keys, extension types, nesting, trailing bytes, a
-  missing or a surplus bulk frame. Each refusal is a `WireError` subclass; no other exception leaves `unpack`.
+  missing or a surplus bulk frame. Each refusal is a `WireError` subclass; no other exception leaves `unpack`. It has
+  the number of the request where the envelope can be read, so that the sender can be told.
 * msgpack decodes, msgspec converts: msgpack alone would let the last of two equal keys win, and msgspec's own decoder as well.
 """
 
@@ -20,6 +21,7 @@ import msgpack
 import msgspec
 
 from zisk_actors.wire.errors import DuplicateKey, TooLarge, UnknownField, WireError, WrongVersion
+from zisk_actors.wire.values import Count
 
 VERSION: Final = 1
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -69,24 +71,39 @@ class Unpacker(Generic[M]):
         if len(frames[0]) > MAX_HEADER_BYTES:
             raise TooLarge(f"a header of {len(frames[0])} bytes is over the limit of {MAX_HEADER_BYTES}")
         bulk = frames[1] if len(frames) == MAX_FRAMES else b""
-        if len(bulk) > MAX_BULK_BYTES:
-            raise TooLarge(f"a bulk frame of {len(bulk)} bytes is over the limit of {MAX_BULK_BYTES}")
         tree = decode_tree(frames[0])
         try:
             envelope = msgspec.convert(tree, Envelope)
         except msgspec.ValidationError as error:
             raise UnknownField(f"a header is a map of v, epoch and body: {error}") from None
+        try:
+            return Parcel(self._message(envelope, bulk), bulk, envelope.epoch)
+        except WireError as error:
+            error.request = _request_of(envelope)
+            raise
+
+    def _message(self, envelope: Envelope, bulk: bytes) -> M:
+        if len(bulk) > MAX_BULK_BYTES:
+            raise TooLarge(f"a bulk frame of {len(bulk)} bytes is over the limit of {MAX_BULK_BYTES}")
         if envelope.v != VERSION:
             raise WrongVersion(
                 f"the other side speaks version {envelope.v} of the protocol and we speak {VERSION}", hint="run the same release everywhere"
             )
-        message = convert(envelope.body, self._union)
+        message: M = convert(envelope.body, self._union)
         wants_bulk = getattr(message, "BULK", False)
         if bool(bulk) != wants_bulk:
             raise WireError(f"a {type(message).__name__} comes {'with' if wants_bulk else 'without'} a bulk frame")
         if not 0 <= envelope.epoch < 2**31:
             raise UnknownField(f"epoch {envelope.epoch} is out of range")
-        return Parcel(message, bulk, envelope.epoch)
+        return message
+
+
+def _request_of(envelope: Envelope) -> int | None:
+    """The number of the request in an envelope whose message is wrong, None where there is none in range."""
+    try:
+        return msgspec.convert(envelope.body.get("request"), Count, strict=True)
+    except msgspec.ValidationError:
+        return None
 
 
 def decode_tree(content: bytes) -> Any:

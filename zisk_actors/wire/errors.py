@@ -6,10 +6,12 @@ from zisk_actors.errors import ZiskError
 
 
 class WireError(ZiskError):
-    """Bytes that are not a message we accept. The sender's fault; nothing has changed on our side."""
+    """Bytes that are not a message we accept. The sender's fault; nothing has changed on our side. `request` is the number that the sender
+    gave it, None where that cannot be read."""
 
     code = "wire-malformed"
     exit_code = 11
+    request: int | None = None
 
 
 class TooLarge(WireError):

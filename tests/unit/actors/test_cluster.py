@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import msgpack
 import msgspec
 import pytest
 import trio
@@ -19,6 +20,7 @@ from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.transport.memory import MemoryLink
 from zisk_actors.wire.blobs import reference
+from zisk_actors.wire.client_link import GatewaySays, Ping
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.compute import Call, Done
 from zisk_actors.wire.values import FailureKind, Kind, Lease, Phase, State
@@ -504,3 +506,39 @@ async def test_an_internal_failure_has_a_trace_that_is_in_the_log(
     assert failure.trace in failure.message
     line = next(line for line in capsys.readouterr().out.splitlines() if failure.trace in line)
     assert "internal error in a job" in line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "submit", "request": 7, "kind": "prove"},
+        {"type": "list-jobs", "request": 7, "since": -1.0},
+        {"type": "wait-job", "request": 7, "job": "x" * 300, "seconds": 1.0},
+        {"type": "no-such-message", "request": 7},
+        {"type": "push-input", "request": 7, "job": "01234567-89ab-4def-8123-456789abcdef", "offset": 0},
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_answered_with_its_number(
+    body: dict[str, object], open_world: OpenWorld, autojump_clock: MockClock
+) -> None:
+    unpacker: Unpacker[Any] = Unpacker(GatewaySays)
+    async with open_world() as world:
+        link = await world.clients.dial("key of a client")
+        with trio.fail_after(5):
+            for version in (1, 2):
+                await link.send([msgpack.packb({"v": version, "epoch": 0, "body": body})])
+                reply = unpacker.unpack(await link.receive()).message
+                assert (reply.request, reply.code, reply.name, reply.number) == (7, "bad-request", "INVALID_REQUEST", 1004)
+            await link.send(pack(Ping(8)))
+            assert unpacker.unpack(await link.receive()).message.request == 8
+
+
+@pytest.mark.parametrize("number", [None, -1, "7", 2**31, True])
+async def test_a_request_without_a_number_has_no_answer(number: object, open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    unpacker: Unpacker[Any] = Unpacker(GatewaySays)
+    async with open_world() as world:
+        link = await world.clients.dial("key of a client")
+        with trio.fail_after(5):
+            await link.send([msgpack.packb({"v": 1, "epoch": 0, "body": {"type": "show-job", "request": number, "job": "x"}})])
+            await link.send(pack(Ping(8)))
+            assert unpacker.unpack(await link.receive()).message.request == 8

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zisk_actors.transport.allowlist import MAX_BYTES, AllowList, KeyFileError, parse_allow_list
+from zisk_actors.transport.allowlist import MAX_BYTES, AllowList, KeyFileError, is_key, parse_allow_list
 from zisk_actors.transport.auth import new_keypair
 
 KEY = new_keypair().public
@@ -18,6 +18,18 @@ def test_a_bad_line_is_named() -> None:
         parse_allow_list(f"king {KEY} anna\n", "f")
     with pytest.raises(KeyFileError, match="f:2"):
         parse_allow_list("\nclient tooshort anna\n", "f")
+
+
+def test_what_libzmq_does_not_take_is_no_key() -> None:
+    for _ in range(50):
+        keys = new_keypair()
+        assert is_key(keys.public)
+        assert is_key(keys.secret)
+    assert is_key("%nSc0" + 35 * "0"), "2**32 - 1"
+    assert not is_key("%nSc1" + 35 * "0"), "2**32"
+    assert not is_key(35 * "0" + "#####")
+    assert not is_key(39 * "0")
+    assert not is_key(39 * "0" + "~")
 
 
 def test_an_operator_comes_in_where_clients_do_and_counts_before_one(tmp_path: Path) -> None:

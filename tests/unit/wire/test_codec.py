@@ -105,6 +105,28 @@ def test_hostile_headers_are_refused_with_their_reason(frames: list[bytes], erro
         FROM_WORKER.unpack(frames)
 
 
+@pytest.mark.parametrize(
+    ("frames", "request_number"),
+    [
+        (header({"type": "show-job", "request": 7, "job": 3}), 7),
+        (header({"type": "no-such-message", "request": 7}), 7),
+        (header({"type": "ping", "request": 7}, v=2), 7),
+        (header({"type": "ping", "request": 7}, epoch=-1), 7),
+        ([*header({"type": "ping", "request": 7}), b"bulk"], 7),
+        ([*header({"type": "ping", "request": 7}), bytes(MAX_BULK_BYTES + 1)], 7),
+        *[(header({"type": "ping", "request": wrong}), None) for wrong in (-1, 2**31, "7", None, 7.0, True)],
+        (header({"type": "ping"}), None),
+        (header([7]), None),
+        (header({"type": "ping", "request": 7}, extra=1), None),
+        ([b"\xc1"], None),
+    ],
+)
+def test_a_refusal_has_the_number_of_the_request_where_that_can_be_read(frames: list[bytes], request_number: int | None) -> None:
+    with pytest.raises(WireError) as caught:
+        Unpacker[msgspec.Struct](client_link.ClientSays).unpack(frames)
+    assert caught.value.request == request_number
+
+
 def test_our_own_side_does_not_send_what_the_other_refuses() -> None:
     with pytest.raises(TooLarge):
         pack(worker_link.Goodbye("x" * MAX_HEADER_BYTES))

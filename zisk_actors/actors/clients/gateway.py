@@ -2,6 +2,7 @@
 
 Rules of this file:
 * A request is checked before it has any effect; a refusal has a code, the manual's name and number, and says what to do.
+* What cannot be read is answered where its number can be, so that nobody waits for an answer to it.
 * At most `MAX_REQUESTS` of one client are open; more are refused, not queued.
 * A submitted job is on disk before its id is told; the same key from the same client is the same job.
 * What a key may ask for, and which jobs there are for it, says `rights.py`.
@@ -18,7 +19,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.clients.listing import choose
-from zisk_actors.actors.clients.refusals import InputNotFound, JobNotFound, ProgramNotFound, TooManyRequests, refusal_of
+from zisk_actors.actors.clients.refusals import BadRequest, InputNotFound, JobNotFound, ProgramNotFound, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.rights import Rights, RoleOf
 from zisk_actors.actors.clients.submitting import check_same, kind_of
 from zisk_actors.actors.coordinator.coordinator import Coordinator
@@ -122,11 +123,22 @@ class _Client:
             except (LinkClosed, trio.TooSlowError):
                 return
             except WireError as error:
-                if seldom(count := self._link.refuse(error.code)):
-                    peer = self._link.peer
-                    self._coordinator.log.warning(
-                        "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
-                    )
+                if not await self._is_told(error):
+                    return
+
+    async def _is_told(self, error: WireError) -> bool:
+        """Answer a message that cannot be read, where its number can be, and count it; False where the client is gone."""
+        try:
+            if error.request is not None:
+                await self._send(refusal_of(error.request, BadRequest(error.message, hint=error.hint)))
+        except LinkClosed:
+            return False
+        if seldom(count := self._link.refuse(error.code)):
+            peer = self._link.peer
+            self._coordinator.log.warning(
+                "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
+            )
+        return True
 
     async def _serve(self, message: Any, bulk: bytes, scope: trio.CancelScope) -> None:
         began = trio.current_time()

@@ -31,6 +31,12 @@ class InputNotFound(NotFoundError):
     code = "input-not-found"
 
 
+class BadRequest(UsageError):
+    """A message of a client that we cannot read, and whose number we can."""
+
+    code = "bad-request"
+
+
 class TooManyRequests(RefusedRetryLater):
     """One client has too many requests open."""
 

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors.clients import inputs
+from zisk_actors.client.arguments import InputAddress
 from zisk_actors.client.errors import ClusterRefused, JobFailure
-from zisk_actors.client.inputs import InputAddress
 from zisk_actors.errors import JobCancelled, UsageError
 from zisk_actors.wire.blobs import CHUNK_BYTES, reference
 from zisk_actors.wire.client_link import EndInput, InputTaken, JobReply, PushInput
