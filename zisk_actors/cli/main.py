@@ -22,6 +22,7 @@ from zisk_actors.cli.chaos import chaos
 from zisk_actors.cli.cluster import down, ps, up
 from zisk_actors.cli.doctor import doctor
 from zisk_actors.cli.jobs import job
+from zisk_actors.cli.keys import key
 from zisk_actors.cli.operating import log_level, status, stuck
 from zisk_actors.cli.output import Interrupted, report
 from zisk_actors.cli.programs import program
@@ -55,7 +56,7 @@ def cli() -> None:
 
 
 job.add_command(stuck)
-for command in (prove, verify, execute, up, ps, down, status, doctor, program, job, log_level, bench, chaos):
+for command in (prove, verify, execute, up, ps, down, status, doctor, program, job, key, log_level, bench, chaos):
     cli.add_command(command)
 
 

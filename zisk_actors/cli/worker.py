@@ -93,7 +93,8 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
 
     if not settings.security.key_file or not settings.security.server_key:
         raise UsageError(
-            "a worker needs security.key_file and security.server_key", hint="`zisk up` writes both for the workers of this machine"
+            "a worker needs security.key_file and security.server_key",
+            hint="`zisk key new` makes the first; docs/two-machines.md has both, and `zisk up` writes them for this machine",
         )
     url = endpoint_of(settings.coordinator.url)
     keys = read_keypair(Path(settings.security.key_file))

@@ -52,13 +52,20 @@ def new_keypair() -> KeyPair:
 
 
 def write_keypair(path: Path, keys: KeyPair) -> None:
-    """Write a key file that only its owner can read. Raises `KeyFileError` where the file exists."""
+    """Write a key file that only its owner can read. Raises `KeyFileError` where the file exists, or cannot be written: then there is
+    none."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise KeyFileError(f"{path} exists already", hint="a key is never overwritten; remove it first if nobody needs it") from None
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(f'# CurveZMQ key pair. Whoever has the secret half is you.\npublic = "{keys.public}"\nsecret = "{keys.secret}"\n')
+    except OSError as error:
+        raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f'# CurveZMQ key pair. Whoever has the secret half is you.\npublic = "{keys.public}"\nsecret = "{keys.secret}"\n')
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
 
 
 def read_keypair(path: Path) -> KeyPair:
@@ -67,7 +74,9 @@ def read_keypair(path: Path) -> KeyPair:
         mode = path.stat().st_mode
         content = path.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise NotFoundError(f"there is no key file {path}", hint="`zisk up` makes the keys of a local cluster") from None
+        raise NotFoundError(
+            f"there is no key file {path}", hint="`zisk key new FILE --role ROLE` makes one, `zisk up` those of a local cluster"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyFileError(f"cannot read the key file {path}: {error}") from None
     if stat.S_IMODE(mode) & 0o077:
