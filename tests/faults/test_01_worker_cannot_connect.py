@@ -43,6 +43,7 @@ def test_every_attempt_says_where_why_and_when_next(start: Start, tmp_path: Path
             line = until(lambda: lines(log, "Connection failed"), "a failed attempt", 30)[0]
     assert url in line
     assert "connection refused" in line
+    assert "code=connection-refused" in line
     assert re.search(r"retry_seconds=[0-9.]+", line)
     assert metrics(cluster)[CONNECTED] == 1, "the one that never came is not counted"
 

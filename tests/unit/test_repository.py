@@ -223,3 +223,11 @@ def test_the_runbook_quotes_what_we_say():
     assert unsaid(page, source) == []
     rows = '| 7 | `no such words` | |\n| `error[no-such-code]`, `phase timeout` | `grep "never said" a.log` |\n'
     assert unsaid(rows, source) == ["no such words", "no-such-code", "never said"]
+
+
+def test_the_codes_of_two_machines_are_ours():
+    page = (ROOT / "docs" / "two-machines.md").read_text()
+    source = "".join(path.read_text() for path in sorted((ROOT / "zisk_actors" / "transport").rglob("*.py")))
+    codes = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+    assert len(codes) == 9
+    assert [code for code in codes if f'code = "{code}"' not in source] == []

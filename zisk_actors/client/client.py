@@ -342,7 +342,7 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """A client connected to the coordinator at `url` whose public key is `server_key`. `notice` is told when that is silent, or is back.
 
-    Raises `BadUrl`, `Unreachable`, `HandshakeFailed` and `NotAuthorised`.
+    Raises `InvalidArgument`, `BadUrl`, `Unreachable` and `NotAuthorised`; their codes say what is wrong (`Network.dial`).
     """
     check("url", url, str)
     check("server_key", server_key, str)

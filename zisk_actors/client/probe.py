@@ -8,11 +8,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import trio
@@ -22,6 +20,7 @@ from zisk_actors.errors import NotAuthorised, Unreachable, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link
 from zisk_actors.transport.curve import Network, WrongPort, endpoint_of
+from zisk_actors.transport.reach import place_of, reach, resolve
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.operating import ClusterStatus
 from zisk_actors.wire.worker_link import CoordinatorSays, Heartbeat, Reintroduce
@@ -30,7 +29,6 @@ State = Literal["ok", "warn", "fail"]
 Role = Literal["client", "worker"]
 
 STEP_SECONDS: Final = 5.0
-GREETING_SECONDS: Final = 2.0
 SLOW_SECONDS: Final = 0.25
 CLOCK_SECONDS: Final = 2.0
 PORTS: Final = {
@@ -41,13 +39,14 @@ PORTS: Final = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `then` is what to do about it; `exit_code` is that of the error tree where it failed."""
+    """What one check found. `then` is what to do about it; `exit_code` and `code` are those of the error tree where it failed."""
 
     check: str
     state: State
     found: str
     then: str = ""
     exit_code: int = 0
+    code: str = ""
 
 
 def ok(check: str, found: str) -> Finding:
@@ -63,105 +62,45 @@ def fail(check: str, found: str, then: str, exit_code: int = Unreachable.exit_co
 
 
 def failed(check: str, error: ZiskError) -> Finding:
-    return Finding(check, "fail", error.message, error.hint, error.exit_code)
+    return Finding(check, "fail", error.message, error.hint, error.exit_code, error.code)
 
 
 def probe(url: str, server_key: str, keys: KeyPair, role: Role, version: str) -> Iterator[Finding]:
     """Look at everything between us and a coordinator. `role` says which of its ports `url` is to be."""
     try:
-        host, port = _place(url)
+        endpoint = endpoint_of(url)
     except UsageError as error:
         yield failed("address", error)
         return
-    addresses = _resolve(host, port)
-    yield addresses
-    if addresses.state == "fail":
+    host, port = place_of(endpoint)
+    try:
+        found = [str(address[0]) for _, address in trio.run(resolve, endpoint, STEP_SECONDS)]
+    except Unreachable as error:
+        yield failed("name", error)
         return
-    reached = _reach(host, port)
-    yield reached
-    if reached.state == "fail":
+    yield ok("name", f"{host} is {', '.join(found[:4])}")
+    try:
+        seconds = trio.run(reach, endpoint, STEP_SECONDS)
+    except Unreachable as error:
+        yield failed("port", error)
         return
+    yield ok("port", f"{host}:{port} takes connections after {1000 * seconds:.0f} ms, and speaks ZeroMQ")
     yield from trio.run(_talk, url, server_key, keys, role, version)
-
-
-def _place(url: str) -> tuple[str, int]:
-    host, _, port = endpoint_of(url).removeprefix("tcp://").rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _resolve(host: str, port: int) -> Finding:
-    try:
-        found = sorted({str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-    except (OSError, UnicodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no name"
-        return fail("name", f"{host} has no address: {words}", "correct the host in the address, or the name server of this machine")
-    return ok("name", f"{host} is {', '.join(found[:4])}")
-
-
-def _reach(host: str, port: int) -> Finding:
-    """Whether something listens at the port, and greets as ZeroMQ does."""
-    began = time.monotonic()
-    try:
-        with socket.create_connection((host, port), timeout=STEP_SECONDS) as link:
-            seconds = time.monotonic() - began
-            link.settimeout(GREETING_SECONDS)
-            greeting = b""
-            with suppress(TimeoutError):
-                greeting = _hear(link, b"")
-            if not greeting:
-                with suppress(TimeoutError):
-                    greeting = _hear(link, b"GET /livez HTTP/1.0\r\nHost: doctor\r\n\r\n")
-                if not greeting:
-                    return fail(
-                        "port",
-                        f"{host}:{port} takes connections and says nothing",
-                        "the process there is stopped or hangs: see its log, its processor time, and `ps` (state T is stopped)",
-                    )
-    except ConnectionRefusedError:
-        return fail(
-            "port",
-            f"nobody listens at {host}:{port}",
-            "is the coordinator running on its host, on that port, and at an address beyond 127.0.0.1 if that is another machine "
-            "(server.host, coordinator.host)?",
-        )
-    except TimeoutError:
-        return fail("port", f"{host}:{port} does not answer", "a firewall drops the packets, or the machine is down")
-    except OSError as error:
-        return fail("port", f"{host}:{port} cannot be reached: {error.strerror or error}", "check the route and the firewall between us")
-    if len(greeting) < 10 or greeting[0] != 0xFF or greeting[9] != 0x7F:
-        return _not_ours(host, port)
-    return ok("port", f"{host}:{port} takes connections after {1000 * seconds:.0f} ms, and speaks ZeroMQ")
-
-
-def _hear(link: socket.socket, question: bytes) -> bytes:
-    """The first ten bytes that are said, after a question or without one; fewer where the other side ends. Raises `TimeoutError`."""
-    link.sendall(question)
-    heard = b""
-    while len(heard) < 10 and (more := link.recv(10 - len(heard))):
-        heard += more
-    return heard
-
-
-def _not_ours(host: str, port: int) -> Finding:
-    return fail(
-        "port",
-        f"something listens at {host}:{port}, and it does not speak ZeroMQ",
-        "is that the port for metrics (9090, HTTP), or another program's? Clients go to 7000, workers to 50051",
-    )
 
 
 async def _talk(url: str, server_key: str, keys: KeyPair, role: Role, version: str) -> list[Finding]:
     with Network() as network:
         try:
             link = await network.dial(url, server_key, keys, seconds=STEP_SECONDS)
-        except WrongPort as error:
-            return [Finding("handshake", "fail", error.message, PORTS[role], error.exit_code)]
-        except NotAuthorised as error:
-            line = f"put the line `{role} {keys.public} NAME` into the coordinator's allow-list (security.allow_file), where it has none"
-            return [Finding("handshake", "fail", error.message, line, error.exit_code)]
-        except Unreachable as error:
-            then = f"is {server_key} the public key of that coordinator? It is in its key file (security.key_file)"
-            return [Finding("handshake", "fail", error.message, then, error.exit_code)]
+        except (NotAuthorised, Unreachable) as error:
+            then = error.hint
+            if isinstance(error, WrongPort):
+                then = PORTS[role]
+            elif isinstance(error, NotAuthorised):
+                then = (
+                    f"put the line `{role} {keys.public} NAME` into the coordinator's allow-list (security.allow_file), where it has none"
+                )
+            return [replace(failed("handshake", error), then=then)]
         try:
             found = [ok("handshake", f"the coordinator has the key we expect, and allows ours ({keys.public}) at this port")]
             return found + (await _as_client(link, version) if role == "client" else await _as_worker(link))

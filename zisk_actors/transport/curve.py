@@ -19,6 +19,7 @@ from zisk_actors.errors import PortInUse, Unreachable, UsageError
 from zisk_actors.transport.allowlist import check_public_key
 from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
 from zisk_actors.transport.base import KeyRefused, Limits, Peer
+from zisk_actors.transport.reach import reach, resolve
 from zisk_actors.transport.router import RouterListener
 from zisk_actors.transport.zmq import DealerLink, Monitor, Socket, prepare
 
@@ -30,6 +31,8 @@ EVENTS: Final = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | int(sum(FAILED))
 )
 MOST_FAILURES: Final = 3
+SHORTEST_LOOK: Final = 0.5
+"""Seconds for looking what is wrong, also where there is hardly any time left."""
 
 
 class BadUrl(UsageError):
@@ -38,10 +41,16 @@ class BadUrl(UsageError):
     code = "bad-url"
 
 
-class HandshakeFailed(Unreachable):
-    """Something answers at the address, and it is not the coordinator whose key we have."""
+class WrongServerKey(Unreachable):
+    """ZeroMQ is spoken at the address, and not by the coordinator whose key we have."""
 
-    code = "handshake-failed"
+    code = "wrong-server-key"
+
+
+class HandshakeTimeout(Unreachable):
+    """The other side speaks ZeroMQ, and neither lets us in nor refuses us."""
+
+    code = "handshake-timeout"
 
 
 def endpoint_of(url: str) -> str:
@@ -133,11 +142,13 @@ class Network:
     async def dial(self, url: str, server_key: str, keys: KeyPair, *, seconds: float, limits: Limits | None = None) -> DealerLink:
         """A link to a coordinator, when the handshake is done.
 
-        Raises `BadUrl`, `KeyFileError` for what is no public key, `Unreachable` where nobody answers within `seconds`, `HandshakeFailed`,
-        and `KeyRefused` where our key is not let in, which is known as soon as the other side says so.
+        Raises `BadUrl`, `KeyFileError` for what is no public key, the errors of `reach.py` as soon as it is clear which, `WrongServerKey`,
+        `HandshakeTimeout` after `seconds`, and `KeyRefused` where our key is not let in.
         """
         endpoint = endpoint_of(url)
         check_public_key(server_key, "the coordinator's public key")
+        until = trio.current_time() + seconds
+        await resolve(endpoint, seconds)
         limits = limits or Limits()
         socket = Socket(self._context, zmq.DEALER)
         raw = socket.raw
@@ -153,7 +164,7 @@ class Network:
 
         try:
             raw.connect(endpoint)
-            await _shake_hands(monitor, endpoint, seconds, refused)
+            await _shake_hands(monitor, endpoint, until, refused)
         except BaseException:
             monitor.close()
             socket.close()
@@ -161,24 +172,38 @@ class Network:
         return DealerLink(socket, Peer(server_key, endpoint), monitor, refused)
 
 
-async def _shake_hands(monitor: Monitor, endpoint: str, seconds: float, refused: Callable[[int], KeyRefused]) -> None:
-    """Return when the other side has let us in. Raises what `Network.dial` says."""
-    trouble = "no answer"
+async def _shake_hands(monitor: Monitor, endpoint: str, until: float, refused: Callable[[int], KeyRefused]) -> None:
+    """Return when the other side has let us in. Raises what `Network.dial` says.
+
+    At the first sign of trouble, and where nothing has happened in half of the time, it is looked whether a coordinator can be there.
+    """
     failures = 0
-    with trio.move_on_after(seconds):
-        while failures < MOST_FAILURES:
-            for event, value in await monitor.next():
-                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                    return
-                if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                    raise refused(value)
-                if event in FAILED:
-                    failures += 1
-                    trouble = "it does not have the key we expect, or is no coordinator"
-                elif event in (zmq.EVENT_CLOSED, zmq.EVENT_CONNECT_RETRIED) and not failures:
-                    trouble = "connection refused"
-    kind = HandshakeFailed if failures else Unreachable
-    raise kind(f"cannot reach a coordinator at {endpoint}: {trouble}", hint="is it running, and is the address right?")
+    looked = False
+    while True:
+        now = trio.current_time()
+        events: list[tuple[int, int]] = []
+        with trio.move_on_at(until if looked else now + (until - now) / 2):
+            events = await monitor.next()
+        for event, value in events:
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                return
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                raise refused(value)
+            failures += event in FAILED
+        over = looked and not events
+        if not looked or failures >= MOST_FAILURES:
+            looked = True
+            await reach(endpoint, max(SHORTEST_LOOK, until - trio.current_time()))
+        if failures >= MOST_FAILURES or (over and failures):
+            raise WrongServerKey(
+                f"cannot reach a coordinator at {endpoint}: it does not have the key we expect",
+                hint="the public key of a coordinator is in its key file (security.key_file); `zisk key show` prints it",
+            )
+        if over:
+            raise HandshakeTimeout(
+                f"cannot reach a coordinator at {endpoint}: it speaks ZeroMQ and does not end the handshake",
+                hint="the coordinator hangs or is overloaded: see its log, and /readyz",
+            )
 
 
 def _refused(endpoint: str, key: str, status: int) -> KeyRefused:

@@ -11,7 +11,7 @@ import trio
 from zisk_actors.errors import NotAuthorised, NotFoundError, PortInUse, Unreachable
 from zisk_actors.transport.allowlist import KeyFileError
 from zisk_actors.transport.auth import new_keypair, read_keypair, write_keypair
-from zisk_actors.transport.curve import BadUrl, HandshakeFailed, Network, WrongPort, endpoint_of
+from zisk_actors.transport.curve import BadUrl, Network, WrongPort, WrongServerKey, endpoint_of
 
 
 def test_a_key_file_is_read_back_and_is_private(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_only_allowed_keys_of_the_right_role_get_in(nursery: trio.Nursery,
             await network.dial(workers.endpoint, server.public, friend, seconds=5)
         assert ("client", "127.0.0.1", stranger.public, "key-not-allowed") in refused
         assert ("worker", "127.0.0.1", friend.public, "wrong-port") in refused
-        with pytest.raises(HandshakeFailed):
+        with pytest.raises(WrongServerKey):
             await network.dial(listener.endpoint, stranger.public, friend, seconds=2)
         with plain.create_connection(("127.0.0.1", int(listener.endpoint.rsplit(":", 1)[1]))) as raw:
             raw.sendall(b"GET / HTTP/1.1\r\n\r\n" * 20)

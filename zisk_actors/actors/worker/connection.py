@@ -166,7 +166,7 @@ class WorkerActor:
                 if self._metrics is not None:
                     self._metrics.connected(success=False)
                 wait = pause * self._chance.uniform(0.5, 1.0)
-                self._log.warning("Connection failed", error=error.message, hint=error.hint, retry_seconds=round(wait, 2))
+                self._log.warning("Connection failed", code=error.code, error=error.message, hint=error.hint, retry_seconds=round(wait, 2))
                 await trio.sleep(wait)
                 pause = min(2 * pause, self._facts.reconnect_max_seconds)
                 continue
