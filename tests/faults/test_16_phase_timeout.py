@@ -33,6 +33,11 @@ async def test_the_job_fails_with_phase_and_limit_and_everybody_stops(
         assert trio.current_time() - began == pytest.approx(50, abs=1)
         failure = caught.value.failure
         assert (failure.kind, failure.phase, failure.limit_seconds) == (FailureKind.TIMEOUT, Phase.CONTRIBUTE, 50.0)
+        assert "attempts before: worker " in failure.message
+        mine = [one for one in failure.attempts if one.phase is Phase.CONTRIBUTE and f"share {one.share} is over" in failure.message]
+        assert mine
+        for attempt in mine:
+            assert f"worker {attempt.worker}: {attempt.reason}" in failure.message, "every attempt is named"
         assert (await client.job(job)).state is State.FAILED
         await trio.sleep(2)
         assert [worker.device.killed for worker in workers] == [2, 2], "once each for standing still, and at the end"

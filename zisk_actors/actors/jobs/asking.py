@@ -330,8 +330,11 @@ class Asking:
         )
         words = (
             f"phase timeout: {name.value} of job {record.job} has not ended after {elapsed:g} s; share {number} is over the limit of "
-            f"{limit:g} s: {workers}; shares missing: {missing[:20]}"
+            f"{limit:g} s: {workers or 'no worker has it'}; shares missing: {missing[:20]}"
         )
+        before = [one for one in attempts(record, self._unwritten) if one.share == number and one.phase is name]
+        if before:
+            words += "; attempts before: " + "; ".join(f"worker {one.worker}: {one.reason}" for one in before)
         failure = Failure(
             kind=FailureKind.TIMEOUT,
             code="phase-timeout",
