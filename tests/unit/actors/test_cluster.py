@@ -13,6 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.actors.coordinator.view import health_of
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.core.budget import attempts
 from zisk_actors.errors import JobCancelled, Unreachable, WaitTimeout
@@ -542,3 +543,13 @@ async def test_a_request_without_a_number_has_no_answer(number: object, open_wor
             await link.send([msgpack.packb({"v": 1, "epoch": 0, "body": {"type": "show-job", "request": number, "job": "x"}})])
             await link.send(pack(Ping(8)))
             assert unpacker.unpack(await link.receive()).message.request == 8
+
+
+async def test_readiness_warns_of_no_workers_and_is_ready(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        said = health_of(world.coordinator, "1", 0.0, "fake")
+        assert said.ready
+        assert said.warnings == ("no worker is connected: new jobs wait for one",)
+        world.worker("a")
+        await world.workers_are("a")
+        assert health_of(world.coordinator, "1", 0.0, "fake").warnings == ()

@@ -53,13 +53,15 @@ def health_of(coordinator: Coordinator, version: str, uptime_seconds: float, bac
         problems.append("blobs cannot be written")
     if len(coordinator.decide.queue) >= coordinator.limits.queued and coordinator.standing is Standing.SERVING:
         problems.append("the queue is full")
+    workers = len(coordinator.decide.registry.records)
     return Health(
         standing=coordinator.standing,
         version=version,
         uptime_seconds=uptime_seconds,
         problems=tuple(problems),
+        warnings=() if workers else ("no worker is connected: new jobs wait for one",),
         loop_lag_seconds=coordinator.loop_lag,
-        workers=len(coordinator.decide.registry.records),
+        workers=workers,
         backend=backend,
     )
 
