@@ -53,6 +53,12 @@ class PortInUse(UsageError):
     code = "port-in-use"
 
 
+class SystemRefused(UsageError):
+    """The operating system will not do what we need: a folder that cannot be written, a full disk, a closed stdout."""
+
+    code = "system"
+
+
 class NotFoundError(ZiskError):
     """A file, program, job or worker that was named does not exist."""
 

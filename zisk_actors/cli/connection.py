@@ -125,6 +125,20 @@ class ProgramReference:
     content: bytes | BlobRef
 
 
+def program_file(words: str) -> ProgramReference | None:
+    """The ELF file of that name; None where it may be the name or id of a program that a cluster has, and there is a cluster to ask.
+
+    Raises NotFoundError where there is no such file and nobody to ask, or it can only be meant as a file.
+    """
+    if Path(words).exists() or "/" in words or words.endswith(".elf"):
+        return ProgramReference(Path(words).stem, read_file(words, "program"))
+    if not is_there_a_cluster():
+        raise NotFoundError(
+            f"there is no file {words}", hint="name an ELF file; no cluster is running that could know a program of that name"
+        )
+    return None
+
+
 def program_reference(session: Session, words: str) -> ProgramReference:
     """The ELF file of that name, or the cluster's program of that name or (the beginning of an) id.
 

@@ -18,6 +18,7 @@ from typing import Final
 import trio
 
 from zisk_actors import config, log
+from zisk_actors.cli.system import refused_by_system
 from zisk_actors.config import CoordinatorConfig, Origins, WorkerConfig
 from zisk_actors.errors import UsageError, ZiskError
 from zisk_actors.settings import Logging
@@ -67,6 +68,9 @@ def run(main: Callable[[], Awaitable[None]]) -> int:
         if isinstance(cause, ZiskError):
             say(cause)
             return cause.exit_code
+        if isinstance(cause, OSError) and cause.filename is not None:
+            say(refused := refused_by_system(cause))
+            return refused.exit_code
         traceback.print_exception(error)
         print(f"error[internal]: {type(cause).__name__}: {cause}", file=sys.stderr)
         return 1

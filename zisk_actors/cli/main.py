@@ -2,8 +2,10 @@
 
 Rules of this file:
 * Nothing heavy is imported before a command runs; `zisk --help` stays under 300 ms.
-* A `ZiskError` is printed as `error[code]: message` with its hint and decides the exit code. Anything else is a bug of ours: one line,
-  exit code 1, the traceback only with ZISK_DEBUG=1.
+* A `ZiskError` is printed as `error[code]: message` with its hint and decides the exit code. What the operating system refuses is
+  `error[system]` with the path and its own words. Anything else is a bug of ours: one line, exit code 1, the traceback only with
+  ZISK_DEBUG=1.
+* A standard stream that was closed before we began is taken by nobody else: a file that is opened later must not get what is printed.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from zisk_actors.cli.operating import log_level, status, stuck
 from zisk_actors.cli.output import Interrupted, report
 from zisk_actors.cli.programs import program
 from zisk_actors.cli.prove import execute, prove
+from zisk_actors.cli.system import drop_stdout, flush_stdout, occupy_closed_streams, refused_by_system
 from zisk_actors.cli.verify import verify
 from zisk_actors.errors import ZiskError
 
@@ -67,7 +70,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complete_in_shell()
         with cli.make_context("zisk", words) as context:  # not cli.main: it would turn a closed pipe into exit code 1
             cli.invoke(context)
-        sys.stdout.flush()
+        flush_stdout()
         return 0
     except click.exceptions.Exit as leave:
         return leave.exit_code
@@ -89,8 +92,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: the flush at exit must not fail either
+        drop_stdout()
         return CLOSED_PIPE
+    except OSError as error:
+        if os.environ.get("ZISK_DEBUG") == "1":
+            raise
+        refused = refused_by_system(error)
+        report(refused, as_json="--json" in words)
+        return refused.exit_code
     except Exception as error:  # the boundary: whatever arrives here is a bug of ours
         if os.environ.get("ZISK_DEBUG") == "1":
             raise
@@ -123,6 +132,7 @@ def leave(number: int, frame: object) -> None:
 
 def main() -> None:
     """The entry point of the `zisk` command."""
+    occupy_closed_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
     sys.exit(run())

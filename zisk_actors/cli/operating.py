@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from zisk_actors.cli.connection import connect
-from zisk_actors.cli.output import duration, json_option, print_json, say, size, table
+from zisk_actors.cli.output import BEGINNING, duration, json_option, print_json, say, size, table
 from zisk_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def stall_row(stall: Stall) -> Sequence[str]:
     share = "-" if stall.share is None else f"{stall.share}" + (f", try {stall.attempt}" if stall.attempt > 1 else "")
     at = "-" if stall.worker is None else f"{100 * stall.fraction:.0f} % {stall.step}".rstrip()
     phase = stall.phase.value if stall.phase is not None else "queued"
-    return (stall.job[:13], phase, share, duration(stall.still_seconds), held, at, stall.waiting_for)
+    return (stall.job[:BEGINNING], phase, share, duration(stall.still_seconds), held, at, stall.waiting_for)
 
 
 @click.command("log-level")

@@ -29,6 +29,9 @@ DEFAULT_LEVEL = "128"
 
 WORDS_PER_LINE = 8
 
+BEGINNING = 13
+"""Characters of a job's id where there is no room for all of it: commands take the beginning of one."""
+
 PART_BYTES = 512 * 1024
 
 
@@ -52,16 +55,21 @@ def say(text: str) -> None:
 
 
 def report(error: ZiskError, *, as_json: bool) -> None:
-    """The one way an expected failure looks: a line with its code and when to try again, and a line with the hint, where there is one."""
+    """The one way an expected failure looks: a line with its code, the manual's name and number of it, and when to try again; and a line
+    with the hint. Each as far as there is one."""
     seconds: float | None = getattr(error, "retry_after_seconds", None)
+    name, number = getattr(error, "name", ""), getattr(error, "number", 0)
     if as_json:
         body: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        if name:
+            body |= {"name": name, "number": number}
         if seconds is not None:
             body["retry_after_seconds"] = seconds
         click.echo(json.dumps({"schema": "zisk.error/1", "error": body}, ensure_ascii=False), err=True)
         return
-    later = "" if seconds is None else f" (try again in {max(1, round(seconds))} s)"
-    click.echo(f"error[{error.code}]: {error.message}{later}", err=True)
+    more = [f"{name} {number}"] if name else []
+    more += [f"try again in {max(1, round(seconds))} s"] if seconds is not None else []
+    click.echo(f"error[{error.code}]: {error.message}" + (f" ({'; '.join(more)})" if more else ""), err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
 
@@ -140,19 +148,46 @@ def refuse_address(name: str) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under headings on stdout: drawn for a terminal, tab-separated for a program that reads along."""
+    """Rows under headings on stdout, the first column being what other commands are given: tab-separated for a program that reads along.
+
+    For a terminal it is drawn. One that is too narrow has the beginnings of jobs' ids, which name them as well, and where that is still too
+    wide, a paragraph for each row.
+    """
+    lines = list(rows)
     if not sys.stdout.isatty():
-        for row in (headings, *rows):
+        for row in (headings, *lines):
             click.echo("\t".join(row))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
+    console = Console()
+    if _narrowest(headings, lines) > console.width:
+        lines = [(_beginning(row[0]), *row[1:]) for row in lines]
+    if _narrowest(headings, lines) > console.width:
+        widest = max(map(len, headings))
+        for row in lines:
+            click.echo("\n".join(f"{heading:{widest}}  {cell}".rstrip() for heading, cell in zip(headings, row, strict=True)) + "\n")
+        return
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        drawn.add_column(heading, no_wrap=index == 0)
+    for row in lines:
         drawn.add_row(*row)
-    Console().print(drawn)
+    console.print(drawn)
+
+
+def _narrowest(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How wide a table is at least: its first column is not wrapped, the others between words only."""
+    columns = list(zip(headings, *rows, strict=True))
+    words = [max(len(word) for cell in column for word in (cell.split() or [""])) for column in columns[1:]]
+    return max(map(len, columns[0])) + sum(words) + 3 * len(words) + 2
+
+
+def _beginning(cell: str) -> str:
+    """Enough of a job's id to name it; anything else as it is."""
+    return cell[:BEGINNING] if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", cell) else cell
 
 
 def read_file(path: str, what: str, *, limit: int = 1 << 31) -> bytes:
@@ -178,8 +213,7 @@ def read_file(path: str, what: str, *, limit: int = 1 << 31) -> bytes:
 def write_file(path: str, content: bytes, what: str) -> None:
     """Writes all or nothing: beside the target first, then moved over it; `-` is stdout."""
     if path == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        click.echo(content, nl=False)
         return
     target = Path(path)
     scratch = target.with_name(f".{target.name}.{os.getpid()}")

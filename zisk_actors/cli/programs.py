@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zisk_actors.cli.connection import connect, program_reference
+from zisk_actors.cli.connection import connect, program_file, program_reference
 from zisk_actors.cli.following import completed, follow, interruptible, submit
 from zisk_actors.cli.output import (
     check_writable,
@@ -52,8 +52,9 @@ def setup(program_name: str, target: str | None, level: str, as_json: bool) -> N
     """Make a program's verifying key under a parameter set, and write it to a file for `zisk verify --vk`."""
     if target is not None:
         check_writable(target, "verifying key")
+    file = program_file(program_name)
     with connect(embedded=True) as session, interruptible(session):
-        reference = program_reference(session, program_name)
+        reference = file or program_reference(session, program_name)
         path = target or f"{reference.name}.vk"
         check_writable(path, "verifying key")
         status = completed(follow(session, submit(session, "setup", reference, b"", level, as_json=as_json), quiet=as_json))

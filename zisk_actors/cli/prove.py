@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zisk_actors.cli.connection import connect, is_there_a_cluster, program_reference
+from zisk_actors.cli.connection import connect, is_there_a_cluster, program_file, program_reference
 from zisk_actors.cli.following import (
     Wishes,
     completed,
@@ -88,11 +88,14 @@ def prove(
         raise UsageError("--detach leaves before there is a proof to write", hint="`zisk job watch ID -o FILE` writes it")
     if target is not None:
         check_writable(target, "proof")
+    file = program_file(program_name)
+    if file is not None and target is None and not detach:
+        check_writable(f"{file.name}.proof", "proof")
     stdin = guest_input(raw, records) if no_wait else job_input(raw, records)
     wishes = Wishes(key, priority, deadline, min_units, units, not no_wait, wait_for_cluster)
     began = time.monotonic()
     with connect(embedded=not detach) as session, interruptible(session):
-        program = program_reference(session, program_name)
+        program = file or program_reference(session, program_name)
         path = target or f"{program.name}.proof"
         if not detach:
             check_writable(path, "proof")
@@ -119,9 +122,10 @@ def execute(program_name: str, raw: str | None, records: tuple[str, ...], as_jso
     Prints what it wrote to its console, its public output, its exit code, and the number of instructions.
     """
     if is_there_a_cluster():
+        file = program_file(program_name)
         stdin = job_input(raw, records)
         with connect(embedded=False) as session, interruptible(session):
-            program = program_reference(session, program_name)
+            program = file or program_reference(session, program_name)
             job = submit(session, "execute", program, stdin, DEFAULT_LEVEL, as_json=True)
             status = follow(session, job, quiet=True)
             report = execution_report(session.cluster.fetch(status.result)) if status.result else None

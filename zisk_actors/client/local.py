@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.client.local_settings import coordinator_settings, state_folder, worker_settings
 from zisk_actors.client.processes import Process, collect, last_words, start_time, stop_all
-from zisk_actors.errors import NotFoundError, UsageError, ZiskError
+from zisk_actors.errors import BY_EXIT_CODE, NotFoundError, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair
 
 START_SECONDS: Final = 30.0
@@ -310,4 +311,8 @@ class _Starter:
         for child, process in zip(self._children, self._processes, strict=True):
             if child.poll() is not None:
                 words = last_words(Path(process.log))
-                raise ClusterFailed(f"the {process.name} ended at once (exit code {child.returncode}): {words}", hint=f"see {process.log}")
+                message = f"the {process.name} ended at once (exit code {child.returncode}): {words}"
+                error = ClusterFailed(message, hint=f"see {process.log}")
+                if (said := re.match(r"error\[([a-z-]+)\]: ", words)) is not None and child.returncode in BY_EXIT_CODE:
+                    error.code, error.exit_code = said[1], child.returncode  # what it says of itself is what is wrong
+                raise error

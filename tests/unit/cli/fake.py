@@ -152,5 +152,7 @@ def install(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster | None) -> Non
             raise Unreachable("no cluster is running", hint="zisk up --detach")
         yield Session(cluster, embedded=cluster.embedded)
 
+    there = cluster is not None and not cluster.embedded
+    monkeypatch.setattr("zisk_actors.cli.connection.is_there_a_cluster", lambda: there)
     for module in ("jobs", "operating", "programs", "prove"):
         monkeypatch.setattr(f"zisk_actors.cli.{module}.connect", connect)

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 import pytest
 import structlog
+import trio
 from click.testing import CliRunner, Result
 
+from zisk_actors.cli import daemon
 from zisk_actors.cli.coordinator import main as coordinator
 from zisk_actors.cli.worker import main as worker
 from zisk_actors.transport.auth import new_keypair, write_keypair
@@ -83,3 +85,14 @@ def test_mistakes_of_the_worker(run: Run, tmp_path: Path) -> None:
     assert "is not the address of a coordinator" in result.output
     (tmp_path / "worker.toml").write_text(settings.replace("server_key = '", "server_key = 'x"))
     assert "security.server_key: a public key is 40 characters" in run(worker).output
+
+
+def test_what_the_system_refuses_is_named_and_no_bug_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.Path("/proc/nobody/here").write_bytes, b"")
+
+    assert daemon.run(fail) == 2
+    said = capsys.readouterr().err
+    assert "error[system]: /proc/nobody/here: No such file or directory" in said
+    assert "Traceback" not in said
