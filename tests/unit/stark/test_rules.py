@@ -93,6 +93,22 @@ def test_jobs_that_are_not_allowed():
     refused(TooManyRows, first, huge)
 
 
+def test_each_share_of_a_job_has_to_be_allowed():
+    job = toy.honest()
+    first, second = job.contributions
+    wrong: list[tuple[Sequence[InstanceShape], type[Exception]]] = [
+        ((*second.instances, InstanceShape(3, 6)), UnknownChip),
+        ((FIB, *second.instances), WrongCount),
+        (second.instances[::-1], NotInOrder),
+        ((square(5), TABLE), HeightNotAllowed),
+        ((), BadContribution),
+    ]
+    for instances, error in wrong:
+        with pytest.raises(error) as refused:
+            rules.check_job(toy.CHIPS, job.key.vk, (first, msgspec.structs.replace(second, instances=tuple(instances))))
+        assert refused.value.share == 1  # type: ignore[attr-defined]
+
+
 def test_multiplicities_must_not_wrap():
     job = toy.honest()
     fib, squares, table = toy.CHIPS.chips

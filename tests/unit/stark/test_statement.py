@@ -73,9 +73,13 @@ def test_every_part_of_the_claim_changes_the_challenge():
         {"vk": (0, 0, 0, P)},
     ],
 )
-def test_statements_out_of_range_are_refused(change: dict[str, object]):
+def test_statements_out_of_range_are_refused_and_have_no_challenge(change: dict[str, object]):
+    job = toy.honest()
+    wrong = replaced(job.statement, **change)
     with pytest.raises(BadStatement):
-        replaced(toy.honest().statement, **change).check()
+        wrong.check()
+    with pytest.raises(BadStatement):
+        global_challenge(1, wrong, job.contributions)
 
 
 def test_contributions_out_of_range_are_refused():
