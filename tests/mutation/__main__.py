@@ -18,14 +18,16 @@ from tests.mutation.survivors import CODE_SURVIVORS, SURVIVORS
 Line = tuple[str, str, str]  # group, name, what noticed it
 
 
-def _attacked(part: Part) -> Line:
+def _attacked(number: int) -> Line:
+    """Of a part by its number: buses are told apart by identity, which a copy for another process would lose."""
+    part = PARTS[number]
     return part.chip, str(part), attack(part).how
 
 
 def chips(wanted: Iterable[Part], jobs: int) -> Iterator[Line]:
     """Parts of chips."""
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_attacked, wanted)
+        yield from pool.map(_attacked, [PARTS.index(part) for part in wanted])
 
 
 def main() -> int:
