@@ -100,7 +100,9 @@ def test_a_proof_for_recursion_is_accepted_and_most_cycles_are_permutations(gues
     result = run(guest, data, vk, 128)
     assert (result.trap, result.exit_code) == (None, 0)
     assert words(result)[1:5] == digest(both_verifiers.verify(data, vk, CHIP_SET, 128).statement)
-    parts = verifier_guest.cycles_by_part(verifier_guest.cycles_by_function(guest, verifier_guest.records(vk, data)))
+    parts = verifier_guest.cycles_by_part(
+        verifier_guest.cycles_by_function(guest, verifier_guest.records(vk, data, (128).to_bytes(8, "little")))
+    )
     assert sum(parts.values()) == result.steps
     assert parts["permutation"] > 0.8 * result.steps
     assert all(parts.values())
