@@ -512,13 +512,7 @@ def _substitute(node: Node) -> bool:
 
 def _conclude(node: Node) -> bool:
     """Assign the cells of one equation that has one solution, or none."""
-    lines = _lines(node)
-    numbers = _numbers(node, lines)
-    for line in lines:
-        try:
-            found = _solve(node, line, numbers)
-        except Undecided:
-            continue
+    for found in _decided(node):
         if not found:
             raise Contradiction
         if len(found) == 1:
@@ -545,8 +539,16 @@ def _lines(node: Node) -> list[list[Line]]:
     return lines + [[line] for by_place in (False, True) for line in without_carries(sure, by_place)]
 
 
-def _solve(node: Node, lines: list[Line], numbers: Numbers) -> list[dict[int, int]]:
-    return [found for line in lines for found in solutions(line, node.bounds, numbers)]
+def _decided(node: Node) -> Iterator[list[dict[int, int]]]:
+    """The solutions of each equation of bounded cells whose solutions can be listed."""
+    every = _lines(node)
+    numbers = _numbers(node, every)
+    for lines in every:
+        try:
+            found = [cells for line in lines for cells in solutions(line, node.bounds, numbers)]
+        except Undecided:
+            continue
+        yield found
 
 
 def _numbers(node: Node, lines: list[list[Line]]) -> Numbers:
@@ -567,13 +569,7 @@ def _numbers(node: Node, lines: list[list[Line]]) -> Numbers:
 def _branch(node: Node) -> list[Node]:
     """The cases of what can be decided least; none if nothing is left. Raises Undecided."""
     choices: list[list[Node]] = []
-    every = _lines(node)
-    numbers = _numbers(node, every)
-    for lines in every:
-        try:
-            found = _solve(node, lines, numbers)
-        except Undecided:
-            continue
+    for found in _decided(node):
         cases = []
         for cells in found:
             case = node.copy()

@@ -197,7 +197,8 @@ class CpuBackend:
             compiled = _compiled(air.digest, air)
             log_size, arguments = _parts(air, table.main, table.fixed)
             size, log_height = 1 << log_size, log_size - _blowup(log_blowup)
-            values = by_height.setdefault(log_height, np.zeros((3, 2 << log_height), dtype=np.uint64))
+            if log_height not in by_height:
+                by_height[log_height] = np.zeros((3, 2 << log_height), dtype=np.uint64)
             if air.aux_width and (table.aux is None or _values(table.aux).shape != (3 * air.aux_width, size)):
                 raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
             last = first + len(air.all_constraints)
@@ -211,7 +212,7 @@ class CpuBackend:
                 log_height,
                 uniforms.ctypes.data,
                 int(compiled.reads_selectors),
-                values.ctypes.data,
+                by_height[log_height].ctypes.data,
             )
         one = np.array([1, 0, 0], dtype=np.uint64)
         total: Matrix | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from zisk_actors.cli.output import json_option, print_json, say
+from zisk_actors.cli.output import Command, json_option, print_json, say
 from zisk_actors.errors import UsageError
 
 COORDINATOR = "coordinator"
@@ -26,11 +26,16 @@ def key() -> None:
     """Make key pairs, and show what others need to know of them."""
 
 
+def _arguments(command: Command) -> Command:
+    """Adds FILE, `--role`, `--name` and `--json`."""
+    command = json_option(command)
+    command = click.option("--name", help="What the allow-list calls it; the file's name without its ending unless said.")(command)
+    command = click.option("--role", type=click.Choice(ROLES), required=True, help="What the key is for.")(command)
+    return click.argument("file", metavar="FILE")(command)
+
+
 @key.command("new")
-@click.argument("file", metavar="FILE")
-@click.option("--role", type=click.Choice(ROLES), required=True, help="What the key is for.")
-@click.option("--name", help="What the allow-list calls it; the file's name without its ending unless said.")
-@json_option
+@_arguments
 def new(file: str, role: str, name: str | None, as_json: bool) -> None:
     """Make a key pair in FILE, and print the line that the other side needs.
 
@@ -54,10 +59,7 @@ def new(file: str, role: str, name: str | None, as_json: bool) -> None:
 
 
 @key.command("show")
-@click.argument("file", metavar="FILE")
-@click.option("--role", type=click.Choice(ROLES), required=True, help="What the key is for.")
-@click.option("--name", help="What the allow-list calls it; the file's name without its ending unless said.")
-@json_option
+@_arguments
 def show(file: str, role: str, name: str | None, as_json: bool) -> None:
     """Print that line for a key pair that is there."""
     from zisk_actors.transport.auth import read_keypair

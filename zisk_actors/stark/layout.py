@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
+import numpy as np
+
 from zisk_actors.air.expr import Part
-from zisk_actors.stark import domain
+from zisk_actors.stark import domain, field
 from zisk_actors.stark.chipset import ChipSet
 from zisk_actors.stark.field import U64
 from zisk_actors.stark.keys import VerifyingKey
@@ -109,6 +111,10 @@ class Group:
         For top = 7x it is 7 x^(2^log_lift), the point whose entry is lifted to that of ``top``.
         """
         return domain.lowered(top, self.log_lift)
+
+    def next_point(self, top: U64) -> U64:
+        """Where the next row of this height stands then, (3,): ``point`` times the generator of the trace's domain."""
+        return field.ext_scale(self.point(top), np.uint64(field.root_of_unity(self.log_rows)))
 
     @property
     def main_slots(self) -> tuple[Slot, ...]:

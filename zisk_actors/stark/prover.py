@@ -216,8 +216,7 @@ def _matrix(slot: Slot, by_tree: dict[TreeKind, list[Matrix]]) -> Matrix:
 
 def _openings(backend: Backend, group: Group, log_blowup: int, by_tree: dict[TreeKind, list[Matrix]], zeta: U64) -> U64:
     """All openings of one height, (count, 3), in the layout's order."""
-    point = group.point(zeta)
-    following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
+    point, following = group.point(zeta), group.next_point(zeta)
     parts = [backend.evaluate(_matrix(slot, by_tree), log_blowup, None, point) for slot in group.slots]
     parts += [backend.evaluate(_matrix(slot, by_tree), log_blowup, slot.following, following) for slot in group.slots if slot.following]
     return np.concatenate(parts)
@@ -234,8 +233,7 @@ def _deep_codeword(
     for group, bound in zip(reversed(layout.groups), reversed(state.bound), strict=True):
         middle, count = group.start + group.now_count, group.end - group.start
         ldes = [_matrix(slot, by_tree) for slot in group.slots]
-        point, bound_point = group.point(zeta), group.point(state.bound_point)
-        following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
+        point, following, bound_point = group.point(zeta), group.next_point(zeta), group.point(state.bound_point)
         opened = backend.deep(
             ldes, openings[group.start : middle], group.following, openings[middle : group.end], point, following, challenge
         )

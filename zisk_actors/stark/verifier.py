@@ -185,12 +185,10 @@ def _deep_at_queries(
     for group, bound in zip(layout.groups, bindings, strict=True):
         entries = indices >> np.uint64(layout.log_domain - group.log_height)
         points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
-        point = group.point(zeta)
-        following = field.ext_scale(point, np.uint64(field.root_of_unity(group.log_rows)))
         count = group.end - group.start + 1
         numerators += _deep_numerators(group, share, powers[first : first + count], binding, bound)
         first += count
-        denominators += [field.sub(points, pole) for pole in (point, following, group.point(bound_point))]
+        denominators += [field.sub(points, pole) for pole in (group.point(zeta), group.next_point(zeta), group.point(bound_point))]
     terms = field.ext_mul(np.stack(numerators), field.ext_inverse(np.stack(denominators)))
     return domain.sum_ext(terms, axis=0)
 
