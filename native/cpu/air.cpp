@@ -8,6 +8,7 @@
 #include "kernels.hpp"
 #include "parallel.hpp"
 #include "transform.hpp"
+#include "zk/interface.h"
 
 using namespace zk_cpu;
 using zk::Fp;
@@ -45,7 +46,6 @@ void running_sum(u64* column, int log_size, Fp offset) {
 
 }  // namespace
 
-// The entry of `table` (count entries) with this digest, or null.
 extern "C" const zk::AirEntry* zk_find_air(const zk::AirEntry* table, size_t count, const unsigned char* digest) {
     for (size_t i = 0; i < count; i++) {
         if (!memcmp(table[i].digest, digest, sizeof table[i].digest)) return table + i;
@@ -53,8 +53,6 @@ extern "C" const zk::AirEntry* zk_find_air(const zk::AirEntry* table, size_t cou
     return nullptr;
 }
 
-// Stage 2 over traces of height 2^log_height: aux (3 pairs, height) and total (3), see Backend.logup. 0 if a denominator is zero.
-// selectors: whether the AIR reads the first or last row's selector.
 extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fixed, int log_height, const u64* uniforms,
                         int selectors, u64* aux, u64* total) {
     const Kernels& table = kernels_for(*air);
@@ -85,8 +83,6 @@ extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fix
     return 1;
 }
 
-// Adds to values (3, 2N), N = 2^log_height, the quotient of one table on 7 * H_2N: the first 2N entries of its LDEs, whose
-// columns lie `stride` words apart. selectors: whether a constraint reads the first or last row's selector.
 extern "C" void zk_add_quotient(const zk::AirEntry* air, const u64* main, const u64* fixed, const u64* aux, size_t stride,
                                 int log_height, const u64* uniforms, int selectors, u64* values) {
     const Kernels& table = kernels_for(*air);
@@ -116,7 +112,6 @@ extern "C" void zk_add_quotient(const zk::AirEntry* air, const u64* main, const 
     }
 }
 
-// values (3, 2N) on 7 * H_2N, overwritten, to the extended halves: extended (6, 2^log_blowup N), see Backend.quotient.
 extern "C" void zk_split_quotient(u64* values, u64* extended, int log_height, int log_blowup) {
     size_t height = (size_t)1 << log_height;
     transform_columns(Transform(log_height + 1, SHIFT, true), values, 2 * height, values, 2 * height, 3);

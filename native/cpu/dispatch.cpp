@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels.hpp"
+#include "zk/interface.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

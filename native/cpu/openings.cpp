@@ -4,6 +4,7 @@
 #include "kernels.hpp"
 #include "parallel.hpp"
 #include "plan.hpp"
+#include "zk/interface.h"
 
 using namespace zk_cpu;
 using zk::Fp;
@@ -15,7 +16,6 @@ constexpr size_t GRAIN = 8192;  // entries in one task
 
 }  // namespace
 
-// weights (3, N): x_s / (z - x_s) over 7 * H_N, N = 2^log_height.
 extern "C" void zk_weights(const u64* z, int log_height, u64* weights) {
     size_t height = (size_t)1 << log_height;
     Points points(log_height, SHIFT);
@@ -24,7 +24,6 @@ extern "C" void zk_weights(const u64* z, int log_height, u64* weights) {
     for_ranges(height, GRAIN, [&](size_t begin, size_t end) { kernels().weights(table, pole, begin, end, weights, height); });
 }
 
-// sums (count, 3): sum over the first 2^log_height entries of columns[k] * weights.
 extern "C" void zk_weighted_sums(const u64* weights, int log_height, const u64* const* columns, size_t count, u64* sums) {
     size_t height = (size_t)1 << log_height, tasks = (height + GRAIN - 1) / GRAIN;
     std::vector<u64> parts(tasks * 3 * count);
@@ -38,8 +37,6 @@ extern "C" void zk_weighted_sums(const u64* weights, int log_height, const u64* 
     }
 }
 
-// codeword (3, M) over 7 * H_M, M = 2^log_size: for each term t, sum_k factors[k] (columns[k] - value) / (x - z_t), where
-// constants (terms, 3) are the sums of factor * value, widths (terms) count columns and factors in order, and z is (terms, 3).
 extern "C" void zk_deep(const u64* const* columns, const size_t* widths, const u64* factors, const u64* constants, const u64* z,
                         size_t terms, int log_size, u64* codeword) {
     std::vector<zk::DeepTerm> list;
@@ -61,7 +58,6 @@ extern "C" void zk_deep(const u64* const* columns, const size_t* widths, const u
                [&](size_t begin, size_t end) { kernels().deep(list.data(), (int)terms, table, begin, end, codeword, size); });
 }
 
-// folded (3, M / 2^log_arity) of codeword (3, M), M = 2^log_size: binary folds with beta, beta^2, beta^4, ...
 extern "C" void zk_fold(const u64* codeword, int log_size, int log_arity, const u64* beta, u64* folded) {
     zk::Fp3<Fp> b = zk::Fp3<Fp>::splat(beta);
     std::vector<u64> between;
@@ -82,7 +78,6 @@ extern "C" void zk_fold(const u64* codeword, int log_size, int log_arity, const 
     }
 }
 
-// result (3, size) = left + scalar * right, the right side (3, size >> log_lift) lifted to `size` by repetition.
 extern "C" void zk_add_scaled(const u64* left, const u64* right, const u64* scalar, u64* result, size_t size, int log_lift) {
     for_ranges(size, GRAIN,
                [&](size_t begin, size_t end) { kernels().add_scaled(left, right, scalar, result, size, log_lift, begin, end); });

@@ -7,6 +7,7 @@
 
 #include "kernels.hpp"
 #include "parallel.hpp"
+#include "zk/interface.h"
 
 namespace zk_cpu {
 namespace {
@@ -109,13 +110,11 @@ void Extension::columns(u64* columns, size_t width) const {
 
 using namespace zk_cpu;
 
-// Transforms of (width, 2^log_size) columns on shift * H: coefficients to bit-reversed values, or back. In place if to == from.
 extern "C" void zk_ntt(const u64* from, u64* to, size_t width, int log_size, u64 shift, int inverse) {
     size_t size = (size_t)1 << log_size;
     transform_columns(Transform(log_size, shift, inverse != 0), from, size, to, size, width);
 }
 
-// (width, N) trace columns to (width, M) values on 7 * H_M; N = 2^log_size, M = 2^log_blowup N.
 extern "C" void zk_lde(const u64* trace, u64* extended, size_t width, int log_size, int log_blowup) {
     size_t size = (size_t)1 << log_size;
     Transform interpolate(log_size, 1, true);

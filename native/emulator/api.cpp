@@ -1,10 +1,11 @@
-// The C ABI of the emulator. No exception leaves it; arguments are checked; a handle belongs to one thread at a time.
+// The emulator's part of the C interface (zk/interface.h). No exception leaves it; arguments are checked.
 #include <string.h>
 
 #include <new>
 #include <utility>
 
 #include "session.hpp"
+#include "zk/interface.h"
 
 using namespace zk_emu;
 
@@ -122,30 +123,22 @@ int guarded(F body) {
 
 extern "C" {
 
-// The outcome of a run; mirrored in zisk_actors/machine/emulator.py.
-struct zk_emu_outcome {
-    u64 stop, value, steps, pc;
-    u64 output[32];
-    u64 op_counts[64];
-};
-static_assert(OP_COUNT <= 64, "op_counts has room for every op");
+static_assert(OP_COUNT <= sizeof zk_emu_outcome().op_counts / sizeof(u64), "op_counts has room for every op");
 
-// Names of the ops, in the order of their numbers, separated by spaces.
 const char* zk_emu_ops(void) {
 #define ZK_EMU_NAME(name) #name " "
     return ZK_EMU_OPS(ZK_EMU_NAME);
 #undef ZK_EMU_NAME
 }
 
-// A machine with a program and an input; *handle is null unless the result is 0. All arrays are copied. `chip_of_op`: a chip
-// number below `chips` for each op.
-int zk_emu_open(u64 rows, const u64* const* fields, u64 entry, u64 image_words, const u64* image_cell, const u64* image_lo,
-                const u64* image_hi, const u8* input, u64 input_bytes, const u8* chip_of_op, u64 chips, u64 snapshot_budget,
-                void** handle) {
-    *handle = nullptr;
-    return guarded([&]() -> int {
+Session* zk_emu_open(u64 rows, const u64* const* fields, u64 entry, u64 image_words, const u64* image_cell, const u64* image_lo,
+                     const u64* image_hi, const u8* input, u64 input_bytes, u64 ops, const u8* chip_of_op, u64 chips,
+                     u64 snapshot_budget, int32_t* status) {
+    Session* machine = nullptr;
+    *status = guarded([&]() -> int {
         Program program;
-        if (rows >= kNoRow || entry >= rows || chips > kMaxChips || input_bytes > kInputEnd - kInputData) return bad_program;
+        if (rows >= kNoRow || entry >= rows || ops != OP_COUNT || chips > kMaxChips || input_bytes > kInputEnd - kInputData)
+            return bad_program;
         for (unsigned op = 0; op < OP_COUNT; op++) {
             if (chip_of_op[op] >= chips) return bad_program;
             program.chip_of_op[op] = chip_of_op[op];
@@ -155,17 +148,17 @@ int zk_emu_open(u64 rows, const u64* const* fields, u64 entry, u64 image_words, 
             return bad_program;
         std::unique_ptr<Session> session(new Session(std::move(program), snapshot_budget));
         if (!session->open(input, input_bytes)) return no_memory;
-        *handle = session.release();
+        machine = session.release();
         return ok;
     });
+    return machine;
 }
 
-void zk_emu_close(void* handle) { delete static_cast<Session*>(handle); }
+void zk_emu_close(Session* machine) { delete machine; }
 
-// Goes on with the run until its end or until `limit` steps since the start.
-int zk_emu_run(void* handle, u64 limit, zk_emu_outcome* outcome) {
+int zk_emu_run(Session* machine, u64 limit, zk_emu_outcome* outcome) {
     return guarded([&]() -> int {
-        const RunState& state = static_cast<Session*>(handle)->run(limit);
+        const RunState& state = machine->run(limit);
         *outcome = {};
         outcome->stop = static_cast<u64>(state.outcome.stop);
         outcome->value = state.outcome.value;
@@ -177,17 +170,15 @@ int zk_emu_run(void* handle, u64 limit, zk_emu_outcome* outcome) {
     });
 }
 
-// Copies what the guest has printed, at most `capacity` bytes; returns how many bytes there are.
-u64 zk_emu_console(void* handle, u8* out, u64 capacity) {
-    const std::vector<u8>& bytes = static_cast<Session*>(handle)->console().bytes;
+u64 zk_emu_console(Session* machine, u8* out, u64 capacity) {
+    const std::vector<u8>& bytes = machine->console().bytes;
     if (!bytes.empty() && capacity != 0) memcpy(out, bytes.data(), bytes.size() < capacity ? bytes.size() : capacity);
     return bytes.size();
 }
 
-// Records that the steps [start, stop) yield: counts[chip], and counts[chips] refreshes.
-int zk_emu_count(void* handle, u64 start, u64 stop, u64 chips, u64* counts) {
+int zk_emu_count(Session* machine, u64 start, u64 stop, u64 chips, u64* counts) {
     return guarded([&]() -> int {
-        Session& session = *static_cast<Session*>(handle);
+        Session& session = *machine;
         Counts found = {};
         if (!session.count(start, stop, &found)) return out_of_range;
         memset(counts, 0, (chips + 1) * sizeof *counts);
@@ -200,9 +191,7 @@ int zk_emu_count(void* handle, u64 start, u64 stop, u64 chips, u64* counts) {
     });
 }
 
-// Writes the records of the steps [start, stop): counts[chip] * 14 words to out[chip], counts[chips] * 4 to out[chips], with the
-// counts of zk_emu_count. Any other capacity is refused, after writing no more than it.
-int zk_emu_replay(void* handle, u64 start, u64 stop, u64 chips, const u64* counts, u64* const* out) {
+int zk_emu_replay(Session* machine, u64 start, u64 stop, u64 chips, const u64* counts, u64* const* out, u64* refreshes) {
     return guarded([&]() -> int {
         if (chips > kMaxChips) return bad_capacity;
         Records records = {};
@@ -210,9 +199,9 @@ int zk_emu_replay(void* handle, u64 start, u64 stop, u64 chips, const u64* count
             records.next[chip] = out[chip];
             records.end[chip] = out[chip] + counts[chip] * kFields;
         }
-        records.refresh = out[chips];
-        records.refresh_end = out[chips] + counts[chips] * kRefreshFields;
-        if (!static_cast<Session*>(handle)->replay(start, stop, &records)) return out_of_range;
+        records.refresh = refreshes;
+        records.refresh_end = refreshes + counts[chips] * kRefreshFields;
+        if (!machine->replay(start, stop, &records)) return out_of_range;
         if (records.overflow || records.refresh != records.refresh_end) return bad_capacity;
         for (u64 chip = 0; chip < chips; chip++) {
             if (records.next[chip] != records.end[chip]) return bad_capacity;
@@ -221,10 +210,9 @@ int zk_emu_replay(void* handle, u64 start, u64 stop, u64 chips, const u64* count
     });
 }
 
-// Final records of the whole run, 4 words each; *count is how many there are, and at most `capacity` are written.
-int zk_emu_final(void* handle, u64* out, u64 capacity, u64* count) {
+int zk_emu_final(Session* machine, u64* out, u64 capacity, u64* count) {
     return guarded([&]() -> int {
-        *count = static_cast<Session*>(handle)->final_records(out, capacity);
+        *count = machine->final_records(out, capacity);
         return ok;
     });
 }

@@ -19,6 +19,7 @@ from zisk_actors.air.bus import CHALLENGE_COUNT
 from zisk_actors.backends.base import ExtendedTable, Matrix
 from zisk_actors.backends.cpu import CpuBackend, CpuMatrix
 from zisk_actors.backends.reference import ReferenceBackend
+from zisk_actors.c_interface import Columns
 from zisk_actors.chips import AIRS
 from zisk_actors.native import load
 from zisk_actors.stark import poseidon2
@@ -87,7 +88,7 @@ def both(cpu: CpuBackend, reference: ReferenceBackend) -> Both:
 def test_instruction_set_is_the_one_asked_for():
     wish = os.environ.get("ZISK_CPU")
     if wish:
-        assert load().zk_cpu_name().decode() == wish
+        assert load().zk_cpu_name() == wish
 
 
 @pytest.mark.parametrize("log_blowup", [1, 2, 3])
@@ -223,7 +224,7 @@ def test_grind(both: Both, rng: np.random.Generator, bits: int):
 def test_permutation(rng: np.random.Generator, count: int):
     states = words(rng, count, 16)
     result = states.copy()
-    load().zk_poseidon2_permute(result.ctypes.data, count)
+    load().zk_poseidon2_permute(result, count)
     np.testing.assert_array_equal(result, poseidon2.permute_reference(states) if count else states)
 
 
@@ -231,9 +232,8 @@ def test_permutation(rng: np.random.Generator, count: int):
 @pytest.mark.parametrize("count", [1, 33, 300])
 def test_row_hashes(rng: np.random.Generator, width: int, count: int):
     matrix = words(rng, width, count)
-    addresses = matrix.ctypes.data + np.arange(width, dtype=np.uint64) * np.uint64(8 * count)
     digests = np.empty((count, 4), dtype=np.uint64)
-    load().zk_hash_rows(addresses.ctypes.data, width, 1, 1, count, digests.ctypes.data)
+    load().zk_hash_rows(Columns.of([matrix]), width, 1, 1, count, digests)
     np.testing.assert_array_equal(digests, poseidon2.hash_rows(np.ascontiguousarray(matrix.T)))
 
 
@@ -281,7 +281,7 @@ def test_threads_do_not_change_words(rng: np.random.Generator):
 @pytest.mark.skipif(CHILD in os.environ, reason="this is the child")
 @pytest.mark.parametrize("isa", ["scalar", "avx2"])
 def test_other_instruction_sets(isa: str):
-    if load().zk_cpu_name().decode() == "scalar":
+    if load().zk_cpu_name() == "scalar":
         pytest.skip("this machine runs the scalar code anyway")
     environment = {**os.environ, "ZISK_CPU": isa, CHILD: "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]

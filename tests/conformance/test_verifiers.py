@@ -58,7 +58,7 @@ def said(data: bytes, vk: bytes, chip_set: ChipSet = CHIP_SET, level: int = 0) -
 
 def test_every_error_of_the_specification_has_a_verdict_and_none_has_two():
     library = native.load()
-    codes = [code.decode() for number in range(100) if (code := library.zk_verdict_code(number)) is not None]
+    codes = [code for number in range(100) if (code := library.zk_verdict_code(number)) is not None]
     assert codes[0] == "accepted"
     assert len(set(codes)) == len(codes)
     known = native_verifier.by_code()

@@ -59,7 +59,7 @@ class Core:
         """The verdict's number and code."""
         sizes = [ctypes.c_uint64(len(each)) for each in (data, vk)]
         verdict = self._library.zk_fuzz_verify(data, sizes[0], vk, sizes[1], self._chips)
-        return verdict, self._codes.zk_verdict_code(verdict).decode()
+        return verdict, self._codes.zk_verdict_code(verdict)
 
 
 def specified(data: bytes, vk: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from zisk_actors.errors import ZiskError
 def test_every_declared_function_exists_and_the_library_is_kept():
     library = native.load()
     assert library is native.load()
-    assert library.zk_cpu_name() in (b"scalar", b"avx2", b"avx512")
+    assert library.zk_cpu_name() in ("scalar", "avx2", "avx512")
 
 
 def test_a_missing_library_is_an_os_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -40,6 +41,8 @@ def test_an_instruction_set_that_is_not_there_is_said(monkeypatch: pytest.Monkey
 
 
 def test_a_library_of_another_version_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(native._SIGNATURES, "zk_from_the_future", (None, ()))
-    with pytest.raises(native.NativeUnavailable, match="another version"):
+    with pytest.raises(native.NativeUnavailable, match="another version: it has no zk_from_the_future"):
+        native.load().zk_from_the_future()
+    monkeypatch.setattr(native, "LIBRARY", Path(find_spec("_ctypes").origin))  # a library that carries no interface
+    with pytest.raises(native.NativeUnavailable, match="another version: its interface"):
         native.load.__wrapped__()

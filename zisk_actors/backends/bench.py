@@ -60,16 +60,12 @@ def figures(log_height: int, columns: int, threads: int) -> Iterator[Figure]:
         return Figure(name, rate, unit, seconds)
 
     states = random(1 << 15, 16)
-    yield figure(
-        "poseidon2, row-major states", len(states), "permutations", lambda: native.zk_poseidon2_permute(states.ctypes.data, len(states))
-    )
+    yield figure("poseidon2, row-major states", len(states), "permutations", lambda: native.zk_poseidon2_permute(states, len(states)))
 
     trace = backend.upload(random(columns, height))
     values = backend.download(trace)
     cells = columns * height
-    yield figure(
-        "ntt, forward", cells, "elements", lambda: native.zk_ntt(values.ctypes.data, values.ctypes.data, columns, log_height, 7, 0)
-    )
+    yield figure("ntt, forward", cells, "elements", lambda: native.zk_ntt(values, values, columns, log_height, 7, 0))
     log_blowup, cap_log = LEVEL_128.log_blowup, LEVEL_128.cap_log
     yield figure("lde x2", cells, "cells in", lambda: backend.lde(trace, log_blowup))
     extended = backend.lde(trace, log_blowup)
@@ -109,7 +105,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=24, help="columns of the matrices (default 24)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     options = parser.parse_args()
-    name = load().zk_cpu_name().decode()
+    name = load().zk_cpu_name()
     print(f"{name}, {options.columns} columns of 2^{options.log_height}, {options.threads} threads; rates per core")
     for each in figures(options.log_height, options.columns, options.threads):
         print(f"{each.name:36s} {each.rate / 1e6:9.2f} M {each.unit}/s   ({each.seconds:.3f} s)", flush=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import re
@@ -251,6 +252,19 @@ def _emit_constants(run: Build) -> None:
     _write_if_changed(run.generated / "verifier_constants.hpp", constants_header())
 
 
+def interface_source(header: str) -> str:
+    """The C++ of ``zk_interface``, which gives the text of native/include/zk/interface.h."""
+    lines = "\n".join(f"    {json.dumps(line + chr(10))}" for line in header.splitlines())
+    return f'#include "zk/interface.h"\n\nconst char* zk_interface(void) {{\n    return\n{lines};\n}}\n'
+
+
+def _emit_interface(run: Build) -> Unit:
+    """Write the header as text into the build folder; the unit to compile."""
+    source = run.generated / "interface.cpp"
+    _write_if_changed(source, interface_source((NATIVE / "include" / "zk" / "interface.h").read_text()))
+    return Unit(source)
+
+
 def _emit_chip_set(run: Build, chip_set: ChipSet) -> Unit:
     """Write the verifier's table of a chip set; the unit to compile."""
     from zisk_actors.stark.emit_verifier import chip_set_source
@@ -284,7 +298,7 @@ def build(library: Path = LIBRARY, folder: Path | None = None) -> Path:
         wide = (NATIVE / "cpu" / "kernels.cpp", NATIVE / "verifier" / "verify.cpp")
         units = [Unit(source, isa) for source in wide for isa in instruction_sets()]
         units += _emit_airs(run, shipped_airs())
-        units.append(_emit_chip_set(run, shipped_chip_set()))
+        units += [_emit_chip_set(run, shipped_chip_set()), _emit_interface(run)]
         # The guest is for another machine: tests/verifier_guest.py builds it.
         done = (*wide, NATIVE / "verifier" / "guest.cpp")
         for part in ("cpu", "emulator", "verifier"):

@@ -1,9 +1,9 @@
 """The cpu backend: every operation of base.py by the native library, on numpy arrays.
 
-Rules of this file: shapes are checked here before a pointer is handed over; C checks nothing. Arrays that C fills are
-allocated here and written whole; an array whose address is taken has a name until the call returns. Evaluators of an AIR are
-looked up by the digest of the code they were compiled from; one that the library lacks is compiled on the spot where there
-are sources and a compiler (tests), and refused otherwise.
+Rules of this file: shapes are checked here, and what zk/interface.h says is checked before each call; C checks nothing.
+Arrays that C fills are allocated here and written whole. Evaluators of an AIR are looked up by the digest of the code they were
+compiled from; one that the library lacks is compiled on the spot where there are sources and a compiler (tests), and refused
+otherwise.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from zisk_actors.air.emit import Emitted, emit, gamma_powers, reads_selectors, u
 from zisk_actors.air.evaluate import Ext, ext_mul
 from zisk_actors.backends.base import ExtendedTable, Matrix, Opening, Tree
 from zisk_actors.backends.build import BuildError, build_air
-from zisk_actors.backends.cpu_tree import CpuTree, TreeRows, column_addresses
+from zisk_actors.backends.cpu_tree import CpuTree, TreeRows
+from zisk_actors.c_interface import Columns
 from zisk_actors.errors import Incompatible
-from zisk_actors.native import load
+from zisk_actors.native import Library, load
 from zisk_actors.stark import domain, field
 from zisk_actors.stark.errors import ZeroDenominator
 from zisk_actors.stark.field import U64, P
@@ -88,7 +89,7 @@ class _CompiledAir:
         self.entry = _find(self.emitted, load())
         if self.entry is None:
             try:
-                self._library = ctypes.CDLL(str(build_air(air)))
+                self._library = Library(build_air(air), load().header)
             except BuildError as error:
                 raise AirNotBuilt(f"the native library has no code for AIR {air.name}: {error.message}", hint=error.hint) from error
             self.entry = _find(self.emitted, self._library)
@@ -104,11 +105,9 @@ class _CompiledAir:
         return _words(uniform_values(self.emitted.fraction_uniforms, [_scalar(each) for each in challenges], (0, 0, 0)))
 
 
-def _find(emitted: Emitted, library: ctypes.CDLL) -> int | None:
-    table = ctypes.addressof(ctypes.c_char.in_dll(library, "zk_airs"))
-    count = ctypes.c_size_t.in_dll(library, "zk_air_count").value
-    digest = ctypes.create_string_buffer(emitted.digest, 32)
-    entry: int | None = load().zk_find_air(table, count, ctypes.addressof(digest))
+def _find(emitted: Emitted, library: Library) -> int | None:
+    count = ctypes.c_size_t.from_address(library.address("zk_air_count")).value
+    entry: int | None = load().zk_find_air(library.address("zk_airs"), count, emitted.digest)
     return entry
 
 
@@ -136,7 +135,7 @@ class CpuBackend:
         if array.ndim != 2:
             raise ValueError(f"a matrix has two axes, not {array.ndim}")
         domain.log2_exact(array.shape[1])
-        if not self._native.zk_all_canonical(array.ctypes.data, array.size):
+        if not self._native.zk_all_canonical(array, array.size):
             raise ValueError("a word of the matrix is not below the modulus")
         return CpuMatrix(array)
 
@@ -149,7 +148,7 @@ class CpuBackend:
         values = _values(trace)
         width, height = values.shape
         extended = np.empty((width, height << _blowup(log_blowup)), dtype=np.uint64)
-        self._native.zk_lde(values.ctypes.data, extended.ctypes.data, width, domain.log2_exact(height), log_blowup)
+        self._native.zk_lde(values, extended, width, domain.log2_exact(height), log_blowup)
         return CpuMatrix(extended)
 
     def commit(self, matrices: Sequence[Matrix], cap_log: int) -> Tree:
@@ -179,10 +178,10 @@ class CpuBackend:
             compiled.entry,
             *arguments,
             log_height,
-            uniforms.ctypes.data,
+            uniforms,
             int(compiled.reads_selectors),
-            aux.ctypes.data,
-            total.ctypes.data,
+            aux,
+            total,
         ):
             raise ZeroDenominator(f"a tuple of chip {air.name} has fingerprint zero")
         return CpuMatrix(aux), total
@@ -207,12 +206,12 @@ class CpuBackend:
             self._native.zk_add_quotient(
                 compiled.entry,
                 *arguments,
-                _values(table.aux).ctypes.data if table.aux is not None else None,
+                _values(table.aux) if table.aux is not None else None,
                 size,
                 log_height,
-                uniforms.ctypes.data,
+                uniforms,
                 int(compiled.reads_selectors),
-                by_height[log_height].ctypes.data,
+                by_height[log_height],
             )
         one = np.array([1, 0, 0], dtype=np.uint64)
         total: Matrix | None = None
@@ -221,7 +220,7 @@ class CpuBackend:
             total = level if total is None else self.add_scaled(level, total, one)
         assert total is not None, "a share has at least one table"
         extended = np.empty((6, 1 << log_height + log_blowup), dtype=np.uint64)
-        self._native.zk_split_quotient(_values(total).ctypes.data, extended.ctypes.data, log_height, log_blowup)
+        self._native.zk_split_quotient(_values(total), extended, log_height, log_blowup)
         return CpuMatrix(extended)
 
     def evaluate(self, lde: Matrix, log_blowup: int, columns: Sequence[int] | None, point: U64) -> U64:
@@ -231,10 +230,9 @@ class CpuBackend:
         chosen = np.arange(lde.width) if columns is None else np.array(columns, dtype=np.int64)
         if np.any(chosen < 0) or np.any(chosen >= lde.width):
             raise ValueError("a column is outside the matrix")
-        addresses = column_addresses([values])[chosen]
-        sums = np.zeros((len(addresses), 3), dtype=np.uint64)
+        sums = np.zeros((len(chosen), 3), dtype=np.uint64)
         weights = self._barycentric(log_height, _extension(point, "the point"))
-        self._native.zk_weighted_sums(weights.ctypes.data, log_height, addresses.ctypes.data, len(addresses), sums.ctypes.data)
+        self._native.zk_weighted_sums(weights, log_height, Columns.of([values]).take(chosen), len(chosen), sums)
         # ((z / 7)^N - 1) / N
         height = 1 << log_height
         inside = ext_mul(_scalar(point), (pow(domain.SHIFT, P - 2, P), 0, 0))
@@ -247,7 +245,7 @@ class CpuBackend:
         weights = self._weights.pop(key, None)
         if weights is None:
             weights = np.empty((3, 1 << log_height), dtype=np.uint64)
-            self._native.zk_weights(point.ctypes.data, log_height, weights.ctypes.data)
+            self._native.zk_weights(point, log_height, weights)
         self._weights[key] = weights
         while len(self._weights) > 1 and sum(each.nbytes for each in self._weights.values()) > WEIGHT_CACHE_BYTES:
             self._weights.popitem(last=False)
@@ -269,31 +267,22 @@ class CpuBackend:
         if any(each.shape[1] != size for each in values):
             raise ValueError("matrices of one DEEP codeword have one height")
         log_size = domain.log2_exact(size)
-        columns = column_addresses(values)
+        columns = Columns.of(values)
         first = np.cumsum([0, *(each.shape[0] for each in values)])
         chosen = np.array([first[matrix] + column for matrix, column in following], dtype=np.int64)
-        addresses = np.concatenate([columns, columns[chosen]])
+        read = columns + columns.take(chosen)
         opened = np.concatenate([now, then.reshape(-1, 3)])
-        if opened.shape != (len(addresses), 3):
-            raise ValueError(f"{len(addresses)} columns, {len(opened)} opened values")
-        factors = np.ascontiguousarray(domain.ext_powers(_extension(challenge, "the challenge"), len(addresses)))
+        if opened.shape != (len(read), 3):
+            raise ValueError(f"{len(read)} columns, {len(opened)} opened values")
+        factors = np.ascontiguousarray(domain.ext_powers(_extension(challenge, "the challenge"), len(read)))
         products = field.ext_mul(factors, opened)
         split = len(columns)
         parts = [slice(0, split)] + ([slice(split, None)] if len(chosen) else [])
         constants = np.stack([domain.sum_ext(products[part], axis=0) for part in parts])
-        widths = np.array([len(addresses[part]) for part in parts], dtype=np.uint64)
+        widths = np.array([len(factors[part]) for part in parts], dtype=np.uint64)
         points = np.stack([_extension(zeta, "zeta"), _extension(next_zeta, "zeta on the next row")])
         codeword = np.empty((3, size), dtype=np.uint64)
-        self._native.zk_deep(
-            addresses.ctypes.data,
-            widths.ctypes.data,
-            factors.ctypes.data,
-            constants.ctypes.data,
-            points.ctypes.data,
-            len(parts),
-            log_size,
-            codeword.ctypes.data,
-        )
+        self._native.zk_deep(read, widths, factors, constants, points, len(parts), log_size, codeword)
         return CpuMatrix(codeword)
 
     def fold(self, codeword: Matrix, log_arity: int, beta: U64) -> Matrix:
@@ -304,7 +293,7 @@ class CpuBackend:
             raise ValueError(f"a codeword of 2^{log_size} entries cannot be folded by 2^{log_arity}")
         beta = _extension(beta, "beta")
         folded = np.empty((3, 1 << (log_size - log_arity)), dtype=np.uint64)
-        self._native.zk_fold(values.ctypes.data, log_size, log_arity, beta.ctypes.data, folded.ctypes.data)
+        self._native.zk_fold(values, log_size, log_arity, beta, folded)
         return CpuMatrix(folded)
 
     def add_scaled(self, left: Matrix, right: Matrix, scalar: U64) -> Matrix:
@@ -315,7 +304,7 @@ class CpuBackend:
             raise ValueError("the right codeword is the longer one")
         scalar = _extension(scalar, "the scalar")
         result = np.empty_like(a)
-        self._native.zk_add_scaled(a.ctypes.data, b.ctypes.data, scalar.ctypes.data, result.ctypes.data, a.shape[1], log_lift)
+        self._native.zk_add_scaled(a, b, scalar, result, a.shape[1], log_lift)
         return CpuMatrix(result)
 
     def grind(self, seed: U64, bits: int) -> int:
@@ -323,7 +312,7 @@ class CpuBackend:
         words = np.ascontiguousarray(seed, dtype=np.uint64)
         if words.shape != (DIGEST,) or not 0 <= bits <= 40:
             raise ValueError("grinding takes a digest and at most 40 bits")
-        nonce: int = self._native.zk_grind(words.ctypes.data, bits)
+        nonce: int = self._native.zk_grind(words, bits)
         return nonce
 
 
@@ -346,14 +335,14 @@ def _challenges(challenges: U64) -> U64:
     return challenges
 
 
-def _parts(air: Air, main: Matrix, fixed: Matrix | None) -> tuple[int, tuple[int, int | None]]:
-    """log2 of the height, and the addresses of main and fixed, once their shapes are those of ``air``."""
+def _parts(air: Air, main: Matrix, fixed: Matrix | None) -> tuple[int, tuple[U64, U64 | None]]:
+    """log2 of the height, and main and fixed, once their shapes are those of ``air``."""
     values = _values(main)
     height = values.shape[1]
     if values.shape[0] != air.width:
         raise ValueError(f"{air.name} has {air.width} columns, got {values.shape[0]}")
     if not air.fixed_width:
-        return domain.log2_exact(height), (values.ctypes.data, None)
+        return domain.log2_exact(height), (values, None)
     if fixed is None or _values(fixed).shape != (air.fixed_width, height):
         raise ValueError(f"{air.name}: fixed is not ({air.fixed_width}, {height})")
-    return domain.log2_exact(height), (values.ctypes.data, _values(fixed).ctypes.data)
+    return domain.log2_exact(height), (values, _values(fixed))

@@ -12,17 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from zisk_actors.backends.base import Opening
+from zisk_actors.c_interface import Columns
 from zisk_actors.native import load
 from zisk_actors.stark import domain
 from zisk_actors.stark.field import U64
 from zisk_actors.stark.merkle import cap_level
 from zisk_actors.stark.poseidon2 import DIGEST, Tag
-
-
-def column_addresses(matrices: Sequence[U64]) -> U64:
-    """Addresses of all columns, in order."""
-    parts = [values.ctypes.data + np.arange(values.shape[0], dtype=np.uint64) * np.uint64(values.strides[0]) for values in matrices]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +40,6 @@ class TreeRows:
         """log2 of the number of rows."""
         return domain.log2_exact(self.values.shape[1] // self.arity)
 
-    def columns(self) -> U64:
-        """The address of the first entry of each column of the rows."""
-        first = column_addresses([self.values])
-        return (first[None, :] + np.arange(self.arity, dtype=np.uint64)[:, None] * np.uint64(8)).reshape(-1)
-
     def take(self, rows: U64) -> U64:
         """(q, width): the rows with these numbers."""
         entries = rows[:, None] * np.uint64(self.arity) + np.arange(self.arity, dtype=np.uint64)
@@ -57,17 +47,17 @@ class TreeRows:
         return np.ascontiguousarray(taken.transpose(1, 2, 0)).reshape(len(rows), -1)
 
 
-def _hash(columns: U64, stride: int, count: int) -> U64:
-    """Digests of ``count`` rows whose words lie ``stride`` words apart from ``columns`` (addresses) on."""
+def _hash(columns: Columns, stride: int, count: int) -> U64:
+    """Digests of ``count`` rows whose words lie ``stride`` words apart in ``columns``."""
     digests = np.empty((count, DIGEST), dtype=np.uint64)
-    load().zk_hash_rows(columns.ctypes.data, len(columns), stride, int(Tag.LEAF), count, digests.ctypes.data)
+    load().zk_hash_rows(columns, len(columns), stride, int(Tag.LEAF), count, digests)
     return digests
 
 
 def _compress(children: U64, injected: U64 | None) -> U64:
     """The level above ``children`` (2n, 4)."""
     nodes = np.empty((len(children) // 2, DIGEST), dtype=np.uint64)
-    load().zk_compress(children.ctypes.data, injected.ctypes.data if injected is not None else None, len(nodes), nodes.ctypes.data)
+    load().zk_compress(children, injected, len(nodes), nodes)
     return nodes
 
 
@@ -99,14 +89,14 @@ class CpuTree:
     def _row_digests(self, log_size: int) -> U64:
         """Of the concatenated rows of all matrices of one height."""
         sources = self._groups[log_size]
-        (stride,) = {source.arity for source in sources}
-        return _hash(np.concatenate([source.columns() for source in sources]), stride, 1 << log_size)
+        (arity,) = {source.arity for source in sources}
+        return _hash(Columns.of([source.values for source in sources], arity), arity, 1 << log_size)
 
     def _row_digests_at(self, log_size: int, rows: U64) -> U64:
         """The same for the rows with these numbers."""
         words = np.concatenate([source.take(rows) for source in self._groups[log_size]], axis=1)
-        columns = words.ctypes.data + np.arange(words.shape[1], dtype=np.uint64) * np.uint64(8)
-        return _hash(columns, words.shape[1], len(rows))
+        width = words.shape[1]
+        return _hash(Columns.of([words.reshape(1, -1)], width), width, len(rows))
 
     @property
     def root(self) -> U64:

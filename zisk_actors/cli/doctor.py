@@ -144,7 +144,7 @@ def _native() -> Finding:
         library = native.load()
     except native.NativeUnavailable as error:
         return failed("native code", error)
-    name = library.zk_cpu_name().decode()
+    name = library.zk_cpu_name()
     words = f"loads, and runs at the level {name} with up to {os.cpu_count()} threads"
     if name == "scalar":
         return warn("native code", words, "this processor has neither AVX2 nor AVX-512: proving takes several times as long")

@@ -10,11 +10,10 @@ Rules of this file:
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import weakref
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -54,49 +53,10 @@ class EmulatorFailed(ZiskError):
     code = "emulator-failed"
 
 
-class _Outcome(ctypes.Structure):
-    """`zk_emu_outcome` of native/emulator/api.cpp."""
-
-    _fields_ = (
-        ("stop", ctypes.c_uint64),
-        ("value", ctypes.c_uint64),
-        ("steps", ctypes.c_uint64),
-        ("pc", ctypes.c_uint64),
-        ("output", ctypes.c_uint64 * layout.OUTPUT_WORDS),
-        ("op_counts", ctypes.c_uint64 * 64),
-    )
-    stop: int
-    value: int
-    steps: int
-    pc: int
-
-
-_pointer, _u64, _int = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int
-_SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
-    "zk_emu_ops": (ctypes.c_char_p, ()),
-    "zk_emu_open": (
-        _int,
-        (_u64, _pointer, _u64, _u64, _pointer, _pointer, _pointer, ctypes.c_char_p, _u64, ctypes.c_char_p, _u64, _u64, _pointer),
-    ),
-    "zk_emu_close": (None, (_pointer,)),
-    "zk_emu_run": (_int, (_pointer, _u64, _pointer)),
-    "zk_emu_console": (_u64, (_pointer, _pointer, _u64)),
-    "zk_emu_count": (_int, (_pointer, _u64, _u64, _u64, _pointer)),
-    "zk_emu_replay": (_int, (_pointer, _u64, _u64, _u64, _pointer, _pointer)),
-    "zk_emu_final": (_int, (_pointer, _pointer, _u64, _pointer)),
-}
-
-
-def _library() -> ctypes.CDLL:
-    """The native library with the emulator's functions declared; raises `NativeUnavailable`."""
+def _library() -> native.Library:
+    """The native library, whose instructions must be those of isa.py; raises `NativeUnavailable`."""
     library = native.load()
-    try:
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, name)
-            function.restype, function.argtypes = result, arguments
-    except AttributeError:
-        raise native.NativeUnavailable("the native library has no emulator", hint="run `python -m zisk_actors.backends.build`") from None
-    if library.zk_emu_ops().decode().split() != [op.name for op in Op]:
+    if library.zk_emu_ops().split() != [op.name for op in Op]:
         hint = "run `python -m zisk_actors.backends.build`"
         raise native.NativeUnavailable("the native library is of another version: its instructions differ", hint=hint)
     return library
@@ -126,26 +86,27 @@ class Emulator:
         words = [np.ascontiguousarray(column, np.uint64) for column in (image.addr, image.lo, image.hi)]
         # A row that traps belongs to no chip and is never recorded: any number will do for op 0.
         chip_of_op = bytes([0, *(CHIPS.index(chip) for chip in CHIP_OF_OP[1:])])
-        handle = ctypes.c_void_p()
-        status = self._library.zk_emu_open(
+        status = np.zeros(1, np.int32)
+        machine = self._library.zk_emu_open(
             len(rom),
-            (ctypes.c_void_p * len(columns))(*(column.ctypes.data for column in columns)),
+            columns,
             self.program.entry,
             len(image),
-            *(column.ctypes.data for column in words),
+            *words,
             self._input,
             len(self._input),
+            len(chip_of_op),
             chip_of_op,
             len(CHIPS),
             self._snapshot_bytes,
-            ctypes.byref(handle),
+            status,
         )
-        _check(status)
-        self._machine = handle
-        self._finalizer = weakref.finalize(self, self._library.zk_emu_close, handle)
-        self._outcome = _Outcome()
+        _check(int(status[0]))
+        self._machine: int = machine
+        self._finalizer = weakref.finalize(self, self._library.zk_emu_close, machine)
+        self._outcome = self._library.record("zk_emu_outcome")
 
-    def _handle(self) -> Any:
+    def _handle(self) -> int:
         """The machine in C. ValueError once it is gone."""
         if not self._finalizer.alive:
             raise ValueError("the emulator is closed")
@@ -183,8 +144,7 @@ class Emulator:
             counts = self._count(start, stop)
             widths = [len(FIELDS)] * len(CHIPS) + [len(REFRESH_FIELDS)]
             tables = [np.empty((int(n), width), np.uint64) for n, width in zip(counts, widths, strict=True)]
-            pointers = (ctypes.c_void_p * len(tables))(*(table.ctypes.data for table in tables))
-            _check(self._library.zk_emu_replay(self._handle(), start, stop, len(CHIPS), counts.ctypes.data, pointers))
+            _check(self._library.zk_emu_replay(self._handle(), start, stop, len(CHIPS), counts, tables[:-1], tables[-1]))
             chip = dict(zip(CHIPS, tables[:-1], strict=True))
             return Events(start, stop, chip, tables[-1], self._final() if final else None)
 
@@ -192,20 +152,20 @@ class Emulator:
         """Go on with the run until its end or the limit."""
         while True:
             until = min(self._outcome.steps + SLICE, limit)
-            _check(self._library.zk_emu_run(self._handle(), until, ctypes.byref(self._outcome)))
+            _check(self._library.zk_emu_run(self._handle(), until, self._outcome))
             if self._outcome.stop != _LIMIT or self._outcome.steps >= limit:
                 return
 
     def _run(self, max_steps: int) -> Run:
         outcome = self._outcome
-        console = ctypes.create_string_buffer(CONSOLE_LIMIT)
+        console = np.empty(CONSOLE_LIMIT, np.uint8)
         printed = self._library.zk_emu_console(self._handle(), console, CONSOLE_LIMIT)
         output = np.frombuffer(bytes(outcome.output), "<u4").astype(np.uint32)
         counts = dict.fromkeys(CHIPS, 0)
         for op in list(Op)[1:]:
             counts[CHIP_OF_OP[op]] += outcome.op_counts[op]
         exit_code = outcome.value if outcome.stop == _HALT else 0
-        return Run(outcome.steps, exit_code, output, console.raw[:printed], self._trap(max_steps), counts)
+        return Run(outcome.steps, exit_code, output, console[:printed].tobytes(), self._trap(max_steps), counts)
 
     def _trap(self, max_steps: int) -> Trap | None:
         stop, value, row = self._outcome.stop, self._outcome.value, self._outcome.pc
@@ -228,17 +188,17 @@ class Emulator:
         if self._outcome.steps < stop:
             raise ValueError(f"the run has only {self._outcome.steps} steps")
         counts = np.zeros(len(CHIPS) + 1, np.uint64)
-        _check(self._library.zk_emu_count(self._handle(), start, stop, len(CHIPS), counts.ctypes.data))
+        _check(self._library.zk_emu_count(self._handle(), start, stop, len(CHIPS), counts))
         return counts
 
     def _final(self) -> U64:
         self._advance(MAX_STEPS)
         if self._outcome.stop != _HALT:
             raise ValueError(f"the run does not halt within {MAX_STEPS} steps: it has no final records")
-        count = ctypes.c_uint64()
-        _check(self._library.zk_emu_final(self._handle(), None, 0, ctypes.byref(count)))
-        table = np.empty((count.value, len(FINAL_FIELDS)), np.uint64)
-        _check(self._library.zk_emu_final(self._handle(), table.ctypes.data, count.value, ctypes.byref(count)))
+        count = np.zeros(1, np.uint64)
+        _check(self._library.zk_emu_final(self._handle(), None, 0, count))
+        table = np.empty((int(count[0]), len(FINAL_FIELDS)), np.uint64)
+        _check(self._library.zk_emu_final(self._handle(), table, len(table), count))
         return table
 
 

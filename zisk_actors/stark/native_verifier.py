@@ -1,4 +1,4 @@
-"""The native verifier: native/verifier through ctypes, with the types and errors of ``verifier.py``.
+"""The native verifier: native/verifier with the types and errors of ``verifier.py``.
 
 Rules: as verifier.py, no backend and no prover. The core says a verdict; which error that is, is said by its code. What it
 accepts is taken from the bytes it has read, never from another decoding of them.
@@ -6,7 +6,6 @@ accepts is taken from the bytes it has read, never from another decoding of them
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,37 +17,15 @@ from zisk_actors.errors import ProofInvalid, ZiskError
 from zisk_actors.stark import errors, keys, params
 from zisk_actors.stark.chipset import ChipSet
 from zisk_actors.stark.params import Shape
-from zisk_actors.stark.statement import OUTPUT_WORDS, Statement
+from zisk_actors.stark.poseidon2 import DIGEST
+from zisk_actors.stark.statement import Statement
 from zisk_actors.stark.verifier import Verified
-
-_u64 = ctypes.c_uint64
 
 
 class VerifierMemory(ZiskError):
     """The verifier was given less memory than the proof's shape asks for. The functions here give what any proof needs."""
 
     code = "verifier-memory"
-
-
-class _Outcome(ctypes.Structure):
-    """`zk::Outcome` of native/verifier/verify.hpp."""
-
-    _fields_ = (
-        ("verdict", ctypes.c_uint32),
-        ("parameters", ctypes.c_uint32),
-        ("vk", _u64 * 4),
-        ("outputs", _u64 * OUTPUT_WORDS),
-        ("exit_code", _u64),
-        ("final_ts", _u64),
-        ("shape", _u64 * 6),
-    )
-    verdict: int
-    parameters: int
-    vk: ctypes.Array[ctypes.c_uint64]
-    outputs: ctypes.Array[ctypes.c_uint64]
-    exit_code: int
-    final_ts: int
-    shape: ctypes.Array[ctypes.c_uint64]
 
 
 class NativeVerifier:
@@ -59,17 +36,16 @@ class NativeVerifier:
 
     def __init__(self, library: Path | None = None) -> None:
         self._core = native.load()
-        self._tables = self._core if library is None else ctypes.CDLL(str(library))
-        self._tables.zk_chip_set.restype = ctypes.c_void_p
-        self._chips = self._tables.zk_chip_set()
+        self._tables = self._core if library is None else native.Library(library, self._core.header)
+        self._chips: int = self._tables.zk_chip_set()
         self.memory_bytes: int = self._core.zk_verifier_memory(self._chips)
 
     @property
     def digest(self) -> tuple[int, ...]:
         """The digest of the chip set."""
-        words = (_u64 * 4)()
+        words = np.empty(DIGEST, dtype=np.uint64)
         self._core.zk_verifier_digest(self._chips, words)
-        return tuple(words)
+        return tuple(words.tolist())
 
     def verify(self, proof: bytes, vk: bytes, minimum_level: int = 128, *, memory_bytes: int | None = None) -> Verified:
         """``proof.decode``, ``keys.decode_key`` and ``verifier.verify`` in one: the same result, and the same errors.
@@ -78,20 +54,21 @@ class NativeVerifier:
         """
         size = self.memory_bytes if memory_bytes is None else memory_bytes
         memory = np.empty(size, dtype=np.uint8)
-        outcome = _Outcome()
+        found = self._core.record("zk_verified")
         level = max(minimum_level, 0)
-        self._core.zk_verify(proof, len(proof), vk, len(vk), level, self._chips, memory.ctypes.data, size, ctypes.byref(outcome))
-        if outcome.verdict:
-            raise self._error(outcome.verdict)
-        a, b, c, d = outcome.vk
-        statement = Statement((a, b, c, d), tuple(outcome.outputs), outcome.exit_code, outcome.final_ts)
-        parameters = params.BY_NUMBER[outcome.parameters]
-        return Verified(statement, parameters, params.security(parameters, Shape(*outcome.shape)))
+        self._core.zk_verify(bytes(proof), len(proof), bytes(vk), len(vk), level, self._chips, memory, size, found)
+        if found.verdict:
+            raise self._error(found.verdict)
+        a, b, c, d = found.vk
+        statement = Statement((a, b, c, d), tuple(found.outputs), found.exit_code, found.final_ts)
+        parameters = params.BY_NUMBER[found.parameters]
+        shape = Shape(found.log_rows, found.columns, found.constraints, found.interactions, found.arity, found.shares)
+        return Verified(statement, parameters, params.security(parameters, shape))
 
     def code(self, verdict: int) -> str:
         """The code of the error that a verdict's number stands for; "accepted" for 0."""
-        code: bytes = self._core.zk_verdict_code(verdict)
-        return code.decode()
+        code: str = self._core.zk_verdict_code(verdict)
+        return code
 
     def _error(self, verdict: int) -> ZiskError:
         code = self.code(verdict)

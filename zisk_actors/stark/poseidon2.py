@@ -180,7 +180,7 @@ def _native() -> Callable[[U64], None] | None:
         return None
 
     def run(states: U64) -> None:
-        function(states.ctypes.data, len(states))
+        function(states, len(states))
 
     return run
 

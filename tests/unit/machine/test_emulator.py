@@ -8,6 +8,7 @@ import pytest
 
 from tests.asm import assemble, exit_with
 from zisk_actors import native
+from zisk_actors.c_interface import Header
 from zisk_actors.machine import emulator, layout
 from zisk_actors.machine.emulator import Emulator, EmulatorFailed, InputTooLarge
 from zisk_actors.machine.events import CONSOLE_LIMIT, FIELDS
@@ -37,16 +38,17 @@ def test_a_closed_emulator_says_so():
 
 
 def test_a_library_without_an_emulator_is_a_typed_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(native, "load", lambda: object())
-    with pytest.raises(native.NativeUnavailable):
+    without = native.Library(native.LIBRARY, Header(""))
+    monkeypatch.setattr(native, "load", lambda: without)
+    with pytest.raises(native.NativeUnavailable, match="it has no zk_emu_ops"):
         Emulator(load_program(assemble(exit_with(0))))
 
 
 def test_a_library_of_another_version_is_a_typed_error(monkeypatch: pytest.MonkeyPatch):
     class Older:
         def __getattr__(self, name: str) -> Any:
-            def function(*_: Any) -> bytes:
-                return b"TRAP CONST"
+            def function(*_: Any) -> str:
+                return "TRAP CONST"
 
             return function
 
