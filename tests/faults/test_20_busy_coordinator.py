@@ -30,14 +30,14 @@ JOB = JobId("0" * 8 + "-0000-4000-8000-" + "0" * 12)
 
 
 def test_a_loop_that_stood_still_loses_nobody() -> None:
-    decide = Scheduler(Registry(30, 3))
-    decide.handle(Joined(A, Incarnation("a" * 32), 10), 0.0)
-    decide.handle(Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
-    assert decide.jobs_of(A) == [JOB]
-    assert decide.handle(Tick(late_seconds=1000.0), 1010.0) == []
-    assert decide.registry.records[A].health is Health.READY
-    assert decide.jobs_of(A) == [JOB]
-    effects = decide.handle(Tick(), 1000.0 + 91.0)
+    scheduler = Scheduler(Registry(30, 3))
+    scheduler.handle(Joined(A, Incarnation("a" * 32), 10), 0.0)
+    scheduler.handle(Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
+    assert scheduler.jobs_of(A) == [JOB]
+    assert scheduler.handle(Tick(late_seconds=1000.0), 1010.0) == []
+    assert scheduler.registry.records[A].health is Health.READY
+    assert scheduler.jobs_of(A) == [JOB]
+    effects = scheduler.handle(Tick(), 1000.0 + 91.0)
     assert [type(effect) for effect in effects][:1] == [Lost], "silence that was heard counts"
 
 

@@ -44,7 +44,7 @@ async def test_a_queued_job_fails_at_its_deadline_and_leaves_the_queue(open_worl
         status = await client.wait(job, seconds=22)
         assert status.failure is not None
         assert told(status.failure) == (FailureKind.TIMEOUT, "deadline", None, 20.0)
-        assert [entry.job for entry in world.coordinator.decide.queue] == [later]
+        assert [entry.job for entry in world.coordinator.scheduler.queue] == [later]
         world.worker("a")
         assert (await client.wait(later)).state is State.COMPLETED
 

@@ -141,7 +141,7 @@ async def test_a_receiver_that_fails_is_told_again_over_a_restart(
                 await trio.sleep(0.1)
         await world.stop()
         await world.start()
-        assert job in world.coordinator.book.entries
+        assert job in world.coordinator.jobs.entries
         await told(world)
         assert len(receiver.calls) == 4
         assert len({body for _, _, body in receiver.calls}) == 1
@@ -170,13 +170,13 @@ async def test_what_nobody_takes_is_given_up(open_world: OpenWorld, autojump_clo
             job = await client.submit(Kind.EXECUTE, ELF)
             await client.cancel(job)
         await trio.sleep(100)
-        assert job in world.coordinator.book.entries
+        assert job in world.coordinator.jobs.entries
         await told(world, step=100)
         assert 7 <= len(calls) <= 15
         page = world.coordinator.metrics.render(view_of(world.coordinator, "1", "fake")).decode()
         assert "coordinator_webhooks_given_up_total 1.0" in page
         assert f'coordinator_webhooks_total{{outcome="failure"}} {len(calls)}.0' in page
         await trio.sleep(100)
-        assert job not in world.coordinator.book.entries
+        assert job not in world.coordinator.jobs.entries
     streams = capsys.readouterr()
     assert "webhook given up" in streams.out + streams.err

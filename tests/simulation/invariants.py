@@ -20,7 +20,7 @@ from tests.simulation.prover import TRAP, SimDevice, judge, key_of, report_of
 from tests.simulation.trace import Trace
 from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Renewed, Revoked
+from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Reissued, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve
 from zisk_actors.core.job_events import Event, Executed, JobFailed, KeysMade, ShareAnswered, Submitted, Verified
 from zisk_actors.core.phases import PHASES
@@ -142,7 +142,7 @@ class Laws:
         self._leases.clear()
         self._doubles.clear()
         self._given.clear()
-        decide, handle = coordinator.decide, coordinator.decide.handle
+        scheduler, handle = coordinator.scheduler, coordinator.scheduler.handle
 
         def watched(event: Any, now: float) -> Any:
             effects = handle(event, now)
@@ -150,7 +150,7 @@ class Laws:
                 self._decided(event, effects)
             return effects
 
-        decide.handle = watched  # type: ignore[method-assign]
+        scheduler.handle = watched  # type: ignore[method-assign]
 
     def leaving(self) -> None:
         """The coordinator was told to end: its tasks end one by one, and only what it still writes down counts."""
@@ -175,8 +175,8 @@ class Laws:
         if isinstance(event, Ended):
             self._leases = {key: lease for key, lease in self._leases.items() if key[0] != event.job}
             self._doubles = {key: lease for key, lease in self._doubles.items() if key[0] != event.job}
-        if isinstance(event, Renewed):
-            self._renew(event.job, coordinator.decide.crews[event.job].leases)
+        if isinstance(event, Reissued):
+            self._reissue(event.job, coordinator.scheduler.crews[event.job].leases)
         for effect in effects:
             if isinstance(effect, Revoked):
                 self.law(self._drop(effect.lease), f"a lease was revoked that was not held: {effect.lease}")
@@ -184,7 +184,7 @@ class Laws:
                 self._double(effect.lease, effect.first)
             for lease in effect.leases if isinstance(effect, Admit) else (effect.lease,) if isinstance(effect, Granted) else ():
                 self._give(lease)
-        crews = coordinator.decide.crews
+        crews = coordinator.scheduler.crews
         tables = {(job, share): lease for job, crew in crews.items() for share, lease in crew.leases.items()}
         self.law(tables == self._leases, "the leases in force are not those that were given", tables, self._leases)
         tables = {(job, share): lease for job, crew in crews.items() for share, lease in crew.doubles.items()}
@@ -192,7 +192,7 @@ class Laws:
         jobs: dict[str, set[str]] = {}
         for lease in self.leases():
             jobs.setdefault(lease.worker, set()).add(lease.job)
-            record = coordinator.decide.registry.records.get(lease.worker)
+            record = coordinator.scheduler.registry.records.get(lease.worker)
             self.law(record is not None and record.incarnation == lease.incarnation, "a lease of a worker that is not there", lease)
         self.law(all(len(of) == 1 for of in jobs.values()), "a worker holds shares of two jobs", jobs)
         self._something.set()
@@ -204,7 +204,7 @@ class Laws:
         self._leases[key] = lease
         self._given.add((lease.job, lease.share, lease.worker, lease.incarnation))
 
-    def _renew(self, job: JobId, now: Mapping[int, Lease]) -> None:
+    def _reissue(self, job: JobId, now: Mapping[int, Lease]) -> None:
         """The shares of a job are others: each holder has a new lease, and nobody doubles anybody."""
         self._doubles = {key: lease for key, lease in self._doubles.items() if key[0] != job}
         before = {share: lease for (of, share), lease in self._leases.items() if of == job}
@@ -251,11 +251,11 @@ class Laws:
 
     def inspected(self, coordinator: Coordinator) -> None:
         """Every job is where it belongs, and the gauges say what is so."""
-        decide, book = coordinator.decide, coordinator.book
-        queued = [each.job for each in decide.queue]
+        scheduler, jobs = coordinator.scheduler, coordinator.jobs
+        queued = [each.job for each in scheduler.queue]
         self.law(len(queued) == len(set(queued)), "a job stands twice in the queue")
-        for job, entry in book.entries.items():
-            if entry.turn.locked():
+        for job, entry in jobs.entries.items():
+            if entry.lock.locked():
                 continue  # being written down
             if isinstance(entry.known, Past):
                 self.law(entry.state is self.ended.get(job), f"job {job} is {entry.state} in memory, {self.ended.get(job)} on disk")
@@ -269,14 +269,14 @@ class Laws:
             wanted = 0 if entry.state is State.WAITING_FOR_INPUT and entry.ending is None else 1
             self.law(final or place == wanted, f"job {job} is {entry.record.stage} and {('nowhere', 'somewhere', 'in two places')[place]}")
         view = view_of(coordinator, "1", "simulated")
-        states = Counter(entry.state for entry in book.entries.values())
+        states = Counter(entry.state for entry in jobs.entries.values())
         self.law({state: count for state, count in view.jobs if count} == dict(states), "gauge of jobs", view.jobs, states)
         self.law(view.queue_depth == len(queued), f"gauge of the queue: {view.queue_depth}, {len(queued)}")
-        live = [entry.record for entry in book.entries.values() if not isinstance(entry.known, Past)]
+        live = [entry.record for entry in jobs.entries.values() if not isinstance(entry.known, Past)]
         phases = Counter(record.stage.phase for record in live if record.stage.phase is not None)
         self.law({phase: count for phase, count in view.phases if count} == dict(phases), "gauge of phases", view.phases, phases)
         self._shares(coordinator, view)
-        records = decide.registry.records
+        records = scheduler.registry.records
         self.law(sorted(seen.worker for seen in view.workers) == sorted(records), "gauge of workers", view.workers)
         self.law(
             sorted(coordinator.sessions) == sorted(records),
@@ -290,7 +290,7 @@ class Laws:
 
     def _shares(self, coordinator: Coordinator, view: Any) -> None:
         total = held = 0
-        for job, entry in coordinator.book.entries.items():
+        for job, entry in coordinator.jobs.entries.items():
             if not isinstance(entry.known, Past) and entry.record.stage in PHASES:
                 for share in PHASES[entry.record.stage].shares(entry.record):
                     total += 1
@@ -339,19 +339,19 @@ class Laws:
         if coordinator is None:
             return
         self.inspected(coordinator)
-        decide, crews = coordinator.decide, coordinator.crews
+        scheduler, crews = coordinator.scheduler, coordinator.tasks
         left = {
-            "queue": list(decide.queue),
-            "crews": dict(decide.crews),
-            "wanted shares": decide.wanted,
-            "claims": list(decide.claims),
+            "queue": list(scheduler.queue),
+            "crews": dict(scheduler.crews),
+            "wanted shares": scheduler.wanted,
+            "claims": list(scheduler.claims),
             "tasks that are out": crews._out,
             "shares that are waited for": crews._wanted,
             "supervised jobs": coordinator.supervised,
         }
         for name, what in left.items():
             self.law(not what, f"{name} left over: {what}")
-        connected = sorted(decide.registry.records)
+        connected = sorted(scheduler.registry.records)
         self.law(connected == sorted(name for name, _ in workers), f"connected at the end: {connected}")
         for name, actor in workers:
             load = actor._workload

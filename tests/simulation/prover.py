@@ -141,13 +141,13 @@ class SimDevice:
     name: str = ""
     calls: int = 0
     verified: set[tuple[str, str]] = field(default_factory=set)
-    _turn: trio.Lock = field(default_factory=trio.Lock)
+    _lock: trio.Lock = field(default_factory=trio.Lock)
 
     async def warm(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def call(self, call: Call, *, seconds: float = 0, on_progress: Callable[[str, float], None] | None = None) -> Done:
-        async with self._turn:
+        async with self._lock:
             self.calls += 1
             with trio.move_on_after(seconds or float("inf")) as limit:
                 if self.hangs:

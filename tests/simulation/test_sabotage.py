@@ -12,11 +12,11 @@ from tests.simulation.faults import plan, plan_of_liars
 from tests.simulation.run import simulate
 from zisk_actors.actors.coordinator import view
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs import asking, supervisor
-from zisk_actors.actors.jobs.book import JobBook
+from zisk_actors.actors.jobs import phase_run, supervisor
 from zisk_actors.actors.jobs.confirming import GuestFails
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core.job import evolve
 from zisk_actors.core.job_events import Cancelled, Event, Verified
 from zisk_actors.core.leases import Leases
@@ -38,16 +38,16 @@ def busy_workers_count_as_free(patch: Patch) -> None:
 
 
 def told_before_it_is_written(patch: Patch) -> None:
-    record = JobBook.record
+    record = JobTable.record
 
-    async def early(self: JobBook, entry: JobEntry, event: Event) -> None:
+    async def early(self: JobTable, entry: JobEntry, event: Event) -> None:
         before = entry.record
         entry.record = evolve(before, event)
         self.tell(entry)
         entry.record = before
         await record(self, entry, event)
 
-    patch.setattr(JobBook, "record", early)
+    patch.setattr(JobTable, "record", early)
 
 
 def accepted_before_it_is_written(patch: Patch) -> None:
@@ -65,7 +65,7 @@ def nothing_is_verified(patch: Patch) -> None:
         said = entry.record.submitted
         key = await coordinator.programs.key_of(said.program, said.params)
         report = VerifiedReport(program="", exit_code=0, output=(), params=said.params, bits=0.0, shares=1)
-        await coordinator.book.record(entry, Verified(coordinator.book.clock(), key, report))
+        await coordinator.jobs.record(entry, Verified(coordinator.clock(), key, report))
 
     patch.setattr(supervisor, "_verify", trusting)
 
@@ -77,7 +77,7 @@ def workers_are_believed(patch: Patch) -> None:
     async def reporting(coordinator: Coordinator, entry: JobEntry, report: BlobRef) -> str | None:
         return ""
 
-    patch.setattr(asking, "refute", failing)
+    patch.setattr(phase_run, "refute", failing)
     patch.setattr(supervisor, "confirm_report", reporting)
 
 
@@ -87,7 +87,7 @@ def nothing_goes_on_after_a_restart(patch: Patch) -> None:
 
 def a_cancel_ends_what_has_ended(patch: Patch) -> None:
     async def again(self: Coordinator, entry: JobEntry, reason: str) -> bool:
-        await self.recorder.append(entry.job, Cancelled(self.book.clock(), reason))
+        await self.recorder.append(entry.job, Cancelled(self.clock(), reason))
         return True
 
     patch.setattr(Coordinator, "cancel", again)

@@ -70,8 +70,8 @@ class Child:
         self._sink = sink
         self._lock = threading.Lock()
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()  # Any: a Call, which is a union
-        self._said_at = 0.0
-        self._said = ""
+        self._sent_at = 0.0
+        self._last_step = ""
 
     def serve(self, prover: Any) -> None:  # Any: whatever has the verbs; the real one and the tests' have no common base
         """Do calls until the parent closes the pipe, which ends the process."""
@@ -80,7 +80,7 @@ class Child:
         self.write(Ready(os.getpid()))
         while True:
             call = self._calls.get()
-            self._said_at, self._said = 0.0, ""
+            self._sent_at, self._last_step = 0.0, ""
             try:
                 reply: Done | Broke = perform(prover, call)
             except Exception as error:
@@ -90,8 +90,8 @@ class Child:
     def progress(self, step: str, fraction: float) -> None:
         """Tell the parent; at most every `STEP_SECONDS` for one step."""
         now = time.monotonic()
-        if step != self._said or now - self._said_at >= STEP_SECONDS:
-            self._said_at, self._said = now, step
+        if step != self._last_step or now - self._sent_at >= STEP_SECONDS:
+            self._sent_at, self._last_step = now, step
             self.write(Step(step[:200], min(1.0, max(0.0, float(fraction)))))
 
     def write(self, reply: msgspec.Struct) -> None:
@@ -141,15 +141,15 @@ def perform(prover: Any, call: Call) -> Done:
             return Done(prover.aggregate(_read(call.elf), call.params, contributions, [_read(path) for path in call.partials]))
         case VerifyCall():
             contributions = list(unpack_bundle(_read(call.contributions)).contents)
-            said = prover.verify(_read(call.proof), _read(call.key), call.level, contributions)
+            answer = prover.verify(_read(call.proof), _read(call.key), call.level, contributions)
             verified = VerifiedReport(
-                program=said.program,
-                exit_code=said.exit_code,
-                output=tuple(said.output),
-                params=said.params,
-                bits=float(said.bits),
-                shares=said.shares,
-                steps=said.steps,
+                program=answer.program,
+                exit_code=answer.exit_code,
+                output=tuple(answer.output),
+                params=answer.params,
+                bits=float(answer.bits),
+                shares=answer.shares,
+                steps=answer.steps,
             )
             return Done(b"", verified)
         case CompareCall():

@@ -79,7 +79,7 @@ class Device:
     def __init__(self, settings: DeviceSettings, name: str) -> None:
         self._settings = settings
         self._log = log.get(device=name)
-        self._turn = trio.Lock()
+        self._lock = trio.Lock()
         self._running: _Running | None = None
         self.starts = 0
         self.on_restart: Callable[[str], None] | None = None
@@ -99,7 +99,7 @@ class Device:
 
     async def warm(self) -> None:
         """Start the child, so that the first call need not. A child that does not start says so again at the first call."""
-        async with self._turn:
+        async with self._lock:
             try:
                 await self._start()
             except CallFailed as error:
@@ -107,7 +107,7 @@ class Device:
 
     async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
         """Have the child carry a call out; 0 seconds are no limit. Raises `CallFailed`. Cancelling kills the child."""
-        async with self._turn:
+        async with self._lock:
             running = await self._start()
             done = False
             try:

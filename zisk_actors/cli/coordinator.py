@@ -109,7 +109,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     from zisk_actors.actors.coordinator.process import run_coordinator
     from zisk_actors.actors.coordinator.ready import Ready, write_ready_file
     from zisk_actors.actors.device import DeviceSettings
-    from zisk_actors.actors.told import until_told
+    from zisk_actors.actors.signals import until_signalled
     from zisk_actors.transport.allowlist import AllowList
 
     folder = _state_folder(settings)
@@ -149,7 +149,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
         ready=ready,
         leave=leave,
     )
-    await until_told(serve, parent=parent, leave=leave)
+    await until_signalled(serve, parent=parent, leave=leave)
 
 
 def _check_hosts(settings: config.CoordinatorConfig, allowed: AllowList) -> None:

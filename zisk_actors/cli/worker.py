@@ -83,7 +83,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.device import Device, DeviceSettings
     from zisk_actors.actors.mock_device import MockDevice
-    from zisk_actors.actors.told import until_told
+    from zisk_actors.actors.signals import until_signalled
     from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts
     from zisk_actors.actors.worker.memory import memory_of_machine
     from zisk_actors.store.blobs import BlobStore
@@ -129,7 +129,7 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
                 else:
                     await WorkerActor(facts, dial, child, store).run()
 
-    await until_told(work, parent=parent)
+    await until_signalled(work, parent=parent)
     words.info("stopped gracefully")
 
 

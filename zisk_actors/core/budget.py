@@ -50,13 +50,13 @@ class Tally:
 def tally(record: JobRecord, unwritten: tuple[ShareFailed, ...], phase: Phase, share: int) -> Tally:
     """Count. `unwritten` are attempts that could not be put into the record."""
     attempts = [each for each in (*record.attempts, *unwritten) if each.phase is phase and each.share == share]
-    blames = sum(blame.attempt.phase is phase and blame.attempt.share == share for blame in record.blames)
+    faults = sum(fault.attempt.phase is phase and fault.attempt.share == share for fault in record.faults)
     losses = sum(each.lost for each in attempts)
-    return Tally(len(attempts) - losses + blames, losses)
+    return Tally(len(attempts) - losses + faults, losses)
 
 
 def attempts(record: JobRecord, unwritten: tuple[ShareFailed, ...] = ()) -> tuple[Attempt, ...]:
     """All that went wrong in a job, for its failure to list: who, at which share and phase, and why."""
     attempts = [Attempt(each.worker, each.share, each.phase, each.reason) for each in (*record.attempts, *unwritten)]
-    found = [*(blame.attempt for blame in record.blames), *attempts][-MAX_LISTED:]
+    found = [*(fault.attempt for fault in record.faults), *attempts][-MAX_LISTED:]
     return tuple(Attempt(each.worker, each.share, each.phase, each.reason[:REASON_LENGTH]) for each in found)

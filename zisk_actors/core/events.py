@@ -126,7 +126,7 @@ class GaveUp:
 
 
 @dataclass(frozen=True)
-class Blamed:
+class FoundFaulty:
     """What this start of a worker gave for a share is wrong."""
 
     worker: WorkerId
@@ -144,7 +144,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Renewed:
+class Reissued:
     """A job's shares are others now: each of its leases is replaced by a new one for the same number and worker, and none is excluded."""
 
     job: JobId
@@ -164,7 +164,22 @@ class Tick:
     late_seconds: float = 0.0
 
 
-Event = Enqueue | Joined | Measured | Heard | Left | Wanted | Unwanted | DoubleWanted | GaveUp | Blamed | Finished | Renewed | Ended | Tick
+Event = (
+    Enqueue
+    | Joined
+    | Measured
+    | Heard
+    | Left
+    | Wanted
+    | Unwanted
+    | DoubleWanted
+    | GaveUp
+    | FoundFaulty
+    | Finished
+    | Reissued
+    | Ended
+    | Tick
+)
 
 # ----------------------------------------------------------------------------------------------------------------------- effects
 
@@ -213,8 +228,8 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Turned:
-    """A worker is turned away."""
+class JoinRejected:
+    """A worker may not join."""
 
     worker: WorkerId
     incarnation: Incarnation
@@ -239,11 +254,11 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class Disowned:
+class Orphaned:
     """Nobody wants any more what a worker holds from before a restart."""
 
     lease: Lease
     reason: str
 
 
-Effect = Admit | Granted | Doubled | Revoked | Registered | Turned | Lost | Quarantined | Disowned
+Effect = Admit | Granted | Doubled | Revoked | Registered | JoinRejected | Lost | Quarantined | Orphaned

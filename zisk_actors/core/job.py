@@ -3,7 +3,7 @@
 Rules of this file:
 * An event that does not fit its stage (`core/stages.py`) raises `IllegalTransition`, and nothing changes.
 * A job is the fold of its events, so the journal that has the events has the job.
-* The answers of shares are kept as long as what they are part of may turn out wrong: who is blamed is who gave them.
+* The answers of shares are kept as long as what they are part of may turn out wrong: who gave them is at fault then.
 * Attempts that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
 """
 
@@ -39,7 +39,7 @@ _REJECTS: Final[dict[type, Stage]] = {
 _ORDER: Final = (Stage.CONTRIBUTE, Stage.PROVE, Stage.AGGREGATE)
 
 
-class Blame(msgspec.Struct, frozen=True):
+class Fault(msgspec.Struct, frozen=True):
     """Who was found wrong, and at what."""
 
     incarnation: Incarnation
@@ -60,7 +60,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: BlobRef | None = None
     report: BlobRef | VerifiedReport | None = None
     answers: Mapping[tuple[Phase, int], ShareAnswered] = {}
-    blames: tuple[Blame, ...] = ()
+    faults: tuple[Fault, ...] = ()
     attempts: tuple[ShareFailed, ...] = ()
     failure: Failure | None = None
     reason: str = ""
@@ -138,12 +138,12 @@ def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:
     void = [Phase(stage.value) for stage in _ORDER[_ORDER.index(wrong) + 1 :]] if wrong in _ORDER else []
     its = (phase, event.share, event.worker, event.incarnation)
     answers = {key: done for key, done in job.answers.items() if (*key, done.worker, done.incarnation) != its and key[0] not in void}
-    blame = Blame(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
+    fault = Fault(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
     return msgspec.structs.replace(
         job,
         stage=after,
         answers=answers,
-        blames=(*job.blames, blame),
+        faults=(*job.faults, fault),
         contributions=None if wrong is Stage.CONTRIBUTE else job.contributions,
         partials=job.partials if wrong is Stage.AGGREGATE else None,
         proof=None,

@@ -6,7 +6,7 @@ Rules of this file:
 * The number of an attempt grows with every lease of a share; no lease is given out twice.
 * A share has at most two leases, of two workers: its own, and a double for where that one is slow or in doubt. Where the first ends, the
   double takes its place.
-* A claim is a lease that is not in force. The job that is resumed makes it one again, or disowns it.
+* A claim is a lease that is not in force. The job that is resumed makes it one again, or orphans it.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Leases:
             crew.excluded.setdefault(lease.share, set()).add(lease.worker)
         return True
 
-    def renew(self, job: JobId) -> None:
+    def reissue(self, job: JobId) -> None:
         """Replace the leases of a job, for shares that are others than before."""
         crew = self.open(job)
         for lease in list(crew.doubles.values()):

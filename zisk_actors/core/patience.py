@@ -3,7 +3,7 @@
 Rules of this file:
 * The clock of a share runs while its worker works on it, not while the task waits behind another of the same worker. The clock of a phase
   is over when that of one of its shares is.
-* A share that is begun again elsewhere gets the time again that was lost with its worker, up to `RENEWALS` limits in all. Time in which
+* A share that is begun again elsewhere gets the time again that was lost with its worker, up to `EXTENSIONS` limits in all. Time in which
   it stood still is not given again: what hangs is tried again within the limit.
 * Whether an attempt is slow is measured against the other shares of the phase: seconds for a unit of weight on a worker of one unit.
 * A limit or factor of 0 means: never.
@@ -18,7 +18,7 @@ from typing import Final
 
 from zisk_actors.wire.values import Lease
 
-RENEWALS: Final = 4
+EXTENSIONS: Final = 4
 """A share that is begun again and again has its limit this many times more, and no longer."""
 
 STILL: Final = 0.7
@@ -61,8 +61,8 @@ def deadline(attempts: Sequence[RunningAttempt], lost_seconds: float, still_seco
     failed, and those that stood still."""
     if not patience.limit or not attempts or any(each.began_at is None for each in attempts):
         return float("inf")
-    renewed = max(0.0, patience.limit * (1 + RENEWALS) - lost_seconds)
-    return max(each.began_at or 0.0 for each in attempts) + min(patience.limit, renewed) - still_seconds
+    extended = max(0.0, patience.limit * (1 + EXTENSIONS) - lost_seconds)
+    return max(each.began_at or 0.0 for each in attempts) + min(patience.limit, extended) - still_seconds
 
 
 def stands_still(one: RunningAttempt, patience: Patience, now: float) -> bool:

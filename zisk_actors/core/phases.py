@@ -1,7 +1,7 @@
 """What each phase asks of the holder of a share, and what the answers make.
 
 Rules of this file:
-* A phase is a value; the supervisor's loop knows no phase by name.
+* A phase is a value, its spec; the supervisor's loop knows no phase by name.
 * `task` and `fold` look only at the job's record, so a job read back from the journal goes on in the phase it was in.
 * The aggregate has one share, numbered one past the last of the job's shares.
 """
@@ -29,10 +29,11 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     first: Worker
 
 
-class Phases(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the first one (`one`);
-    `doubled`, whether a second worker may do a share in place of its holder; `last`, whether the job needs nothing more of who has
-    answered. An aggregator is kept until its proof is verified: so no more proofs wait for our verifier than there are workers."""
+class PhaseSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase is, `name` which one. `gather` says what the supervisor makes of the answers: a `bundle`, a `manifest`, or just the
+    first one (`one`); `doubled`, whether a second worker may do a share in place of its holder; `last`, whether the job needs nothing more
+    of who has answered. An aggregator is kept until its proof is verified: so no more proofs wait for our verifier than there are
+    workers."""
 
     stage: Stage
     shares: Callable[[JobRecord], Sequence[int]]
@@ -43,7 +44,7 @@ class Phases(msgspec.Struct, frozen=True, kw_only=True):
     last: bool = False
 
     @property
-    def phase(self) -> Phase:
+    def name(self) -> Phase:
         return Phase(self.stage.value)
 
 
@@ -70,24 +71,24 @@ def _execute(job: JobRecord, lease: Lease, limit: float) -> Task:
 
 
 def _contribute(job: JobRecord, lease: Lease, limit: float) -> Task:
-    said = job.submitted
+    request = job.submitted
     return ContributeTask(
         lease=lease,
-        program=said.program,
+        program=request.program,
         stdin=_need(job.stdin, "the input"),
-        params=said.params,
+        params=request.params,
         weights=job.weights,
         limit_seconds=limit,
     )
 
 
 def _prove(job: JobRecord, lease: Lease, limit: float) -> Task:
-    said = job.submitted
+    request = job.submitted
     return ProveTask(
         lease=lease,
-        program=said.program,
+        program=request.program,
         stdin=_need(job.stdin, "the input"),
-        params=said.params,
+        params=request.params,
         weights=job.weights,
         contributions=_need(job.contributions, "the contributions"),
         limit_seconds=limit,
@@ -105,10 +106,10 @@ def _aggregate(job: JobRecord, lease: Lease, limit: float) -> Task:
     )
 
 
-PHASES: Final[Mapping[Stage, Phases]] = {
-    phase.stage: phase
-    for phase in (
-        Phases(
+PHASES: Final[Mapping[Stage, PhaseSpec]] = {
+    spec.stage: spec
+    for spec in (
+        PhaseSpec(
             stage=Stage.SETUP,
             shares=_all_shares,
             task=_setup,
@@ -117,16 +118,16 @@ PHASES: Final[Mapping[Stage, Phases]] = {
             doubled=False,  # what a worker makes here is for itself
             last=True,
         ),
-        Phases(
+        PhaseSpec(
             stage=Stage.EXECUTE, shares=_all_shares, task=_execute, fold=lambda got, at: Executed(at, got.folded), gather="one", last=True
         ),
-        Phases(
+        PhaseSpec(
             stage=Stage.CONTRIBUTE, shares=_all_shares, task=_contribute, fold=lambda got, at: Contributed(at, got.folded), gather="bundle"
         ),
-        Phases(
+        PhaseSpec(
             stage=Stage.PROVE, shares=_all_shares, task=_prove, fold=lambda got, at: Proved(at, got.folded, got.first), gather="manifest"
         ),
-        Phases(
+        PhaseSpec(
             stage=Stage.AGGREGATE,
             shares=_one_past,
             task=_aggregate,

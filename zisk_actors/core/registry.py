@@ -115,7 +115,7 @@ class Registry:
         record = self.find(worker, incarnation)
         if record is None:
             return None
-        return self._put(evolve(record, Sign.BLAMED, now))
+        return self._put(evolve(record, Sign.FAULTY, now))
 
     def gone(self, worker: WorkerId, incarnation: Incarnation, now: float) -> WorkerRecord | None:
         """Remove a start of a worker; the record as it was lost, or None where it was not registered."""

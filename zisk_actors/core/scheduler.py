@@ -18,8 +18,6 @@ from typing import Final, NamedTuple
 
 from zisk_actors.core.events import (
     Admit,
-    Blamed,
-    Disowned,
     Doubled,
     DoubleWanted,
     Effect,
@@ -27,20 +25,22 @@ from zisk_actors.core.events import (
     Enqueue,
     Event,
     Finished,
+    FoundFaulty,
     GaveUp,
     Granted,
     Heard,
     Joined,
+    JoinRejected,
     Left,
     Loss,
     Lost,
     Measured,
+    Orphaned,
     Quarantined,
     Registered,
-    Renewed,
+    Reissued,
     Revoked,
     Tick,
-    Turned,
     Unwanted,
     Wanted,
 )
@@ -124,12 +124,12 @@ class Scheduler:
             case GaveUp():
                 if self.leases.drop(event.lease, exclude=True) and event.short:
                     self.crews[event.lease.job].large.add(event.lease.share)
-            case Blamed():
-                effects += self._blame(event, now)
+            case FoundFaulty():
+                effects += self._condemn(event, now)
             case Finished():
                 self.leases.drop(event.lease, exclude=False)
-            case Renewed():
-                self.leases.renew(event.job)
+            case Reissued():
+                self.leases.reissue(event.job)
             case Ended():
                 effects += self._forget(event.job)
             case Tick():
@@ -221,7 +221,7 @@ class Scheduler:
             memory_bytes=event.memory_bytes,
         )
         if isinstance(answer, Refusal):
-            return [Turned(event.worker, event.incarnation, answer)]
+            return [JoinRejected(event.worker, event.incarnation, answer)]
         return [Registered(answer, fresh), *self._claim(event)]
 
     def _arrived(self, worker: WorkerId, now: float) -> None:
@@ -250,7 +250,7 @@ class Scheduler:
                 continue
             self.claims.note(lease)
             if rival is not None:
-                effects.append(Disowned(rival, "another worker holds the share under a later lease"))
+                effects.append(Orphaned(rival, "another worker holds the share under a later lease"))
         return effects
 
     def _lose(self, lost: list[WorkerRecord], reason: str, why: Loss) -> list[Effect]:
@@ -260,7 +260,7 @@ class Scheduler:
             effects += self._revoke(record.worker, f"worker {record.worker} was lost: {reason}", why)
         return effects
 
-    def _blame(self, event: Blamed, now: float) -> list[Effect]:
+    def _condemn(self, event: FoundFaulty, now: float) -> list[Effect]:
         crew = self.crews.get(event.job)
         if crew is not None:
             crew.excluded.setdefault(event.share, set()).add(event.worker)
@@ -276,7 +276,7 @@ class Scheduler:
         held = self.leases.of_worker(worker)
         for lease in held:
             self.leases.drop(lease, exclude=True)
-        return [*(Revoked(lease, reason, why) for lease in held), *(Disowned(lease, reason) for lease in claimed)]
+        return [*(Revoked(lease, reason, why) for lease in held), *(Orphaned(lease, reason) for lease in claimed)]
 
     def _forget(self, job: JobId) -> list[Effect]:
         """Nothing is left of a job; who claims a share of it is to forget that too."""
@@ -284,7 +284,7 @@ class Scheduler:
         self.queue.remove(job)
         for key in [key for key in self.wanted if key[0] == job]:
             del self.wanted[key]
-        return [Disowned(lease, "its job has ended") for lease in self.claims.take(job)]
+        return [Orphaned(lease, "its job has ended") for lease in self.claims.take(job)]
 
     def _grant(self, now: float) -> list[Effect]:
         """Find holders for the wanted shares, from the free workers and those of the same job; not from those that hold shares of another
@@ -381,7 +381,7 @@ class Scheduler:
                 self.leases.adopt(lease)
                 adopted.append(lease)
             else:
-                effects.append(Disowned(lease, "its worker is not ready"))
+                effects.append(Orphaned(lease, "its worker is not ready"))
         left = [share for share in head.needs if share not in crew.leases]
         held = {share: worker for share, worker, start in head.former if share in left and names.get(worker) == start}
         weight = {share: head.weights[share] if share < len(head.weights) else 1 for share in head.needs}

@@ -1,7 +1,7 @@
 """What is kept of a job that has ended: one value in the place of all its events.
 
 Rules of this file:
-* What a client may still ask for is in it: the result, the failure, who was blamed, what the input is called. What only a running job
+* What a client may still ask for is in it: the result, the failure, who was faulty, what the input is called. What only a running job
   needs is not: the bytes of the input, the contributions, the partial proofs.
 * `restore` of a summary is the job for everyone who asks; a field of a job that is in neither `JobSummary` nor `LEFT_OUT` fails a test.
 """
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import Blame, JobRecord
+from zisk_actors.core.job import Fault, JobRecord
 from zisk_actors.core.job_events import Submitted
 from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Count, Failure, Seconds, Text, Value, VerifiedReport
@@ -34,7 +34,7 @@ class JobSummary(Value, frozen=True, kw_only=True):
     key: BlobRef | None = None
     execution: BlobRef | None = None
     verified: VerifiedReport | None = None
-    blames: tuple[Blame, ...] = ()
+    faults: tuple[Fault, ...] = msgspec.field(default=(), name="blames")
     failure: Failure | None = None
     reason: Text = ""
     started_at: Seconds | None = None

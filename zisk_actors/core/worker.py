@@ -32,7 +32,7 @@ class Sign(Enum):
 
     HEARD = "heard"
     MISSED = "missed"
-    BLAMED = "blamed"
+    FAULTY = "faulty"
     GONE = "gone"
 
 
@@ -43,11 +43,11 @@ TRANSITIONS: Final[dict[tuple[Health, Sign], Health]] = {
     (Health.SUSPECT, Sign.HEARD): Health.READY,
     (Health.SUSPECT, Sign.MISSED): Health.SUSPECT,
     (Health.SUSPECT, Sign.GONE): Health.LOST,
-    (Health.READY, Sign.BLAMED): Health.QUARANTINED,
-    (Health.SUSPECT, Sign.BLAMED): Health.QUARANTINED,
+    (Health.READY, Sign.FAULTY): Health.QUARANTINED,
+    (Health.SUSPECT, Sign.FAULTY): Health.QUARANTINED,
     (Health.QUARANTINED, Sign.HEARD): Health.QUARANTINED,
     (Health.QUARANTINED, Sign.MISSED): Health.QUARANTINED,
-    (Health.QUARANTINED, Sign.BLAMED): Health.QUARANTINED,
+    (Health.QUARANTINED, Sign.FAULTY): Health.QUARANTINED,
     (Health.QUARANTINED, Sign.GONE): Health.LOST,
 }
 

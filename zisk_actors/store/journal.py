@@ -123,7 +123,7 @@ class Journal:
             return Recalled(live, list(schema.past_jobs(base)), marks)
 
     def forget(self, jobs: Sequence[JobId]) -> list[JobId]:
-        """Remove ended jobs with all their rows; who was blamed in them stays marked. Jobs whose end is still owed to the
+        """Remove ended jobs with all their rows; who was faulty in them stays marked. Jobs whose end is still owed to the
         webhook, and such as have not ended, stay; returns those that went. One transaction: give it a few at a time. Raises
         `StoreUnwritable`."""
         gone: list[JobId] = []
@@ -133,7 +133,7 @@ class Journal:
                 owed = base.execute("select 1 from outbox where job = ? and state = 'pending'", (job,)).fetchone()
                 if row is None or owed is not None:
                     continue
-                if decode_head(row[2]).blamed:
+                if decode_head(row[2]).faulty:
                     self._mark(base, job, decode_record(row[3], JobSummary))
                 base.execute("delete from events where seq between ? and ? and job = ?", (row[0], row[1], job))
                 base.execute("delete from ended where job = ?", (job,))
@@ -145,9 +145,9 @@ class Journal:
         return gone
 
     def _mark(self, base: sqlite3.Connection, job: JobId, summary: JobSummary) -> None:
-        for blame in summary.blames:
-            tried = blame.attempt
-            row = (tried.worker, blame.incarnation, job, tried.share, tried.reason)
+        for fault in summary.faults:
+            tried = fault.attempt
+            row = (tried.worker, fault.incarnation, job, tried.share, tried.reason)
             base.execute("insert or replace into marks values (?, ?, ?, ?, ?)", row)
 
     # --------------------------------------------------------------------------------------------------------------- webhook

@@ -28,7 +28,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     state: State
     submitted_at: float
     ended_at: float
-    blamed: bool
+    faulty: bool
 
 
 class Past(NamedTuple):
@@ -75,9 +75,9 @@ _HEAD = msgspec.msgpack.Decoder(Head)
 
 def past_of(summary: JobSummary) -> Past:
     """The row of an ended job."""
-    said = summary.submitted
-    head = Head(said.client, said.key, summary.stage.state, said.at, summary.ended_at, bool(summary.blames))
-    return Past(said.job, head, encode_record(summary))
+    request = summary.submitted
+    head = Head(request.client, request.key, summary.stage.state, request.at, summary.ended_at, bool(summary.faults))
+    return Past(request.job, head, encode_record(summary))
 
 
 def encode_head(head: Head) -> bytes:

@@ -1,8 +1,8 @@
 """What each key has sent lately, and when it is enough. Pure: the time comes in.
 
 Rules of this file:
-* A key that sends faster than it may is slowed down, and nobody else is: its next message is read when its account is out of debt.
-* Messages that are none have an account of their own. When that is empty the key is put off: its link is cut, and it may come back
+* A key that sends faster than it may is throttled, and nobody else is: its next message is read when its account is out of debt.
+* Messages that are none have an account of their own. When that is empty the key is banned: its link is cut, and it may come back
   later. Other links of that key stay as long as what they send can be read.
 * Only authenticated keys have accounts, so that there are no more of them than lines in the allow-list, and those of old.
 """
@@ -25,7 +25,7 @@ class Rates:
     bytes_per_second: float = 512 * 1024**2
     bad_per_minute: float = 20
     """Messages that cannot be read."""
-    put_off_seconds: float = 30
+    ban_seconds: float = 30
 
 
 class Bucket:
@@ -57,7 +57,7 @@ class Account:
     connections: int = 0
     held_bytes: int = 0
     """How much of what it sent waits to be read."""
-    put_off_until: float = -float("inf")
+    banned_until: float = -float("inf")
     _messages: Bucket = field(init=False)
     _bytes: Bucket = field(init=False)
     _bad: Bucket = field(init=False)
@@ -78,14 +78,14 @@ class Account:
         return max(self._messages.debt_seconds(now), self._bytes.debt_seconds(now))
 
     def misbehaved(self, now: float) -> bool:
-        """It sent what cannot be read; whether that was once too often, and it is put off."""
+        """It sent what cannot be read; whether that was once too often, and it is banned."""
         if self._bad.spend(1, now) >= 0:
             return False
-        self.put_off_until = now + self.rates.put_off_seconds
+        self.banned_until = now + self.rates.ban_seconds
         return True
 
-    def is_put_off(self, now: float) -> bool:
-        return now < self.put_off_until
+    def is_banned(self, now: float) -> bool:
+        return now < self.banned_until
 
 
 class Accounts:
@@ -100,7 +100,7 @@ class Accounts:
         account = self._of.get(key)
         if account is None:
             if len(self._of) >= MAX_ACCOUNTS:
-                self._of = {each: kept for each, kept in self._of.items() if kept.connections or kept.is_put_off(now)}
+                self._of = {each: kept for each, kept in self._of.items() if kept.connections or kept.is_banned(now)}
             account = self._of[key] = Account(self._rates, now)
         return account
 

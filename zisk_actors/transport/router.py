@@ -2,7 +2,7 @@
 
 Rules of this file:
 * A peer is known by the connection's own routing id, which says nothing about who it is; that is `Peer.key`, which CURVE has proved.
-* What is refused costs as little as can be: it is counted here, before any task of its peer runs. Who is cut off loses the connection,
+* What is refused costs as little as can be: it is counted here, before any task of its peer runs. Who is disconnected loses its link,
   and what is left of it in queues is dropped unread.
 * Every message of a socket is taken in turns with all other tasks, `MOST_AT_ONCE` at a time; ZeroMQ takes from its peers in turns.
 """
@@ -26,10 +26,10 @@ EVENTS_SECONDS: Final = 0.05
 """How long events of connections are let gather: a flood of handshakes does not wake us for each."""
 MOST_EVENTS: Final = 64
 MOST_REMEMBERED: Final = 4096
-"""Routes that were cut off, of which messages may still be in queues."""
+"""Routes that were disconnected, of which messages may still be in queues."""
 
-CutOff = Callable[[Peer, str], None]
-"""Told of a key that is put off, once for each time, and why."""
+OnBan = Callable[[Peer, str], None]
+"""Told of a key that is banned, once for each time, and why."""
 
 
 class RouterLink:
@@ -51,10 +51,10 @@ class RouterLink:
         await self._listener.send(self._route, self, frames)
 
     async def receive(self) -> list[bytes]:
-        slowed = False
+        throttled = False
         while (pause := self.account.pause(trio.current_time())) > 0:
-            if not slowed:
-                slowed = True
+            if not throttled:
+                throttled = True
                 self._listener.refuse("slowed-down")
             await trio.sleep(pause)
         try:
@@ -65,7 +65,7 @@ class RouterLink:
         return frames
 
     def refuse(self, reason: str) -> int:
-        return self._listener.blame(self._route, self, reason)
+        return self._listener.refuse_message(self._route, self, reason)
 
     async def aclose(self) -> None:
         self._listener.forget(self._route, self)
@@ -115,13 +115,13 @@ class RouterListener(Refusals):
     def __init__(self, socket: Socket, endpoint: str, limits: Limits, allowed: Callable[[str], bool] = lambda key: True) -> None:
         super().__init__()
         self.limits: Final = limits
-        self.cut_off: CutOff = lambda peer, reason: None
+        self.on_ban: OnBan = lambda peer, reason: None
         self._monitor: Monitor | None = None
         self._socket = socket
         self._endpoint = endpoint
         self._allowed = allowed
         self._links: dict[bytes, RouterLink] = {}
-        self._cut: dict[bytes, None] = {}
+        self._disconnected: dict[bytes, None] = {}
         self._accounts = Accounts(limits.rates)
         self._connections = Connections(limits.connections)
         self._new, self._accepted = trio.open_memory_channel[RouterLink](limits.backlog)
@@ -197,18 +197,18 @@ class RouterListener(Refusals):
         account = self._accounts.known(key)
         if account is None:
             return ""
-        if account.is_put_off(trio.current_time()):
+        if account.is_banned(trio.current_time()):
             return "put-off"
         if account.connections >= self.limits.connections_per_key:
             self._settle()
         return "too-many-connections" if account.connections >= self.limits.connections_per_key else ""
 
     def revoke(self) -> int:
-        """Cut off every key that is not allowed any more; how many connections that were."""
+        """Disconnect every key that is not allowed any more; how many connections that were."""
         cut = 0
         for route, link in list(self._links.items()):
             if not self._allowed(link.peer.key):
-                self._cut_off(route, link.connection, "revoked")
+                self._disconnect(route, link.connection, "revoked")
                 cut += 1
         for connection in self._connections.known():
             if not self._allowed(connection.key) and connection.hang_up():
@@ -216,27 +216,27 @@ class RouterListener(Refusals):
                 cut += 1
         return cut
 
-    def blame(self, route: bytes, link: RouterLink, reason: str) -> int:
-        """Count a message that its sender should not have sent; too many of them, and its key is put off."""
+    def refuse_message(self, route: bytes, link: RouterLink, reason: str) -> int:
+        """Count a message that its sender should not have sent; too many of them, and its key is banned."""
         self._charge(route, link.peer, link.connection, link.account)
         return self.refuse(reason)
 
     def _charge(self, route: bytes, peer: Peer, connection: Connection, account: Account) -> None:
         now = trio.current_time()
-        before = account.is_put_off(now)
+        before = account.is_banned(now)
         if account.misbehaved(now):
-            self._cut_off(route, connection, "cut-off")
+            self._disconnect(route, connection, "cut-off")
             if not before:
-                self.cut_off(peer, "too many messages that cannot be read")
+                self.on_ban(peer, "too many messages that cannot be read")
 
-    def _cut_off(self, route: bytes, connection: Connection, reason: str, *, keep: bool = False) -> None:
+    def _disconnect(self, route: bytes, connection: Connection, reason: str, *, keep: bool = False) -> None:
         """Hang up on a peer, and drop what it has sent; with `keep` what is in its inbox can still be read."""
-        if route in self._cut:
+        if route in self._disconnected:
             return
         self.refuse(reason)
-        self._cut[route] = None
-        if len(self._cut) > MOST_REMEMBERED:
-            del self._cut[next(iter(self._cut))]
+        self._disconnected[route] = None
+        if len(self._disconnected) > MOST_REMEMBERED:
+            del self._disconnected[next(iter(self._disconnected))]
         connection.hang_up()
         link = self._links.pop(route, None)
         if link is not None:
@@ -282,7 +282,7 @@ class RouterListener(Refusals):
     # -------------------------------------------------------------------------------------------------------------- what comes
 
     def _sort(self, route: bytes, frames: list[zmq.Frame]) -> None:
-        if route in self._cut:
+        if route in self._disconnected:
             self.refuse("put-off")
             return
         link = self._links.get(route)
@@ -290,10 +290,10 @@ class RouterListener(Refusals):
         if link is None:
             link = self._open(route, frames, reason)
         elif reason:
-            self.blame(route, link, reason)
+            self.refuse_message(route, link, reason)
             return
         if link is not None and not link.deliver([frame.bytes for frame in frames]):
-            self._cut_off(route, link.connection, "inbox-full", keep=True)
+            self._disconnect(route, link.connection, "inbox-full", keep=True)
 
     def _misshapen(self, frames: list[zmq.Frame]) -> str:
         if len(frames) > self.limits.frames or not frames:
@@ -306,12 +306,12 @@ class RouterListener(Refusals):
         peer = Peer(_property(frames, "User-Id"), _property(frames, "Peer-Address"))
         account = self._accounts.of(peer.key, now)
         connection = self._connections.belongs(int(_property(frames, "__fd") or -1), peer.key, now, account)
-        if account.is_put_off(now):
-            self._cut_off(route, connection, "put-off")
+        if account.is_banned(now):
+            self._disconnect(route, connection, "put-off")
         elif not self._allowed(peer.key):
-            self._cut_off(route, connection, "revoked")
+            self._disconnect(route, connection, "revoked")
         elif account.connections > self.limits.connections_per_key:
-            self._cut_off(route, connection, "too-many-connections")
+            self._disconnect(route, connection, "too-many-connections")
         elif reason:
             self._charge(route, peer, connection, account)
             self.refuse(reason)

@@ -16,7 +16,7 @@ from zisk_actors.wire.values import Kind, Phase, State
 
 OUTCOMES: Final = {State.COMPLETED: "success", State.FAILED: "failure", State.CANCELLED: "cancelled"}
 
-Door = Literal["client", "worker", "http"]
+Port = Literal["client", "worker", "http"]
 """Where somebody came to be refused."""
 
 _METHOD: Final = Label("method")
@@ -66,7 +66,7 @@ REFUSALS: Final = Counter(
     "coordinator_refusals_total",
     "refusals",
     "What was refused, by where it came in and why; reasons are error codes.",
-    (Label("at", get_args(Door)), Label("reason")),
+    (Label("at", get_args(Port)), Label("reason")),
 )
 JOINS: Final = Counter(
     "coordinator_worker_joins_total", "joins", "Workers that registered: new, or again after a break.", (Label("how", ("new", "again")),)
@@ -152,7 +152,7 @@ class Metrics(Recorder[ClusterView]):
         """The loop ran this much later than it was to."""
         self.observe(LOOP_LAG, max(0.0, seconds))
 
-    def refused(self, at: Door, reason: str, *, times: int = 1) -> None:
+    def refused(self, at: Port, reason: str, *, times: int = 1) -> None:
         """Something was refused, so many times; `reason` is an error code."""
         self.count(REFUSALS, at, reason, amount=times)
         key = f"{at} {reason}"

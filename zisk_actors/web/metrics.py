@@ -56,10 +56,10 @@ V = TypeVar("V")
 def metrics_page(metrics: Recorder[V], source: Callable[[], V]) -> Page:
     """The page for Prometheus. `source` makes the view and is called in the loop, once for each scrape; what is written from it is written
     in a thread, one scrape at a time, so that a page of thousands of lines delays nobody's heartbeat."""
-    turn = trio.Lock()
+    lock = trio.Lock()
 
     async def page() -> Answer:
-        async with turn:
+        async with lock:
             view = source()
             return Answer(200, CONTENT_TYPE, await trio.to_thread.run_sync(metrics.render, view))
 

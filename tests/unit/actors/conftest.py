@@ -204,10 +204,10 @@ class World:
 
     def check(self) -> None:
         """What must hold at any quiet moment."""
-        decide = self.coordinator.decide
-        for job in decide.crews:
-            assert not self.coordinator.book.entries[job].record.state.final, "a lease without a job"
-        for entry in self.coordinator.book.entries.values():
+        scheduler = self.coordinator.scheduler
+        for job in scheduler.crews:
+            assert not self.coordinator.jobs.entries[job].record.state.final, "a lease without a job"
+        for entry in self.coordinator.jobs.entries.values():
             if entry.record.state is State.COMPLETED and entry.record.kind.value == "prove":
                 assert entry.record.report is not None, "completed and not verified"
 

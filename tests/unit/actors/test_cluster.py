@@ -89,22 +89,22 @@ async def test_a_job_that_is_over_gets_no_worker_while_its_end_is_written_down(
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=8", params="test")
         await trio.sleep(1)
         first.kill()
-        decide = world.coordinator.decide
-        while (job, 0) not in decide.wanted:  # noqa: ASYNC110 - virtual time
+        scheduler = world.coordinator.scheduler
+        while (job, 0) not in scheduler.wanted:  # noqa: ASYNC110 - virtual time
             await trio.sleep(0.1)
-        record = world.coordinator.book.record
+        record = world.coordinator.jobs.record
 
         async def slowly(*words: Any) -> None:
             await trio.sleep(5)
             await record(*words)
 
-        monkeypatch.setattr(world.coordinator.book, "record", slowly)
+        monkeypatch.setattr(world.coordinator.jobs, "record", slowly)
         world.nursery.start_soon(client.cancel, job)
         await trio.sleep(1)
         world.worker("b")
         await world.workers_are("b")
-        assert not decide.busy()
-        assert world.coordinator.book.entries[job].record.state is State.RUNNING
+        assert not scheduler.busy()
+        assert world.coordinator.jobs.entries[job].record.state is State.RUNNING
         assert (await client.wait(job)).state is State.CANCELLED
 
 
@@ -125,7 +125,7 @@ async def test_a_worker_whose_link_breaks_before_its_welcome_is_not_waited_for(
         await world.workers_are("b")
         await trio.sleep(1)
         assert not world.coordinator.sessions
-        assert not world.coordinator.decide.registry.records
+        assert not world.coordinator.scheduler.registry.records
 
 
 async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -134,8 +134,8 @@ async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autoj
         await world.workers_are("a")
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=8", params="test")
         await trio.sleep(1)
-        entry = world.coordinator.book.entries[job]
-        lease = world.coordinator.decide.lease(job, 0)
+        entry = world.coordinator.jobs.entries[job]
+        lease = world.coordinator.scheduler.lease(job, 0)
         assert lease is not None
         link = await world.port.dial("key of b")
         hello = Hello(worker="b", incarnation="b" * 32, units=1, version="1", backend="x", threads=1, pid=1)
@@ -146,7 +146,7 @@ async def test_a_late_answer_is_dropped_and_counted(open_world: OpenWorld, autoj
             await link.send(pack(Answer(forged, Phase.CONTRIBUTE, fake)))
         await trio.sleep(0.1)
         assert entry.record.contributions is None
-        assert world.coordinator.decide.late == 2, "the first names a lease in force, which is not the sender's"
+        assert world.coordinator.scheduler.late == 2, "the first names a lease in force, which is not the sender's"
         assert (await client.wait(job)).state is State.COMPLETED
         assert first.device.log.count("ContributeCall") == 1
 
@@ -164,7 +164,7 @@ async def test_a_result_that_is_not_what_its_answer_names_is_the_workers_failure
         named = reference(b"what it names")
         await link.send(pack(Answer(task.lease, Phase.CONTRIBUTE, named, b"what it brings")))
         await trio.sleep(0.1)
-        (tried,) = attempts(world.coordinator.book.entries[job].record)
+        (tried,) = attempts(world.coordinator.jobs.entries[job].record)
         assert (tried.worker, tried.reason.split(":")[0]) == ("b", "its result cannot be had")
         assert not world.coordinator.store.has(named)
         honest = world.worker("a")
@@ -198,7 +198,7 @@ async def test_an_answer_that_the_journal_has_is_taken_also_from_who_claims_the_
         with trio.fail_after(1):
             while says.unpack(await link.receive()).message != AnswerTaken(task.lease, Phase.CONTRIBUTE):
                 pass
-        assert world.coordinator.decide.claimed(task.lease)
+        assert world.coordinator.scheduler.claimed(task.lease)
         async with world.client() as again:
             await again.cancel(job)
 
@@ -324,7 +324,7 @@ async def test_shares_that_run_when_the_coordinator_dies_are_not_begun_again(
             assert worker.device.log.count("ContributeCall") == 1
             assert worker.device.log.count("ProveCall") == 1
             assert worker.device.killed == 0
-        assert world.coordinator.decide.late == 0
+        assert world.coordinator.scheduler.late == 0
 
 
 async def test_only_shares_that_were_not_answered_are_done_again_after_everything_died(
@@ -335,7 +335,7 @@ async def test_only_shares_that_were_not_answered_are_done_again_after_everythin
         await world.workers_are("a", "b")
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=1", params="test")
         await trio.sleep(5)
-        assert [share for _, share in world.coordinator.book.entries[job].record.answers] == [0]
+        assert [share for _, share in world.coordinator.jobs.entries[job].record.answers] == [0]
         await world.stop()
         for worker in workers:
             worker.kill()
@@ -343,8 +343,8 @@ async def test_only_shares_that_were_not_answered_are_done_again_after_everythin
         last = world.worker("c")
         await trio.sleep(10)
         assert last.device.log == ["ContributeCall"]
-        assert world.coordinator.decide.lease(job, 0) is None
-        assert (await world.coordinator.cancel(world.coordinator.book.entries[job], "enough")) is True
+        assert world.coordinator.scheduler.lease(job, 0) is None
+        assert (await world.coordinator.cancel(world.coordinator.jobs.entries[job], "enough")) is True
 
 
 async def test_a_worker_of_another_version_is_refused_for_good(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -400,7 +400,7 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(open_world: OpenW
             await client.submit(Kind.EXECUTE, ELF, stdin=b"3")
         assert (caught.value.code, caught.value.exit_code) == ("queue-full", 9)
         assert caught.value.retry_after_seconds
-        assert len(world.coordinator.book.entries) == 2
+        assert len(world.coordinator.jobs.entries) == 2
 
 
 async def test_waiting_has_an_end_and_the_job_goes_on(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -436,7 +436,7 @@ async def test_a_client_that_speaks_another_language_is_dropped_and_nothing_happ
         link = await world.clients.dial("key of a client")
         await link.send([b"GET / HTTP/1.1"])
         await until_closed(link)
-        assert world.coordinator.book.entries == {}
+        assert world.coordinator.jobs.entries == {}
 
 
 async def test_a_client_whose_coordinator_is_gone_says_so(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -59,11 +59,11 @@ async def test_it_does_not_wait_for_ever(open_world: OpenWorld, autojump_clock: 
         with pytest.raises(ClusterRefused):
             await client.submit(Kind.EXECUTE, ELF, stdin=b"2", wait_for_cluster=True)
         assert 500 < trio.current_time() - began < 700
-        assert len(world.coordinator.book.entries) == 1
+        assert len(world.coordinator.jobs.entries) == 1
 
 
 async def test_a_refusal_that_waiting_does_not_cure_is_told_at_once(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world, world.client() as client:
         with pytest.raises(ClusterRefused):
             await client.submit("wrap", ELF, wait_for_cluster=True)
-        assert world.coordinator.book.entries == {}
+        assert world.coordinator.jobs.entries == {}

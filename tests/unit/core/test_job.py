@@ -157,7 +157,7 @@ def test_a_rejected_partial_takes_back_itself_and_the_aggregate_and_nothing_else
     assert job.stage is Stage.PROVE
     assert set(job.answers) == {(Phase.CONTRIBUTE, 0), (Phase.CONTRIBUTE, 1), (Phase.PROVE, 0)}
     assert (job.contributions, job.partials) == (BLOB, None)
-    assert [blame.attempt.phase for blame in job.blames] == [Phase.PROVE]
+    assert [fault.attempt.phase for fault in job.faults] == [Phase.PROVE]
     assert evolve(job, answer(Phase.PROVE, 1, OTHER)).answers[Phase.PROVE, 1].answer == OTHER
 
 
@@ -182,13 +182,13 @@ def test_a_contribution_of_another_run_is_taken_back_wherever_that_is_found(stag
     for share in (0, 1):
         job = evolve(job, job_events.ContributionRejected(6.0, share, WorkerId(f"w{share}"), START, "another run"))
     assert (job.stage, job.answers, job.contributions, job.partials, job.proof) == (Stage.CONTRIBUTE, {}, None, None, None)
-    assert [blame.attempt.worker for blame in job.blames] == ["w0", "w1"]
+    assert [fault.attempt.worker for fault in job.faults] == ["w0", "w1"]
 
 
 def test_who_is_wrong_takes_nothing_of_another_with_it() -> None:
     job = evolve(proving(answer(Phase.CONTRIBUTE, 1)), job_events.ContributionRejected(4.0, 1, WorkerId("w9"), START, "wrong"))
     assert (Phase.CONTRIBUTE, 1) in job.answers
-    assert job.blames[0].attempt.worker == "w9"
+    assert job.faults[0].attempt.worker == "w9"
 
 
 @pytest.mark.parametrize(("kind", "phase"), [(Kind.SETUP, Phase.SETUP), (Kind.EXECUTE, Phase.EXECUTE)])
@@ -196,7 +196,7 @@ def test_a_rejected_result_is_made_again(kind: Kind, phase: Phase) -> None:
     job = replay([submitted(kind), EVENTS[job_events.Admitted], answer(phase, 0)])
     after = evolve(job, EVENTS[job_events.ResultRejected])
     assert (after.stage, after.answers) == (job.stage, {})
-    assert [(blame.attempt.worker, blame.attempt.phase) for blame in after.blames] == [("w0", phase)]
+    assert [(fault.attempt.worker, fault.attempt.phase) for fault in after.faults] == [("w0", phase)]
     assert evolve(after, answer(phase, 0, OTHER)).answers[phase, 0].answer == OTHER
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zisk_actors.core.patience import RENEWALS, Patience, RunningAttempt, deadline, rate, stands_still, straggler
+from zisk_actors.core.patience import EXTENSIONS, Patience, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.ids import JobId
 from zisk_actors.wire.values import Lease
 
@@ -26,7 +26,7 @@ def test_the_clock_runs_from_when_the_worker_begins() -> None:
 
 def test_what_was_lost_is_given_again_up_to_a_bound() -> None:
     assert deadline([at(0, 90.0)], 90.0, 0, PATIENCE) == 190.0
-    assert deadline([at(0, 450.0)], 450.0, 0, PATIENCE) == 500.0 == 100 * (1 + RENEWALS)
+    assert deadline([at(0, 450.0)], 450.0, 0, PATIENCE) == 500.0 == 100 * (1 + EXTENSIONS)
     assert deadline([at(0, 900.0)], 900.0, 0, PATIENCE) == 900.0
 
 

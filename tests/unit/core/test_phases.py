@@ -33,7 +33,7 @@ def share(number: int, phase: Phase, fraction: float) -> ShareStatus:
 def test_a_phase_asks_its_own_task_and_folds_to_the_next_stage(stage: Stage) -> None:
     phase = PHASES[stage]
     task = phase.task(record(stage), LEASE, 60.0)
-    assert PHASE_OF[type(task)] is phase.phase
+    assert PHASE_OF[type(task)] is phase.name
     assert (task.lease, task.limit_seconds) == (LEASE, 60.0)
     event = phase.fold(Gathered(answers=(BLOB,), folded=BLOB, first=WorkerId("w")), 9.0)
     assert event.at == 9.0

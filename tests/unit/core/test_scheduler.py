@@ -235,7 +235,7 @@ def test_who_is_blamed_loses_its_leases_and_gets_none_until_it_is_another_start(
     join(scheduler, A, B)
     (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
     held = next(lease for lease in admit.leases if lease.worker == A)
-    effects = scheduler.handle(events.Blamed(A, start_of(A), ONE, held.share, "it lies"), 1)
+    effects = scheduler.handle(events.FoundFaulty(A, start_of(A), ONE, held.share, "it lies"), 1)
     assert [type(effect) for effect in effects] == [events.Quarantined, events.Revoked]
     assert [lease.worker for lease in granted(scheduler.handle(events.Wanted(ONE, held.share), 1))] == [B]
     scheduler.handle(events.Ended(ONE), 2)
@@ -278,7 +278,7 @@ def test_of_two_claims_the_later_lease_counts_and_the_other_is_disowned(schedule
     scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
     scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
     effects = scheduler.handle(events.Joined(B, start_of(B), 10, (held_by(B, ONE, 0, 2),)), 0)
-    assert events.Disowned(held_by(A, ONE, 0, 1), "another worker holds the share under a later lease") in effects
+    assert events.Orphaned(held_by(A, ONE, 0, 1), "another worker holds the share under a later lease") in effects
     scheduler.handle(events.Left(B, start_of(B), "gone"), 1)
     (admit,) = admits(scheduler.handle(events.Tick(), 2.0))
     assert (admit.leases[0].worker, admit.adopted) == (A, ())
@@ -363,5 +363,5 @@ def test_who_claims_a_share_of_a_job_that_ends_before_it_is_resumed_is_told_to_d
     scheduler.opens_at = 2.0
     scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
     scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
-    assert scheduler.handle(events.Ended(ONE), 1) == [events.Disowned(held_by(A, ONE, 0, 1), "its job has ended")]
+    assert scheduler.handle(events.Ended(ONE), 1) == [events.Orphaned(held_by(A, ONE, 0, 1), "its job has ended")]
     assert not scheduler.claimed(held_by(A, ONE, 0, 1))

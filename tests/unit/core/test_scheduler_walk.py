@@ -61,7 +61,7 @@ class Walk:
             assert isinstance(lease, Lease)
             if chance < 0.62:
                 self.condemned.add(lease.incarnation)
-                return events.Blamed(lease.worker, lease.incarnation, lease.job, lease.share, "it lies")
+                return events.FoundFaulty(lease.worker, lease.incarnation, lease.job, lease.share, "it lies")
             return events.GaveUp(lease) if chance < 0.65 else events.Finished(lease)
         if chance < 0.85 and self.running:
             job = self.pick(list(self.running))  # type: ignore[assignment]
@@ -122,7 +122,9 @@ class Walk:
         self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3, opens_at=self.now + 1.0)
         self.held_before, self.given = set(held), set()
         for start in self.condemned:
-            self.carry_out(self.scheduler.handle(events.Blamed(WorkerId(start.split(".")[0]), start, JobId("-"), 0, "it lied"), self.now))
+            self.carry_out(
+                self.scheduler.handle(events.FoundFaulty(WorkerId(start.split(".")[0]), start, JobId("-"), 0, "it lied"), self.now)
+            )
         for job, count in self.running.items():
             needs = tuple(share for share in range(count + 1) if old.lease(job, share) is not None or (job, share) in old.wanted)
             event = events.Enqueue(job, Kind.PROVE, 0, self.now, (1,) * count, needs or (count,))

@@ -47,7 +47,7 @@ def test_the_blamed_are_in_the_summary() -> None:
         EVENTS[job_events.Cancelled],
     ]
     job = replay([submitted(Kind.PROVE), *first])
-    assert summarise(job).blames == job.blames != ()
+    assert summarise(job).faults == job.faults != ()
 
 
 def test_a_job_that_has_not_ended_has_no_summary() -> None:

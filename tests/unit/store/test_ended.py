@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.store.test_journal import ONE, TWO, submitted
-from zisk_actors.core.job import Blame, JobRecord, replay
+from zisk_actors.core.job import Fault, JobRecord, replay
 from zisk_actors.core.job_events import Admitted, Cancelled, Event
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import Incarnation, JobId, WorkerId
@@ -28,12 +28,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     it.close()
 
 
-def end(journal: Journal, job: JobId, *, notify: bool = False, blames: tuple[Blame, ...] = ()) -> JobRecord:
+def end(journal: Journal, job: JobId, *, notify: bool = False, faults: tuple[Fault, ...] = ()) -> JobRecord:
     """A job that is submitted and cancelled, in two writes."""
     events: list[Event] = [submitted(job), Cancelled(2.0, "enough")]
     record = replay(events)
-    if blames:
-        record = JobRecord(**{name: getattr(record, name) for name in record.__struct_fields__} | {"blames": blames})
+    if faults:
+        record = JobRecord(**{name: getattr(record, name) for name in record.__struct_fields__} | {"faults": faults})
     journal.append([(job, events[0])])
     journal.append([(job, events[1])], [Ending(summarise(record), notify)])
     return record
@@ -102,8 +102,8 @@ def test_a_changed_row_of_an_ended_job_stops_the_start_by_name(journal: Journal,
 
 
 def test_a_forgotten_job_leaves_nothing_but_who_was_marked(journal: Journal) -> None:
-    blame = Blame(START, Attempt(WorkerId("liar"), 3, Phase.PROVE, "wrong"))
-    end(journal, ONE, blames=(blame,))
+    fault = Fault(START, Attempt(WorkerId("liar"), 3, Phase.PROVE, "wrong"))
+    end(journal, ONE, faults=(fault,))
     end(journal, TWO)
     journal.forget([ONE])
     known = journal.recall()

@@ -1,4 +1,4 @@
-"""What a key may send: paused in debt, put off for what cannot be read, and no honest peer notices."""
+"""What a key may send: paused in debt, banned for what cannot be read, and no honest peer notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from zisk_actors.transport.accounts import BURST_SECONDS, MAX_ACCOUNTS, Account, Accounts, Bucket, Rates
 
-RATES = Rates(messages_per_second=10, bytes_per_second=1000, bad_per_minute=6, put_off_seconds=30)
+RATES = Rates(messages_per_second=10, bytes_per_second=1000, bad_per_minute=6, ban_seconds=30)
 
 
 def test_a_bucket_refills_up_to_its_most() -> None:
@@ -38,13 +38,13 @@ def test_who_sends_at_its_rate_never_waits() -> None:
         account.spend(10, number / 10)
 
 
-def test_who_sends_what_cannot_be_read_once_too_often_is_put_off_for_a_while() -> None:
+def test_who_sends_what_cannot_be_read_once_too_often_is_banned_for_a_while() -> None:
     account = Account(RATES, 0.0)
     assert not any(account.misbehaved(0.0) for _ in range(6))
-    assert not account.is_put_off(0.0)
+    assert not account.is_banned(0.0)
     assert account.misbehaved(0.0)
-    assert account.is_put_off(29.9)
-    assert not account.is_put_off(30.1)
+    assert account.is_banned(29.9)
+    assert not account.is_banned(30.1)
     assert not account.misbehaved(30.1), "it may try again"
 
 

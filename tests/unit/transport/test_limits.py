@@ -33,7 +33,7 @@ async def port(network: Network, nursery: trio.Nursery) -> AsyncIterator[Port]:
     server, client = new_keypair(), new_keypair()
     allowed = {client.public}
     await nursery.start(network.serve_zap, lambda role, key: "test" if key in allowed else None, lambda *why: None)
-    rates = Rates(messages_per_second=50, bad_per_minute=5, put_off_seconds=1.5)
+    rates = Rates(messages_per_second=50, bad_per_minute=5, ban_seconds=1.5)
     limits = Limits(frame_bytes=10_000, inbox=4, links=2, backlog=2, connections_per_key=3, rates=rates)
     listener = network.bind("127.0.0.1", 0, server, "client", limits)
     nursery.start_soon(listener.run)
@@ -117,7 +117,7 @@ async def test_who_sends_faster_than_it_may_is_read_more_slowly(port: Port) -> N
 @pytest.mark.slow
 async def test_who_sends_what_cannot_be_read_is_cut_off_and_comes_back_later(port: Port) -> None:
     told: list[str] = []
-    port.listener.cut_off = lambda peer, reason: told.append(peer.key)
+    port.listener.on_ban = lambda peer, reason: told.append(peer.key)
     link = await port.dial()
     await link.send([b"hello"])
     far = await port.listener.accept()

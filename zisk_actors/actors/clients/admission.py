@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import trio
 
 from zisk_actors.core import events
-from zisk_actors.core import scheduler as core
 from zisk_actors.core.budget import Budget
 from zisk_actors.core.rates import Rates
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import RefusedRetryLater
 from zisk_actors.wire.values import Phase
 
@@ -75,11 +75,11 @@ class Limits:
     own_run_steps: int = 10**9
 
 
-class Door:
+class Admission:
     """Lets jobs in. `inputs` are the clients of the jobs that wait for their input, each as often as it has one."""
 
-    def __init__(self, decide: core.Scheduler, limits: Limits, inputs: Callable[[], list[str]], rates: Rates) -> None:
-        self._decide = decide
+    def __init__(self, scheduler: Scheduler, limits: Limits, inputs: Callable[[], list[str]], rates: Rates) -> None:
+        self._scheduler = scheduler
         self._limits = limits
         self._inputs = inputs
         self._rates = rates
@@ -99,7 +99,7 @@ class Door:
                 del self._entering[job.client]
 
     def _check_room(self, job: events.Enqueue) -> None:
-        queue, inputs = self._decide.queue, self._inputs()
+        queue, inputs = self._scheduler.queue, self._inputs()
         waiting = len(queue) + len(inputs) + self._entering.total()
         mine = queue.waiting_of(job.client) + inputs.count(job.client) + self._entering[job.client]
         full: QueueFull | None = None
@@ -112,10 +112,10 @@ class Door:
             raise full
 
     def _check_units(self, job: events.Enqueue, *, may_wait: bool) -> None:
-        decide, now = self._decide, trio.current_time()
-        need, pool = decide.need(job), decide.pool
-        known = len(pool) > 0 and now >= decide.opens_at
-        if known and job.min_units and not decide.attainable(job):
+        scheduler, now = self._scheduler, trio.current_time()
+        need, pool = scheduler.need(job), scheduler.pool
+        known = len(pool) > 0 and now >= scheduler.opens_at
+        if known and job.min_units and not scheduler.attainable(job):
             most = f"a job gets at most {need.workers} workers, and the largest have {pool.largest(need.workers)}"
             raise WorkerUnavailable(
                 f"{need.least} compute units are needed, of {pool.total_units} that are connected: {most}",
@@ -125,12 +125,12 @@ class Door:
                 total=pool.total_units,
                 retry_after_seconds=None,
             )
-        if not may_wait and not decide.starts_at_once(job, now):
+        if not may_wait and not scheduler.starts_at_once(job, now):
             raise self.would_wait(job)
 
     def would_wait(self, job: events.Enqueue) -> WorkerUnavailable:
         """What a job is told that is not to wait, and has to."""
-        need, pool, waiting = self._decide.need(job), self._decide.pool, len(self._decide.queue)
+        need, pool, waiting = self._scheduler.need(job), self._scheduler.pool, len(self._scheduler.queue)
         return WorkerUnavailable(
             f"{need.least} compute units are needed now, {pool.free_units} are free of {pool.total_units}, and {waiting} jobs wait",
             hint="without --no-wait the job waits in the queue",

@@ -170,20 +170,20 @@ class _Client:
                 await self._send(InputTaken(number, await self._coordinator.inputs.take(self._find(message.job), message.offset, bulk)))
             case EndInput():
                 await self._coordinator.inputs.finish(entry := self._find(message.job), message.stdin)
-                await self._send(JobReply(number, self._coordinator.book.status(entry)))
+                await self._send(JobReply(number, self._coordinator.jobs.status(entry)))
             case ShowJob():
                 await self._send(JobReply(number, self._status(message.job)))
             case WaitJob():
                 entry = self._find(message.job)
                 with trio.move_on_after(message.seconds):
-                    await self._coordinator.book.ended(entry)
-                await self._send(JobReply(number, self._coordinator.book.status(entry)))
+                    await self._coordinator.jobs.ended(entry)
+                await self._send(JobReply(number, self._coordinator.jobs.status(entry)))
             case WatchJob():
                 await self._watch(message)
             case CancelRequest():
                 entry = self._find(message.job)
                 cancelled = await self._coordinator.cancel(entry, message.reason)
-                await self._send(CancelReply(number, cancelled, self._coordinator.book.status(entry)))
+                await self._send(CancelReply(number, cancelled, self._coordinator.jobs.status(entry)))
             case ListJobs():
                 await self._list_jobs(message)
             case ListWorkers():
@@ -219,10 +219,10 @@ class _Client:
             await self._need(stdin, MAX_BLOB_BYTES, InputNotFound)
         await coordinator.programs.add(message.program, message.name)
         job = new_job_id(coordinator.chance)
-        async with coordinator.submits.of((client, message.key or job)):
+        async with coordinator.key_locks.hold((client, message.key or job)):
             if await self._known_already(message, kind, stdin):
                 return  # said again over another connection, while its blobs were on their way
-            now = coordinator.book.clock()
+            now = coordinator.clock()
             event = JobSubmitted(
                 at=now,
                 job=job,
@@ -252,11 +252,11 @@ class _Client:
 
     async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef | None) -> bool:
         """Answer a submit whose key this client has used before. Raises `KeyConflict`."""
-        book = self._coordinator.book
-        known = book.submits.get((self._link.peer.key, message.key)) if message.key else None
+        jobs = self._coordinator.jobs
+        known = jobs.by_key.get((self._link.peer.key, message.key)) if message.key else None
         if known is None:
             return False
-        check_same(book.entries[known].record, kind, message, stdin)
+        check_same(jobs.entries[known].record, kind, message, stdin)
         await self._send(Submitted(message.request, known, fresh=False))
         return True
 
@@ -283,13 +283,13 @@ class _Client:
     async def _watch(self, message: WatchJob) -> None:
         entry = self._find(message.job)
         after = message.after if message.after <= entry.number else 0
-        async with aclosing(self._coordinator.book.changes(entry, after)) as changes:
+        async with aclosing(self._coordinator.jobs.changes(entry, after)) as changes:
             async for number, status in changes:
                 await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
         chosen, cursor = choose(message, self._seen().values(), self._coordinator.programs.name, self._rights.key)
-        short = [msgspec.structs.replace(self._coordinator.book.status(entry), shares=(), weights=()) for entry in chosen]
+        short = [msgspec.structs.replace(self._coordinator.jobs.status(entry), shares=(), weights=()) for entry in chosen]
         for start in range(0, len(short) - PART, PART):
             await self._send(JobList(message.request, tuple(short[start : start + PART]), last=False))
         rest = (len(short) - 1) // PART * PART if short else 0
@@ -297,7 +297,7 @@ class _Client:
 
     def _find(self, job: str) -> JobEntry:
         """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        entry = self._coordinator.book.entries.get(JobId(job))
+        entry = self._coordinator.jobs.entries.get(JobId(job))
         if entry is not None and (self._rights.sees_all or self._rights.owns(entry.client)):
             return entry
         jobs = self._seen()
@@ -310,7 +310,7 @@ class _Client:
 
     def _seen(self) -> Mapping[JobId, JobEntry]:
         """The jobs that there are for this client."""
-        entries = self._coordinator.book.entries
+        entries = self._coordinator.jobs.entries
         if self._rights.sees_all:
             return entries
         return {job: entry for job, entry in entries.items() if self._rights.owns(entry.client)}
@@ -322,7 +322,7 @@ class _Client:
         return [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in all_of]
 
     def _status(self, job: str) -> JobStatus:
-        return self._coordinator.book.status(self._find(job))
+        return self._coordinator.jobs.status(self._find(job))
 
     async def _send_parts(self, kind: Any, number: int, items: Sequence[Any]) -> None:
         """A long list as several messages, so that each stays small."""

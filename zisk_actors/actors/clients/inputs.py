@@ -17,8 +17,8 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.jobs.book import JobBook
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import InputGiven, JobFailed
@@ -49,7 +49,7 @@ class _Open:
 
     size: int
     heard_at: float
-    turn: trio.Lock = field(default_factory=trio.Lock)
+    lock: trio.Lock = field(default_factory=trio.Lock)
 
 
 class Inputs:
@@ -57,7 +57,7 @@ class Inputs:
 
     def __init__(
         self,
-        book: JobBook,
+        jobs: JobTable,
         partials: PartialInputs,
         *,
         max_bytes: int,
@@ -65,7 +65,7 @@ class Inputs:
         given: Callable[[JobEntry], None],
         expire: Callable[[JobEntry, JobFailed], Awaitable[None]],
     ) -> None:
-        self._book = book
+        self._jobs = jobs
         self._partials = partials
         self._max_bytes = max_bytes
         self._seconds = seconds
@@ -79,7 +79,7 @@ class Inputs:
 
     def clients(self) -> list[str]:
         """Whose jobs they are, one by one."""
-        return [self._book.entries[job].client for job in self._open]
+        return [self._jobs.entries[job].client for job in self._open]
 
     def received(self, job: JobId) -> int | None:
         """How much of its input a job has that waits for the rest."""
@@ -108,13 +108,13 @@ class Inputs:
         while entry.record.stage is Stage.WAITING_FOR_INPUT:
             left = now.heard_at + self._seconds - trio.current_time()
             if left <= 0:
-                await self._expire(entry, JobFailed(self._book.clock(), self._abandoned(now.size)))
+                await self._expire(entry, JobFailed(self._jobs.clock(), self._abandoned(now.size)))
                 continue
             changed = entry.changed
             with trio.move_on_after(left):
                 await changed.wait()
         del self._open[job]
-        async with now.turn:
+        async with now.lock:
             await in_thread(self._partials.drop, job)
 
     def _abandoned(self, size: int) -> Failure:
@@ -130,11 +130,11 @@ class Inputs:
         """Keep a part; how much there is then. Raises `InputClosed`, `InputTooLarge` and `StoreUnwritable`."""
         self.check_size(offset + len(content))
         now = self._of(entry)
-        async with now.turn:
+        async with now.lock:
             self._of(entry)
             now.size = await in_thread(self._partials.write, entry.record.job, offset, content)
             now.heard_at = trio.current_time()
-        self._book.tell(entry)
+        self._jobs.tell(entry)
         return now.size
 
     async def finish(self, entry: JobEntry, stdin: BlobRef) -> None:
@@ -143,14 +143,14 @@ class Inputs:
             return
         self.check_size(stdin.size)
         now = self._of(entry)
-        async with now.turn:
+        async with now.lock:
             if entry.record.stdin == stdin:
                 return
             self._of(entry)
             with trio.CancelScope(shield=True):
                 await in_thread(self._partials.publish, entry.record.job, stdin)
                 try:
-                    await self._book.record(entry, InputGiven(self._book.clock(), stdin))
+                    await self._jobs.record(entry, InputGiven(self._jobs.clock(), stdin))
                 except IllegalTransition:
                     self._of(entry)  # it has ended meanwhile, and this says so
                     raise

@@ -59,9 +59,9 @@ def _passing(asked: ListJobs, entries: Iterable[JobEntry], client: str) -> Itera
 
 def _fits(asked: ListJobs, entry: JobEntry, program_name: Callable[[str], str]) -> bool:
     """What needs the record: read for the moment, where the job had ended before our start."""
-    said = (entry.known.record() if isinstance(entry.known, Past) else entry.known).submitted
-    program = said.program.sha256
-    if asked.kind not in ("", said.kind.value) or asked.name not in ("", said.name):
+    request = (entry.known.record() if isinstance(entry.known, Past) else entry.known).submitted
+    program = request.program.sha256
+    if asked.kind not in ("", request.kind.value) or asked.name not in ("", request.name):
         return False
     return not asked.program or program.startswith(asked.program) or asked.program == program_name(program)
 

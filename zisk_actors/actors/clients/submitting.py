@@ -8,11 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
-
-import trio
 
 from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import UsageError
@@ -57,37 +53,16 @@ def kind_of(name: str) -> Kind:
 
 def check_same(job: JobRecord, kind: Kind, submit: Submit, stdin: BlobRef | None) -> None:
     """That a submit asks for the job that its key was used for (an input that is yet to come, None, may). Raises `KeyConflict`."""
-    said = job.submitted
+    before = job.submitted
     pairs = {
-        "kind": (said.kind, kind),
-        "program": (said.program, submit.program),
-        "parameter set": (said.params, submit.params),
+        "kind": (before.kind, kind),
+        "program": (before.program, submit.program),
+        "parameter set": (before.params, submit.params),
         "input": (job.stdin, job.stdin if stdin is None else stdin),
     }
-    differ = [what for what, (before, now) in pairs.items() if before != now]
+    differ = [what for what, (first, now) in pairs.items() if first != now]
     if differ:
         raise KeyConflict(
-            f"key {submit.key!r} was used for job {said.job}, whose {' and '.join(differ)} {'is' if len(differ) == 1 else 'are'} another",
+            f"key {submit.key!r} was used for job {before.job}, whose {' and '.join(differ)} {'is' if len(differ) == 1 else 'are'} another",
             hint="a key names one request: use another key for another one",
         )
-
-
-class Turns:
-    """One at a time for each name: two submits with one key must not both find that it is new."""
-
-    def __init__(self) -> None:
-        self._locks: dict[tuple[str, str], tuple[trio.Lock, int]] = {}
-
-    @asynccontextmanager
-    async def of(self, name: tuple[str, str]) -> AsyncIterator[None]:
-        lock, waiting = self._locks.get(name, (trio.Lock(), 0))
-        self._locks[name] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._locks[name]
-            if waiting == 1:
-                del self._locks[name]
-            else:
-                self._locks[name] = (lock, waiting - 1)

@@ -18,31 +18,31 @@ from random import Random
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.clients.admission import Door, Draining, Limits
+from zisk_actors.actors.clients.admission import Admission, Draining, Limits
 from zisk_actors.actors.clients.inputs import Inputs
-from zisk_actors.actors.clients.submitting import Turns
 from zisk_actors.actors.coordinator.about import About
-from zisk_actors.actors.coordinator.lookout import Lookout
 from zisk_actors.actors.coordinator.measures import Measures
 from zisk_actors.actors.coordinator.programs import Programs
+from zisk_actors.actors.coordinator.progress import ShareProgress
 from zisk_actors.actors.coordinator.roster import Roster
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.jobs.answers import Answers
-from zisk_actors.actors.jobs.book import JobBook
-from zisk_actors.actors.jobs.crew import Connected, Crews
 from zisk_actors.actors.jobs.deadlines import Deadlines
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.forecast import Forecast
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.retention import Retention
 from zisk_actors.actors.jobs.stopping import Stopping
+from zisk_actors.actors.jobs.table import JobTable
+from zisk_actors.actors.jobs.tasks import Connected, Tasks
 from zisk_actors.actors.jobs.webhooks import Webhooks
+from zisk_actors.actors.keyed_lock import KeyedLock
 from zisk_actors.core import events
-from zisk_actors.core import scheduler as core
 from zisk_actors.core.job import JobRecord, begin
 from zisk_actors.core.job_events import Cancelled, JobFailed, Submitted
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.rates import Rates
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.stages import Stage
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import CHANCE, JobId, WorkerId
@@ -74,7 +74,7 @@ class Coordinator:
     def __init__(
         self,
         *,
-        decide: core.Scheduler,
+        scheduler: Scheduler,
         recorder: Recorder,
         store: BlobStore,
         device: Caller,
@@ -88,7 +88,7 @@ class Coordinator:
         webhook: Target | None = None,
         post: Post = post,
     ) -> None:
-        self.decide = decide
+        self.scheduler = scheduler
         self.clock = clock
         self.chance = chance
         self.recorder = recorder
@@ -98,23 +98,23 @@ class Coordinator:
         self.limits = limits
         self.sessions: dict[WorkerId, Connected] = {}
         self.programs = Programs(recorder, store, device, clock)
-        self.book = JobBook(recorder, waiting=decide.waiting, program_name=self.programs.name, clock=clock)
+        self.jobs = JobTable(recorder, waiting=scheduler.waiting, program_name=self.programs.name, clock=clock)
         self.metrics = metrics
         self.measures = Measures(metrics, Rates())
-        self.book.on_change = self.measures.changed
-        self.book.forecast = Forecast(self.measures.rates, lambda: [self.book.entries[job] for job in self.supervised])
-        self.lookout = Lookout()
-        self.book.on_progress = self.lookout.moved
+        self.jobs.on_change = self.measures.changed
+        self.jobs.forecast = Forecast(self.measures.rates, lambda: [self.jobs.entries[job] for job in self.supervised])
+        self.progress = ShareProgress()
+        self.jobs.on_progress = self.progress.moved
         self.about = About()
-        self.crews = Crews(decide, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
-        self.answers = Answers(decide, self.book, self.crews)
-        self.deadlines = Deadlines(lambda: self.book.clock(), self._expire)
+        self.tasks = Tasks(scheduler, self.sessions, self.handle, limits.worker_wait_seconds, metrics.late_result)
+        self.answers = Answers(scheduler, self.jobs, self.tasks)
+        self.deadlines = Deadlines(clock, self._expire)
         self.supervised: set[JobId] = set()
         self.retention = Retention(
             ttl_seconds=limits.job_ttl_seconds,
             recorder=recorder,
             store=store,
-            book=self.book,
+            jobs=self.jobs,
             programs=lambda: self.programs.known.values(),
             supervised=self.supervised,
             clock=clock,
@@ -126,26 +126,26 @@ class Coordinator:
             recorder=recorder,
             store=store,
             metrics=metrics,
-            record_of=self.book.record_of,
+            record_of=self.jobs.record_of,
             clock=clock,
             chance=chance,
         )
         if self.webhooks.wanted:
-            self.book.on_end = self.webhooks.owe
-        self.submits = Turns()
+            self.jobs.on_end = self.webhooks.owe
+        self.key_locks = KeyedLock()
         self.marks: list[Mark] = []
         self.inputs = Inputs(
-            self.book,
+            self.jobs,
             PartialInputs(store),
             max_bytes=limits.input_bytes,
             seconds=limits.input_seconds,
             given=self._queue,
             expire=self._expire,
         )
-        self.book.received = self.inputs.received
+        self.jobs.received = self.inputs.received
         self.stopping = Stopping()
-        self.book.stopped = self.stopping.of
-        self.door = Door(decide, limits, self.inputs.clients, self.measures.rates)
+        self.jobs.stopped = self.stopping.of
+        self.admission = Admission(scheduler, limits, self.inputs.clients, self.measures.rates)
         self.roster = Roster()
         self.standing = Standing.SERVING
         self.loop_lag = 0.0
@@ -178,7 +178,7 @@ class Coordinator:
 
     def handle(self, event: events.Event) -> list[events.Effect]:
         """Have an event decided and begin its effects; returns them."""
-        effects = self.decide.handle(event, trio.current_time())
+        effects = self.scheduler.handle(event, trio.current_time())
         for effect in effects:
             self._carry_out(self, effect)
         return effects
@@ -188,22 +188,22 @@ class Coordinator:
         `StoreUnwritable`."""
         self.check_open()
         record = begin(event)
-        with self.door.enter(_enqueue(record), may_wait=may_wait), trio.CancelScope(shield=True):
+        with self.admission.enter(_enqueue(record), may_wait=may_wait), trio.CancelScope(shield=True):
             await self.recorder.append(event.job, event)  # shielded: what is on disk must be in the queue too
-        entry = self.book.adopt(record)
+        entry = self.jobs.adopt(record)
         self.log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)
         self._take_up(entry)
-        self.book.tell(entry)
-        waits = self.decide.queue.find(entry.job)
+        self.jobs.tell(entry)
+        waits = self.scheduler.queue.find(entry.job)
         if waits is not None and not may_wait:  # another one was quicker while it was being written down
             self.log.info("[Job] is not to wait", job=event.job)
             await self.cancel(entry, "it was to start at once, and another job was quicker")
-            raise self.door.would_wait(waits)
+            raise self.admission.would_wait(waits)
         return entry
 
     def registered(self) -> set[WorkerId]:
         """The workers that are registered, and those that a restart still waits for."""
-        return {*self.decide.registry.records, *(self.decide.awaited if trio.current_time() < self.decide.opens_at else ())}
+        return {*self.scheduler.registry.records, *(self.scheduler.awaited if trio.current_time() < self.scheduler.opens_at else ())}
 
     def check_open(self) -> None:
         """Raises `Draining` where nothing new is taken in any more."""
@@ -213,20 +213,20 @@ class Coordinator:
     async def drain(self) -> None:
         """Take nothing in and start nothing from now on; returns when no job runs."""
         self.standing = Standing.DRAINING
-        self.decide.awaited.clear()
-        self.decide.opens_at = float("inf")
+        self.scheduler.awaited.clear()
+        self.scheduler.opens_at = float("inf")
         while self.supervised:
             await self._job_over.wait()
 
     def resume(self) -> None:
         """Queue the jobs that were not finished when the process ended, each in the phase that it was in. Who was quarantined still is."""
         for mark in self.marks:
-            self.handle(events.Blamed(mark.worker, mark.incarnation, mark.job, mark.share, mark.reason))
-        for entry in self.book.entries.values():
-            for blame in entry.record.blames if entry.blamed else ():
-                tried = blame.attempt
-                self.handle(events.Blamed(tried.worker, blame.incarnation, entry.job, tried.share, tried.reason))
-        for entry in [entry for entry in self.book.entries.values() if not entry.state.final]:
+            self.handle(events.FoundFaulty(mark.worker, mark.incarnation, mark.job, mark.share, mark.reason))
+        for entry in self.jobs.entries.values():
+            for fault in entry.record.faults if entry.faulty else ():
+                tried = fault.attempt
+                self.handle(events.FoundFaulty(tried.worker, fault.incarnation, entry.job, tried.share, tried.reason))
+        for entry in [entry for entry in self.jobs.entries.values() if not entry.state.final]:
             self.log.info("[Job] resumed", job=entry.job, stage=entry.record.stage.value)
             self._take_up(entry)
 
@@ -255,11 +255,11 @@ class Coordinator:
         """
         if entry.record.state.final:
             return False
-        self._end(entry, Cancelled(self.book.clock(), reason))
-        await self.book.written_down(entry)
+        self._end(entry, Cancelled(self.clock(), reason))
+        await self.jobs.written_down(entry)
         while entry.job in self.supervised:
             await self._job_over.wait()
-        await self.stopping.settled(entry.job, STOP_SECONDS)
+        await self.stopping.all_stopped(entry.job, STOP_SECONDS)
         return entry.record.state is State.CANCELLED
 
     async def _expire(self, entry: JobEntry, event: JobFailed) -> None:
@@ -267,7 +267,7 @@ class Coordinator:
         if not entry.record.state.final:
             self.log.error("deadline passed", job=entry.record.job, stage=entry.record.stage.value, error=event.failure.message)
             self._end(entry, event)
-            await self.book.ended(entry)
+            await self.jobs.ended(entry)
 
     def _end(self, entry: JobEntry, event: Cancelled | JobFailed) -> None:
         """Have the job's supervisor end it; one that waits in the queue gets a supervisor for that. Who comes first is heard."""
@@ -282,10 +282,10 @@ class Coordinator:
 
     async def release(self, job: JobId, reason: str) -> None:
         """Take all leases of a job back, and have its workers stop what they do for it."""
-        crew = self.decide.crews.get(job)
+        crew = self.scheduler.crews.get(job)
         workers = sorted({lease.worker for lease in crew.all()}) if crew is not None else []
         self.handle(events.Ended(job))
-        self.lookout.ended(job)
+        self.progress.ended(job)
         for worker in workers:
             session = self.sessions.get(worker)
             if session is not None:
@@ -311,9 +311,9 @@ class Coordinator:
 
     def pool(self) -> str:
         """How many workers there are, with their units, in the words of the operator's manual."""
-        records = self.decide.registry.records.values()
+        records = self.scheduler.registry.records.values()
         able = [record for record in records if record.health is not Health.QUARANTINED]
-        busy = self.decide.busy()
+        busy = self.scheduler.busy()
         free = sum(record.units for record in able if record.worker not in busy)
         return f"total: {len(records)} CC: {sum(record.units for record in records)}CU ACC: {free}CU"
 
@@ -333,22 +333,22 @@ class Coordinator:
 
 
 def _enqueue(record: JobRecord) -> events.Enqueue:
-    said = record.submitted
+    request = record.submitted
     needs: tuple[int, ...] = ()
     if record.stage in PHASES:
-        phase = PHASES[record.stage]
-        needs = tuple(share for share in phase.shares(record) if (phase.phase, share) not in record.answers)
+        spec = PHASES[record.stage]
+        needs = tuple(share for share in spec.shares(record) if (spec.name, share) not in record.answers)
     former = tuple((done.share, done.worker, done.incarnation) for (of, _), done in record.answers.items() if of is Phase.CONTRIBUTE)
     return events.Enqueue(
-        said.job,
-        said.kind,
-        said.priority,
-        said.at,
+        request.job,
+        request.kind,
+        request.priority,
+        request.at,
         record.weights,
         needs,
         former,
-        said.client,
-        said.program.sha256,
-        said.min_units,
-        said.units,
+        request.client,
+        request.program.sha256,
+        request.min_units,
+        request.units,
     )

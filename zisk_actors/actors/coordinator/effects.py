@@ -18,16 +18,16 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
         case events.Admit():
             for lease in effect.leases:
                 _say_assigned(coordinator, lease, adopted=lease in effect.adopted)
-            coordinator.start(coordinator.book.entries[effect.job], effect)
+            coordinator.start(coordinator.jobs.entries[effect.job], effect)
         case events.Granted():
             _say_assigned(coordinator, effect.lease)
-            coordinator.crews.granted(effect.lease)
+            coordinator.tasks.granted(effect.lease)
         case events.Doubled():
             _say_assigned(coordinator, effect.lease)
         case events.Revoked():
-            coordinator.crews.revoked(effect.lease, effect.reason)
+            coordinator.tasks.revoked(effect.lease, effect.reason)
             coordinator.stop_work(effect.lease, effect.reason)
-        case events.Disowned():
+        case events.Orphaned():
             coordinator.stop_work(effect.lease, effect.reason)
         case events.Quarantined():
             coordinator.log.error(
@@ -47,7 +47,7 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
                 cells_per_second=round(effect.record.measured) or "not measured yet",
                 pool=coordinator.pool(),
             )
-        case events.Turned():
+        case events.JoinRejected():
             refusal = effect.refusal
             coordinator.roster.changed()
             coordinator.metrics.refused("worker", refusal.code)
@@ -70,7 +70,7 @@ def carry_out(coordinator: Coordinator, effect: events.Effect) -> None:
 
 def _say_assigned(coordinator: Coordinator, lease: Lease, *, adopted: bool = False) -> None:
     coordinator.measures.assigned(lease)
-    coordinator.lookout.assigned(lease)
+    coordinator.progress.assigned(lease)
     coordinator.log.info(
         "assigned share to worker, which holds it from before our restart" if adopted else "assigned share to worker",
         job=lease.job,

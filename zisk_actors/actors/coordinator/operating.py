@@ -113,12 +113,12 @@ def _of_job(coordinator: Coordinator, entry: JobEntry) -> Iterator[Stall]:
     record = entry.record
     job, now = record.job, coordinator.clock()
     since = max(0.0, now - coordinator.measures.since(job, record.submitted.at))
-    waiting = coordinator.decide.waiting(job)
+    waiting = coordinator.scheduler.waiting(job)
     if waiting is not None:
         yield Stall(job=job, kind=record.kind, still_seconds=max(0.0, now - record.submitted.at), waiting_for=waiting.reason)
     elif record.stage in PHASES:
         for share in PHASES[record.stage].shares(record):
-            if (PHASES[record.stage].phase, share) not in record.answers:
+            if (PHASES[record.stage].name, share) not in record.answers:
                 yield _of_share(coordinator, entry, share, since)
     elif record.state is State.WAITING_FOR_INPUT:
         yield Stall(job=job, kind=record.kind, still_seconds=since, waiting_for="its client, to send the rest of the input")
@@ -134,8 +134,8 @@ def _of_job(coordinator: Coordinator, entry: JobEntry) -> Iterator[Stall]:
 
 def _of_share(coordinator: Coordinator, entry: JobEntry, share: int, phase_seconds: float) -> Stall:
     record = entry.record
-    phase = PHASES[record.stage].phase
-    lease = coordinator.decide.lease(record.job, share)
+    phase = PHASES[record.stage].name
+    lease = coordinator.scheduler.lease(record.job, share)
     if lease is None:
         return Stall(
             job=record.job,
@@ -146,9 +146,9 @@ def _of_share(coordinator: Coordinator, entry: JobEntry, share: int, phase_secon
             waiting_for=f"a worker to take the share; {coordinator.pool()}",
         )
     now = trio.current_time()
-    held_since, moved_at = coordinator.lookout.find(lease)
+    held_since, moved_at = coordinator.progress.find(lease)
     seen = entry.shares.get(share)
-    known = coordinator.decide.registry.records.get(lease.worker)
+    known = coordinator.scheduler.registry.records.get(lease.worker)
     silent = now - known.heard_at if known is not None else 0.0
     waiting_for = f"worker {lease.worker} to {phase.value} share {share}"
     if lease.worker not in coordinator.sessions:

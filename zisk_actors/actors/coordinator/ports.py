@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.coordinator.access import AccessControl, limits_of
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.coordinator.doors import Doors, limits_of
 from zisk_actors.actors.coordinator.port_owner import owner_of
 from zisk_actors.actors.coordinator.view import health_of, view_of
 from zisk_actors.config import CoordinatorConfig
@@ -51,7 +51,7 @@ def refusals_of(coordinator: Coordinator, ports: dict[str, RouterListener], coun
     return dict(coordinator.metrics.refusals)
 
 
-def pages_of(coordinator: Coordinator, doors: Doors) -> Routes:
+def pages_of(coordinator: Coordinator, access: AccessControl) -> Routes:
     """What the HTTP port shows."""
     about = coordinator.about
 
@@ -60,8 +60,8 @@ def pages_of(coordinator: Coordinator, doors: Doors) -> Routes:
         return view_of(coordinator, about.version, about.backend)
 
     def health() -> Health:
-        said = health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend)
-        return dataclasses.replace(said, warnings=said.warnings + doors.warnings)
+        health_now = health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend)
+        return dataclasses.replace(health_now, warnings=health_now.warnings + access.warnings)
 
     pages = health_pages(health)
     return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}

@@ -21,10 +21,10 @@ from zisk_actors import log, mock
 from zisk_actors.actors.clients.admission import Limits
 from zisk_actors.actors.clients.gateway import serve_client
 from zisk_actors.actors.clients.rights import RoleOf
+from zisk_actors.actors.coordinator.access import AccessControl
 from zisk_actors.actors.coordinator.backend_mode import claim
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.coordinator.disk import look_after_disk
-from zisk_actors.actors.coordinator.doors import Doors
 from zisk_actors.actors.coordinator.effects import carry_out
 from zisk_actors.actors.coordinator.heartbeat import monitor
 from zisk_actors.actors.coordinator.mock_workers import run_mock_workers
@@ -99,18 +99,18 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     """Know again what the journal has; jobs that have not ended go on with `attend`."""
     known = await in_thread(journal.recall)
     for past in known.ended:
-        coordinator.book.adopt_past(past)
+        coordinator.jobs.adopt_past(past)
     for record in known.live:
-        coordinator.book.adopt(record)
+        coordinator.jobs.adopt(record)
     coordinator.marks = known.marks
     await coordinator.programs.load()
     waiting = {record.job for record in known.live if record.stage is Stage.WAITING_FOR_INPUT}
     await in_thread(coordinator.inputs.keep_only, waiting)
     unfinished = sum(not record.state.final for record in known.live)
     if unfinished:  # they wait until the workers that were there are back, as long as we wait at all
-        coordinator.decide.awaited = await in_thread(coordinator.roster.read)
-        coordinator.decide.opens_at = trio.current_time() + coordinator.limits.settle_seconds
-    coordinator.log.info("journal read", jobs=len(coordinator.book.entries), unfinished=unfinished, epoch=coordinator.epoch)
+        coordinator.scheduler.awaited = await in_thread(coordinator.roster.read)
+        coordinator.scheduler.opens_at = trio.current_time() + coordinator.limits.settle_seconds
+    coordinator.log.info("journal read", jobs=len(coordinator.jobs.entries), unfinished=unfinished, epoch=coordinator.epoch)
 
 
 def make_coordinator(
@@ -128,7 +128,7 @@ def make_coordinator(
     metrics = Metrics()
     core = config.coordinator
     registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
-    decide = Scheduler(registry, core.max_workers_per_job, core.min_compute_units, default_compute_units=core.default_compute_units)
+    scheduler = Scheduler(registry, core.max_workers_per_job, core.min_compute_units, default_compute_units=core.default_compute_units)
     seconds = {
         Phase.SETUP: core.phase1_timeout_seconds,
         Phase.EXECUTE: core.execution_timeout_seconds,
@@ -152,7 +152,7 @@ def make_coordinator(
         core.check_execution_steps,
     )
     return Coordinator(
-        decide=decide,
+        scheduler=scheduler,
         recorder=Recorder(journal, metrics.journal_commit),
         store=store,
         device=verifier,
@@ -220,23 +220,23 @@ async def _serve(
 ) -> None:
     words = log.get()
     mocked = config.backend.mode == mock.BACKEND
-    doors = Doors(allowed)
+    access = AccessControl(allowed)
     async with trio.open_nursery() as nursery:
-        await nursery.start(network.serve_zap, allowed.role_at, doors.refused)
+        await nursery.start(network.serve_zap, allowed.role_at, access.refused)
         clients, workers, http = await bind(config, network, keys)
-        doors.open("client", clients)
-        doors.open("worker", workers)
-        nursery.start_soon(doors.watch_list)
-        nursery.start_soon(doors.sum_up)
+        access.open("client", clients)
+        access.open("worker", workers)
+        nursery.start_soon(access.watch_list)
+        nursery.start_soon(access.sum_up)
         about = coordinator.about
         about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
-        about.refusals = partial(refusals_of, coordinator, doors.ports, {})
+        about.refusals = partial(refusals_of, coordinator, access.ports, {})
         await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
         if mocked:
             nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
         url = ""
         if http:
-            pages = pages_of(coordinator, doors)
+            pages = pages_of(coordinator, access)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
         service = config.service
@@ -266,7 +266,7 @@ async def _serve(
 async def drain(coordinator: Coordinator, seconds: float) -> None:
     """Let running jobs end, for so long."""
     words = log.get()
-    words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.decide.queue), limit_seconds=seconds)
+    words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.scheduler.queue), limit_seconds=seconds)
     told = bool(coordinator.supervised)
     with trio.move_on_after(seconds) as patience:
         await coordinator.drain()

@@ -16,11 +16,11 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.crew import Connected
+from zisk_actors.actors.jobs.tasks import Connected
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core import events
-from zisk_actors.core.events import Heard, Joined, Left, Loss, Turned
+from zisk_actors.core.events import Heard, Joined, JoinRejected, Left, Loss
 from zisk_actors.core.registry import Refusal
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, ProgramId, WorkerId
@@ -140,9 +140,9 @@ class Session:
         coordinator = self._coordinator
         await self.send(Welcome(*heartbeat))
         for lease in self.hello.held:
-            if not coordinator.decide.holds(lease) and not coordinator.decide.claimed(lease):
+            if not coordinator.scheduler.holds(lease) and not coordinator.scheduler.claimed(lease):
                 await self.send(CancelLease(lease, "the lease is not in force any more"))
-        for task in coordinator.crews.tasks_of(self.worker):
+        for task in coordinator.tasks.tasks_of(self.worker):
             await self.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
 
     async def _take(self, message: Any, bulk: bytes, nursery: trio.Nursery) -> None:
@@ -150,10 +150,10 @@ class Session:
             case FetchChunk() | Chunk() | NoChunk():
                 await self.exchange.take(message, bulk)
             case Progress():
-                entry = self._coordinator.book.entries.get(message.lease.job)
-                said = (message.lease, message.phase, message.step, message.fraction)
-                if entry is not None and self._owns(message) and self._coordinator.crews.got_on(*said):
-                    self._coordinator.book.share_is(entry, *said)
+                entry = self._coordinator.jobs.entries.get(message.lease.job)
+                news = (message.lease, message.phase, message.step, message.fraction)
+                if entry is not None and self._owns(message) and self._coordinator.tasks.got_on(*news):
+                    self._coordinator.jobs.share_is(entry, *news)
             case Answer() | Failed() if self._coordinator.answers.will_ask(message.lease, message.phase):
                 pass  # asked for again when its job goes on; the worker keeps it until then
             case Answer() if (message.lease, message.phase) in self._collecting:
@@ -161,13 +161,13 @@ class Session:
             case Answer() if self._coordinator.answers.known(message.lease, message.phase, message.result):
                 await self.send(AnswerTaken(message.lease, message.phase))
             case Answer():
-                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
+                if self._coordinator.tasks.expects(message.lease, message.phase) and self._owns(message):
                     nursery.start_soon(self._collect, message)
                 else:
                     await self.send(AnswerTaken(message.lease, message.phase))
             case Failed():
-                if self._coordinator.crews.expects(message.lease, message.phase) and self._owns(message):
-                    self._coordinator.crews.failed(message.lease, message.phase, message.failure)
+                if self._coordinator.tasks.expects(message.lease, message.phase) and self._owns(message):
+                    self._coordinator.tasks.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
                 self._coordinator.stopping.done(message.job, self.worker)
@@ -198,7 +198,7 @@ class Session:
             return  # it is offered again over the next link
         except ZiskError as error:
             failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
-            self._coordinator.crews.failed(answer.lease, answer.phase, failure)
+            self._coordinator.tasks.failed(answer.lease, answer.phase, failure)
         else:
             await self._accept(answer)
         try:
@@ -226,7 +226,7 @@ class Session:
         while True:
             try:
                 if not await self._coordinator.answers.accept(answer.lease, answer.phase, answer.result):
-                    self._coordinator.crews.expects(answer.lease, answer.phase)  # counts it as late
+                    self._coordinator.tasks.expects(answer.lease, answer.phase)  # counts it as late
                 return
             except StoreUnwritable as error:
                 self._log.error(
@@ -236,9 +236,9 @@ class Session:
 
     def status(self) -> WorkerStatus:
         """What a client is told of this worker."""
-        decide = self._coordinator.decide
-        record = decide.registry.records.get(self.worker)
-        jobs = tuple(decide.jobs_of(self.worker))
+        scheduler = self._coordinator.scheduler
+        record = scheduler.registry.records.get(self.worker)
+        jobs = tuple(scheduler.jobs_of(self.worker))
         health = record.health.value if record is not None else "lost"
         return WorkerStatus(
             worker=self.worker,
@@ -351,7 +351,7 @@ def _register(link: Link, hello: Hello, coordinator: Coordinator, before: Connec
         programs=hello.programs,
     )
     for effect in coordinator.handle(joined):
-        if isinstance(effect, Turned):
+        if isinstance(effect, JoinRejected):
             return effect.refusal
     return None
 

@@ -21,10 +21,10 @@ from zisk_actors.wire.values import State
 
 def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView:
     """How things stand now."""
-    entries = coordinator.book.entries.values()
+    entries = coordinator.jobs.entries.values()
     phases = Counter(phase for entry in entries if entry.state is State.RUNNING and (phase := entry.record.stage.phase) is not None)
     waiting, running, done = _shares(coordinator)
-    queue = coordinator.decide.queue
+    queue = coordinator.scheduler.queue
     oldest = min((each.submitted_at for each in queue), default=None)
     return ClusterView(
         version=version,
@@ -35,7 +35,7 @@ def view_of(coordinator: Coordinator, version: str, backend: str) -> ClusterView
         jobs=tuple(Counter(entry.state for entry in entries).items()),
         phases=tuple(phases.items()),
         queue_depth=len(queue),
-        queue_oldest_age_seconds=0.0 if oldest is None else max(0.0, coordinator.book.clock() - oldest),
+        queue_oldest_age_seconds=0.0 if oldest is None else max(0.0, coordinator.clock() - oldest),
         shares_waiting=waiting,
         shares_running=running,
         shares_done=done,
@@ -51,9 +51,9 @@ def health_of(coordinator: Coordinator, version: str, uptime_seconds: float, bac
         problems.append("the journal cannot be written")
     if coordinator.store.broken:
         problems.append("blobs cannot be written")
-    if len(coordinator.decide.queue) >= coordinator.limits.queued and coordinator.standing is Standing.SERVING:
+    if len(coordinator.scheduler.queue) >= coordinator.limits.queued and coordinator.standing is Standing.SERVING:
         problems.append("the queue is full")
-    workers = len(coordinator.decide.registry.records)
+    workers = len(coordinator.scheduler.registry.records)
     return Health(
         standing=coordinator.standing,
         version=version,
@@ -69,14 +69,14 @@ def health_of(coordinator: Coordinator, version: str, uptime_seconds: float, bac
 def _shares(coordinator: Coordinator) -> tuple[int, int, int]:
     """How many shares of running jobs wait for a holder, are held, and have answered in their job's phase."""
     waiting = running = done = 0
-    for job, entry in coordinator.book.entries.items():
+    for job, entry in coordinator.jobs.entries.items():
         if entry.state is not State.RUNNING or entry.record.stage not in PHASES:
             continue
         for share in PHASES[entry.record.stage].shares(entry.record):
             seen = entry.shares.get(share)
             if seen is not None and seen.step == "done":
                 done += 1
-            elif coordinator.decide.lease(job, share) is not None:
+            elif coordinator.scheduler.lease(job, share) is not None:
                 running += 1
             else:
                 waiting += 1
@@ -84,11 +84,11 @@ def _shares(coordinator: Coordinator) -> tuple[int, int, int]:
 
 
 def _workers(coordinator: Coordinator) -> tuple[WorkerSeen, ...]:
-    decide = coordinator.decide
-    busy = decide.busy()
+    scheduler = coordinator.scheduler
+    busy = scheduler.busy()
     now = trio.current_time()
     seen: list[WorkerSeen] = []
-    for name, record in decide.registry.records.items():
+    for name, record in scheduler.registry.records.items():
         state: WorkerState = "computing" if name in busy else "idle"
         if record.health in (WorkerHealth.SUSPECT, WorkerHealth.QUARANTINED):
             state = "suspect" if record.health is WorkerHealth.SUSPECT else "quarantined"

@@ -17,13 +17,13 @@ import msgspec
 import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.blame import JobEnds, reject_contributions
-from zisk_actors.actors.jobs.crew import ShareLost
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.faults import JobEnds, reject_contributions
 from zisk_actors.actors.jobs.own_run import Outcome
+from zisk_actors.actors.jobs.tasks import ShareLost
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.events import Blamed, Finished, GaveUp
+from zisk_actors.core.events import Finished, FoundFaulty, GaveUp
 from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected, ResultRejected
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.stages import Stage
@@ -55,14 +55,14 @@ def same(word: Failure, other: Failure) -> bool:
 
 def unconfirmed(word: Failure, workers: Collection[WorkerId], why: str) -> Failure:
     """A guest's failure that only some workers speak of, each of another."""
-    said = ", ".join(sorted(workers))
-    words = f"unconfirmed: worker{'s' * (len(workers) > 1)} {said} said so, and no second one the same; {why}"
+    names = ", ".join(sorted(workers))
+    words = f"unconfirmed: worker{'s' * (len(workers) > 1)} {names} said so, and no second one the same; {why}"
     return msgspec.structs.replace(word, message=f"{word.message[:2000]} ({words[:1900]})")
 
 
 async def refute(coordinator: Coordinator, entry: JobEntry, lease: Lease, phase: Phase, word: Failure) -> str | None:
     """Hold a worker's word that the guest fails against our own run. Where that says the same, raises `GuestFails`; where it says something
-    else, the worker is blamed, and the reason returned; None where it is not known."""
+    else, the worker is found faulty, and the reason returned; None where it is not known."""
     own = await entry.own.outcome()
     failure = await entry.own.failure()
     if failure is None and own.unknown:
@@ -76,7 +76,7 @@ async def refute(coordinator: Coordinator, entry: JobEntry, lease: Lease, phase:
     return reason
 
 
-async def confirm_statement(coordinator: Coordinator, entry: JobEntry, said: VerifiedReport) -> str | None:
+async def confirm_statement(coordinator: Coordinator, entry: JobEntry, statement: VerifiedReport) -> str | None:
     """Hold the statement of a proof that verifies against our own run. Returns why it cannot be, empty where it is the same; None where it
     is not: what was contributed to it is taken back. Raises `GuestFails` where the run has no proof, and `JobEnds`."""
     own = await entry.own.outcome()
@@ -85,7 +85,7 @@ async def confirm_statement(coordinator: Coordinator, entry: JobEntry, said: Ver
     if own.failure is not None:
         raise GuestFails(msgspec.structs.replace(own.failure, phase=Phase.VERIFY))
     run = own.report
-    if run is not None and (run.output, run.exit_code, run.steps) == (said.output, said.exit_code, said.steps):
+    if run is not None and (run.output, run.exit_code, run.steps) == (statement.output, statement.exit_code, statement.steps):
         return ""
     if not await reject_contributions(coordinator, entry, own):
         message = "the proof is of another run than ours, and none of its contributions is"
@@ -98,13 +98,15 @@ async def confirm_report(coordinator: Coordinator, entry: JobEntry, report: Blob
     nobody vouches for it, empty where somebody does; None where it was wrong, and is asked for again. Raises `JobEnds`."""
     given = entry.record.answers[Phase.EXECUTE, 0]
     giver = (WorkerId(given.worker), given.incarnation)
-    said = await _report_of(coordinator, report)
+    reported = await _report_of(coordinator, report)
     own = await entry.own.outcome()
-    if own.unknown and said is not None:
+    if own.unknown and reported is not None:
         return await _second(coordinator, entry, report, giver, own)
-    if said is None or said != own.report:
+    if reported is None or reported != own.report:
         reason = f"the report of the run that worker {given.worker} gave is not what the coordinator's own run says"
-        await _reject(coordinator, entry, Phase.EXECUTE, 0, giver, reason if said is not None else f"worker {given.worker} gave no report")
+        await _reject(
+            coordinator, entry, Phase.EXECUTE, 0, giver, reason if reported is not None else f"worker {given.worker} gave no report"
+        )
         if own.report is None and own.failure is not None:
             raise JobEnds(msgspec.structs.replace(own.failure, phase=Phase.EXECUTE))
         return None
@@ -125,7 +127,7 @@ async def _second(
     coordinator: Coordinator, entry: JobEntry, report: BlobRef, giver: tuple[WorkerId, Incarnation], own: Outcome
 ) -> str | None:
     """Ask others for the report, until two have said the same or there is nobody left."""
-    said: dict[tuple[WorkerId, Incarnation], BlobRef] = {giver: report}
+    reports: dict[tuple[WorkerId, Incarnation], BlobRef] = {giver: report}
     asked = {giver[0]}
     while True:
         lease = await _another(coordinator, entry, asked)
@@ -135,14 +137,14 @@ async def _second(
         other = await _ask(coordinator, entry, lease)
         if other is None:
             continue
-        said[WorkerId(lease.worker), lease.incarnation] = other
-        if list(said.values()).count(other) > 1:
-            for who in [who for who, gave in said.items() if gave != other]:
+        reports[WorkerId(lease.worker), lease.incarnation] = other
+        if list(reports.values()).count(other) > 1:
+            for who in [who for who, gave in reports.items() if gave != other]:
                 reason = f"the report of the run that worker {who[0]} gave is wrong: two others agree on another"
                 await _reject(coordinator, entry, Phase.EXECUTE, 0, who, reason)
             return "" if other == report else None
-    workers = ", ".join(sorted(worker for worker, _ in said))
-    if len(said) > 1:
+    workers = ", ".join(sorted(worker for worker, _ in reports))
+    if len(reports) > 1:
         message = f"workers {workers} report different things of the same run, and nobody is left who could tell who is wrong"
         raise JobEnds(
             Failure(kind=FailureKind.WORKER, code="reports-differ", message=message, phase=Phase.EXECUTE, attempts=attempts(entry.record))
@@ -153,7 +155,7 @@ async def _second(
 async def _another(coordinator: Coordinator, entry: JobEntry, asked: Collection[WorkerId]) -> Lease | None:
     """A lease of the run for a worker that was not asked yet; None where there is none in time."""
     try:
-        return await coordinator.crews.holder(entry.job, 0, never=frozenset(asked))
+        return await coordinator.tasks.holder(entry.job, 0, never=frozenset(asked))
     except ShareLost:
         return None
 
@@ -165,7 +167,7 @@ async def _ask(coordinator: Coordinator, entry: JobEntry, lease: Lease) -> BlobR
     given: BlobRef | None = None
     with trio.move_on_after(limit or SECOND_SECONDS):
         try:
-            given = await coordinator.crews.ask(lease, task, witness=True)
+            given = await coordinator.tasks.ask(lease, task, cross_check=True)
         except ShareLost as lost:
             coordinator.log.warning("a second worker cannot say what the run does", job=entry.job, worker=lease.worker, reason=lost.reason)
     coordinator.handle(Finished(lease))
@@ -178,5 +180,5 @@ async def _reject(
     coordinator: Coordinator, entry: JobEntry, phase: Phase, share: int, who: tuple[WorkerId, Incarnation], reason: str
 ) -> None:
     """Take back what a worker gave, and quarantine it."""
-    await coordinator.book.persist(entry, _REJECTED[phase](coordinator.book.clock(), share, *who, reason))
-    coordinator.handle(Blamed(*who, entry.job, share, reason))
+    await coordinator.jobs.persist(entry, _REJECTED[phase](coordinator.clock(), share, *who, reason))
+    coordinator.handle(FoundFaulty(*who, entry.job, share, reason))

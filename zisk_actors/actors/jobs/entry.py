@@ -38,7 +38,7 @@ class JobEntry:
     ending: JobFailed | Cancelled | None = None
     unwritten: StoreUnwritable | None = None
     resumed_at: float | None = None
-    turn: trio.Lock = field(default_factory=trio.Lock)
+    lock: trio.Lock = field(default_factory=trio.Lock)
     own_run: OwnRun | None = None
 
     @property
@@ -86,6 +86,6 @@ class JobEntry:
         return self.known.head.ended_at if isinstance(self.known, Past) else self.known.ended_at
 
     @property
-    def blamed(self) -> bool:
+    def faulty(self) -> bool:
         """Whether somebody was found wrong in it."""
-        return self.known.head.blamed if isinstance(self.known, Past) else bool(self.known.blames)
+        return self.known.head.faulty if isinstance(self.known, Past) else bool(self.known.faults)

@@ -57,8 +57,8 @@ class OwnRun:
         with self._scope:
             outcome = self._outcome = await (self._load() if self._record.kind is Kind.SETUP else self._execute())
             self._found.set()
-            said = outcome.failure.code if outcome.failure is not None else outcome.unknown or "halts"
-            self._log.info("own run of the job", steps=outcome.report.steps if outcome.report is not None else None, outcome=said)
+            found = outcome.failure.code if outcome.failure is not None else outcome.unknown or "halts"
+            self._log.info("own run of the job", steps=outcome.report.steps if outcome.report is not None else None, outcome=found)
 
     def stop(self) -> None:
         """Nobody needs the outcome any more."""
@@ -79,12 +79,12 @@ class OwnRun:
         return (await self._load()).failure
 
     async def _execute(self) -> Outcome:
-        said, stdin = self._record.submitted, self._record.stdin
+        request, stdin = self._record.submitted, self._record.stdin
         if not self._steps:
             return Outcome(unknown="coordinator.check_execution_steps is 0")
         if stdin is None:
             raise AssertionError("a job that runs has its input")
-        call = ExecuteCall(str(self._store.path(said.program.sha256)), str(self._store.path(stdin.sha256)), self._steps)
+        call = ExecuteCall(str(self._store.path(request.program.sha256)), str(self._store.path(stdin.sha256)), self._steps)
         tries = 0
         while True:
             tries += 1
@@ -104,9 +104,9 @@ class OwnRun:
 
     async def _load(self) -> Outcome:
         """Whether the program is one that can be proved; its key is derived for that."""
-        said = self._record.submitted
+        request = self._record.submitted
         try:
-            await self._programs.key_of(said.program, said.params)
+            await self._programs.key_of(request.program, request.params)
         except CallFailed as error:
             if error.failure.kind is FailureKind.GUEST:
                 return Outcome(failure=error.failure)

@@ -44,7 +44,7 @@ class Recorder:
         self._committed = committed
         self._rows: list[_Row] = []
         self._some = trio.Event()
-        self._turn = trio.Lock()
+        self._lock = trio.Lock()
         self._closed = False
         self.seconds = 0.0
         self.broken = False
@@ -67,7 +67,7 @@ class Recorder:
 
     async def call(self, function: Callable[[Journal], T]) -> T:
         """Do something else with the journal, in its turn."""
-        async with self._turn:
+        async with self._lock:
             return await in_thread(function, self._journal)
 
     async def run(self) -> None:

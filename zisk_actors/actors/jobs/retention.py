@@ -19,8 +19,8 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.jobs.book import JobBook
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.summary import blobs_of
@@ -50,7 +50,7 @@ class Retention:
         ttl_seconds: float,
         recorder: Recorder,
         store: BlobStore,
-        book: JobBook,
+        jobs: JobTable,
         programs: Callable[[], Iterable[ProgramStatus]],
         supervised: Set[JobId],
         clock: Callable[[], float],
@@ -58,7 +58,7 @@ class Retention:
         self.ttl_seconds = ttl_seconds
         self._recorder = recorder
         self._store = store
-        self._book = book
+        self._jobs = jobs
         self._programs = programs
         self._supervised = supervised
         self._clock = clock
@@ -85,7 +85,7 @@ class Retention:
         """Forget the jobs whose time has come; how many. Raises `StoreUnwritable`."""
         limit = self._clock() - self.ttl_seconds
         over: list[JobId] = []
-        for number, (job, entry) in enumerate(list(self._book.entries.items())):
+        for number, (job, entry) in enumerate(list(self._jobs.entries.items())):
             if number % AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()  # with many jobs a look at all of them keeps everybody else waiting
             if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in self._supervised:
@@ -94,7 +94,7 @@ class Retention:
         for start in range(0, len(over), BATCH):
             forgotten = await self._recorder.call(partial(Journal.forget, jobs=over[start : start + BATCH]))
             for job in forgotten:
-                self._book.forget(job)
+                self._jobs.forget(job)
             gone += len(forgotten)
         if gone:
             self._log.info("jobs forgotten: job_ttl_seconds have passed since their ends", jobs=gone, ttl_seconds=self.ttl_seconds)
@@ -103,7 +103,7 @@ class Retention:
     async def sweep_blobs(self) -> tuple[int, int]:
         """Remove the blobs that nothing needs; how many, and their bytes."""
         before = self._clock() - GRACE_SECONDS
-        jobs = [entry.known for entry in self._book.entries.values()]
+        jobs = [entry.known for entry in self._jobs.entries.values()]
         kept = {blob for program in self._programs() for blob in (program.program, *(key.sha256 for key in program.keys.values()))}
         count, size = await in_thread(_sweep, self._store, jobs, kept, before)
         if count:

@@ -51,7 +51,7 @@ class Stopping:
         workers = self._told.get(job, {})
         return tuple(sorted(w for w in workers if workers[w])), tuple(sorted(w for w in workers if not workers[w]))
 
-    async def settled(self, job: JobId, seconds: float) -> None:
+    async def all_stopped(self, job: JobId, seconds: float) -> None:
         """Wait until all have stopped, at most so long."""
         with trio.move_on_after(seconds):
             while False in self._told.get(job, {}).values():

@@ -2,7 +2,7 @@
 
 Rules of this file:
 * A straight loop over the phases, entered by the stage that the job's record has; a job that was interrupted is the same loop begun later.
-* How the shares of one phase are answered is `actors/jobs/asking.py`; who is to blame where something is wrong, `actors/jobs/blame.py`.
+* How the shares of one phase are answered is `actors/jobs/phase_run.py`; whose fault something wrong is, `actors/jobs/faults.py`.
 * Nothing is answered that our own verifier has not accepted, and nothing that our own run of the program contradicts
   (`actors/jobs/own_run.py`, `actors/jobs/confirming.py`).
 * However this ends, the leases are given back, and the workers stop what they do for the job.
@@ -18,17 +18,17 @@ import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
-from zisk_actors.actors.jobs.asking import Asking, TooLarge
-from zisk_actors.actors.jobs.blame import Accusation, JobEnds, judge, reject_aggregate, reject_contributions
 from zisk_actors.actors.jobs.confirming import GuestFails, confirm_report, confirm_statement
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.faults import Accusation, JobEnds, judge, reject_aggregate, reject_contributions
 from zisk_actors.actors.jobs.own_run import OwnRun
+from zisk_actors.actors.jobs.phase_run import PhaseRun, TooLarge
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.events import Admit, Renewed
+from zisk_actors.core.events import Admit, Reissued
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import Admitted, Cancelled, Executed, JobFailed, KeysMade, Recut, Verified
-from zisk_actors.core.phases import PHASES, Gathered, Phases
+from zisk_actors.core.phases import PHASES, Gathered, PhaseSpec
 from zisk_actors.core.stages import Stage
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import new_key
@@ -53,20 +53,20 @@ async def supervise(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> 
             if entry.ending is None:
                 await _run(coordinator, entry, admit)
         except JobEnds as end:
-            failed = JobFailed(coordinator.book.clock(), end.failure, end.report)
+            failed = JobFailed(coordinator.clock(), end.failure, end.report)
         except ZiskError as error:
-            failed = JobFailed(coordinator.book.clock(), _failure_of(error))
+            failed = JobFailed(coordinator.clock(), _failure_of(error))
         except Exception as error:  # the boundary of one job: a bug of ours fails it, and not the others
             words = "".join(traceback.format_exception(error))
             failure = Failure(kind=FailureKind.INTERNAL, code="internal", message="internal error", exit_code=1)
-            failed = JobFailed(coordinator.book.clock(), _traced(coordinator, entry, failure, words))
+            failed = JobFailed(coordinator.clock(), _traced(coordinator, entry, failure, words))
     if entry.own_run is not None:
         entry.own_run.stop()
     if failed is not None and failed.failure.kind is FailureKind.INTERNAL and not failed.failure.trace:
         failed = msgspec.structs.replace(failed, failure=_traced(coordinator, entry, failed.failure, failed.failure.message))
     last = failed or entry.ending
     if last is not None and not entry.record.state.final:
-        await coordinator.book.persist(entry, last)
+        await coordinator.jobs.persist(entry, last)
     with trio.CancelScope(shield=True):
         entry.scope = None
         await coordinator.release(entry.record.job, _reason_of(last))
@@ -88,7 +88,7 @@ def _reason_of(end: JobFailed | Cancelled | None) -> str:
 
 async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
     if entry.record.stage is Stage.QUEUED:
-        await coordinator.book.persist(entry, Admitted(coordinator.book.clock(), admit.weights))
+        await coordinator.jobs.persist(entry, Admitted(coordinator.clock(), admit.weights))
     entry.own_run = OwnRun(entry.record, coordinator.executor, coordinator.store, coordinator.programs, coordinator.limits.own_run_steps)
     coordinator.spawn(entry.own_run.run, "own run")
     if entry.record.kind is Kind.PROVE:
@@ -100,7 +100,7 @@ async def _run(coordinator: Coordinator, entry: JobEntry, admit: Admit) -> None:
             await reject_contributions(coordinator, entry, await entry.own.outcome())
             raise JobEnds(end.failure) from None
         except StoreUnwritable as error:
-            await coordinator.book.disk_pause(entry, error)  # the shares' answers are kept: what is done again is what was to be written
+            await coordinator.jobs.disk_pause(entry, error)  # the shares' answers are kept: what is done again is what was to be written
     coordinator.log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
 
 
@@ -109,16 +109,16 @@ async def _step(coordinator: Coordinator, entry: JobEntry) -> None:
     if entry.record.stage is Stage.VERIFY:
         await _verify(coordinator, entry)
         return
-    phase = PHASES[entry.record.stage]
+    spec = PHASES[entry.record.stage]
     try:
-        gathered = await _ask_all(coordinator, entry, phase)
+        gathered = await _ask_all(coordinator, entry, spec)
     except Accusation as accusation:
         await judge(coordinator, entry, accusation)
         return
     except TooLarge as found:
         await _recut(coordinator, entry, found)
         return
-    event = phase.fold(gathered, coordinator.book.clock())
+    event = spec.fold(gathered, coordinator.clock())
     if isinstance(event, KeysMade):
         await _check_keys(coordinator, entry.record, gathered)
     if isinstance(event, Executed):
@@ -127,29 +127,29 @@ async def _step(coordinator: Coordinator, entry: JobEntry) -> None:
             return
         await _check_execution(coordinator, event.report, reason)
         event = msgspec.structs.replace(event, reason=reason)
-    await coordinator.book.persist(entry, event)
+    await coordinator.jobs.persist(entry, event)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ phases
 
 
-async def _ask_all(coordinator: Coordinator, entry: JobEntry, phase: Phases) -> Gathered:
+async def _ask_all(coordinator: Coordinator, entry: JobEntry, spec: PhaseSpec) -> Gathered:
     """The answers of all shares of a phase. Raises `JobEnds` and `Accusation`."""
-    shares = phase.shares(entry.record)
-    coordinator.log.info(f"[{phase.phase.value}] Started", job=entry.record.job, shares=len(shares))
-    asking = Asking(coordinator, entry, phase)
-    await asking.run()
-    coordinator.log.info(f"[{phase.phase.value}] finished", job=entry.record.job, attempts_failed=len(attempts(entry.record)))
-    answers = tuple(asking.answers[share] for share in shares)
-    if asking.first is None:
+    shares = spec.shares(entry.record)
+    coordinator.log.info(f"[{spec.name.value}] Started", job=entry.record.job, shares=len(shares))
+    phase_run = PhaseRun(coordinator, entry, spec)
+    await phase_run.run()
+    coordinator.log.info(f"[{spec.name.value}] finished", job=entry.record.job, attempts_failed=len(attempts(entry.record)))
+    answers = tuple(phase_run.answers[share] for share in shares)
+    if phase_run.first is None:
         raise AssertionError("a phase has at least one share")
-    return Gathered(answers=answers, folded=await _gather(coordinator, phase, answers), first=asking.first)
+    return Gathered(answers=answers, folded=await _gather(coordinator, spec, answers), first=phase_run.first)
 
 
 async def _recut(coordinator: Coordinator, entry: JobEntry, found: TooLarge) -> None:
     """Have more and smaller shares, of which a worker does several one after the other."""
     record = entry.record
-    crew = coordinator.decide.crews.get(record.job)
+    crew = coordinator.scheduler.crews.get(record.job)
     held = crew.all() if crew is not None else []
     coordinator.log.warning(
         "shares are too large for the workers: cut finer",
@@ -158,21 +158,21 @@ async def _recut(coordinator: Coordinator, entry: JobEntry, found: TooLarge) -> 
         before=len(record.weights),
         reason=found.failure.message,
     )
-    await coordinator.book.persist(entry, Recut(coordinator.book.clock(), found.weights))
-    coordinator.handle(Renewed(record.job))
+    await coordinator.jobs.persist(entry, Recut(coordinator.clock(), found.weights))
+    coordinator.handle(Reissued(record.job))
     for lease in held:
         coordinator.stop_work(lease, "the run is cut into other shares")
     entry.shares = {}
 
 
-async def _gather(coordinator: Coordinator, phase: Phases, answers: tuple[BlobRef, ...]) -> BlobRef:
+async def _gather(coordinator: Coordinator, spec: PhaseSpec, answers: tuple[BlobRef, ...]) -> BlobRef:
     """The one blob that stands for all answers."""
-    if phase.gather == "one":
+    if spec.gather == "one":
         return answers[0]
 
     def fold() -> BlobRef:
         store = coordinator.store
-        value = Bundle(tuple(store.get(answer) for answer in answers)) if phase.gather == "bundle" else Manifest(answers)
+        value = Bundle(tuple(store.get(answer) for answer in answers)) if spec.gather == "bundle" else Manifest(answers)
         return store.put(pack_list(value))
 
     return await in_thread(fold)
@@ -231,7 +231,7 @@ async def _verify(coordinator: Coordinator, entry: JobEntry) -> None:
         raise AssertionError("a verdict comes with what was verified")
     reason = await confirm_statement(coordinator, entry, done.verified)
     if reason is not None:
-        await coordinator.book.persist(entry, Verified(coordinator.book.clock(), key, done.verified, reason))
+        await coordinator.jobs.persist(entry, Verified(coordinator.clock(), key, done.verified, reason))
 
 
 def _failure_of(error: ZiskError) -> Failure:

@@ -22,7 +22,7 @@ import trio
 from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Send
-from zisk_actors.actors.worker.tasks import prepare
+from zisk_actors.actors.worker.calls import prepare
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import ProgramId
 from zisk_actors.store.blobs import BlobStore
@@ -178,15 +178,15 @@ class Workload:
     async def _perform(self, task: Task, phase: Phase) -> bytes:
         """The result of a task, which is on our shelf too. Raises `CallFailed` and what fetching its inputs raises."""
         call = await prepare(task, self._path, self._store)
-        said_at = -1.0
-        said = ""
+        sent_at = -1.0
+        last_step = ""
         channel_put, channel_get = trio.open_memory_channel[Progress](1)
 
         def on_progress(step: str, fraction: float) -> None:
-            nonlocal said_at, said
+            nonlocal sent_at, last_step
             now = trio.current_time()
-            if step != said or now - said_at >= PROGRESS_SECONDS:
-                said_at, said = now, step
+            if step != last_step or now - sent_at >= PROGRESS_SECONDS:
+                sent_at, last_step = now, step
                 with suppress(trio.WouldBlock):
                     channel_put.send_nowait(Progress(task.lease, phase, step, fraction))
 

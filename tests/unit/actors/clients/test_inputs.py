@@ -33,8 +33,8 @@ async def test_a_job_waits_for_its_input_and_is_in_no_queue(open_world: OpenWorl
             await into.write(BIG[600_000:])
             status = await client.job(into.job)
             assert status.received_bytes == into.received == 3 * CHUNK_BYTES
-            assert len(world.coordinator.decide.queue) == 0
-            assert world.coordinator.decide.crews == {}
+            assert len(world.coordinator.scheduler.queue) == 0
+            assert world.coordinator.scheduler.crews == {}
         run = await client.execution(into.job)
         assert b"".join(word.to_bytes(4, "little") for word in run.output[:8]) == hashlib.sha256(BIG).digest()
         assert (await client.job(into.job)).stdin == reference(BIG)
@@ -152,16 +152,16 @@ async def test_a_cancel_while_the_end_is_written_down_has_one_supervisor(open_wo
         world.worker("a")
         await world.workers_are("a")
         job = (await client.open_input(Kind.EXECUTE, ELF)).job
-        async with trio.open_nursery() as nursery, world.coordinator.recorder._turn:
+        async with trio.open_nursery() as nursery, world.coordinator.recorder._lock:
             end = EndInput(client._talk.number(), job, reference(b""))
             nursery.start_soon(client._talk.ask, end, JobReply)
             await trio.testing.wait_all_tasks_blocked()
-            assert world.coordinator.book.entries[job].turn.locked(), "the end is on its way to the disk"
-            nursery.start_soon(world.coordinator.cancel, world.coordinator.book.entries[job], "enough")
+            assert world.coordinator.jobs.entries[job].lock.locked(), "the end is on its way to the disk"
+            nursery.start_soon(world.coordinator.cancel, world.coordinator.jobs.entries[job], "enough")
             await trio.testing.wait_all_tasks_blocked()
         assert (await other.wait(job)).state is State.CANCELLED
         await trio.testing.wait_all_tasks_blocked()
-        assert (world.coordinator.supervised, world.coordinator.decide.crews) == (set(), {})
+        assert (world.coordinator.supervised, world.coordinator.scheduler.crews) == (set(), {})
         assert (await other.wait(await other.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
 
 
@@ -185,7 +185,7 @@ async def test_an_end_for_a_job_that_is_cancelled_meanwhile_says_so(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(end)
             await trio.sleep(0.5)
-            assert await world.coordinator.cancel(world.coordinator.book.entries[job], "enough")
+            assert await world.coordinator.cancel(world.coordinator.jobs.entries[job], "enough")
 
 
 async def test_limits_of_inputs(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -30,7 +30,7 @@ async def test_a_kind_that_there_is_not_is_refused_by_name(
         assert (caught.value.code, caught.value.name, caught.value.exit_code) == (code, name, 2)
         assert caught.value.hint
         assert await client.ping() == 1, "the connection lives on"
-        assert world.coordinator.book.entries == {}
+        assert world.coordinator.jobs.entries == {}
 
 
 @pytest.mark.parametrize("change", [{"kind": Kind.SETUP}, {"program": ELF + b"2"}, {"stdin": b"2"}, {"params": "test"}])
@@ -44,7 +44,7 @@ async def test_a_key_that_was_used_for_something_else_is_refused(
         with pytest.raises(ClusterRefused, match=job) as caught:
             await client.submit(**request | change)  # type: ignore[arg-type]
         assert caught.value.code == "idempotency-conflict"
-        assert len(world.coordinator.book.entries) == 1
+        assert len(world.coordinator.jobs.entries) == 1
 
 
 async def test_submits_with_one_key_at_the_same_moment_are_one_job(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -58,4 +58,4 @@ async def test_submits_with_one_key_at_the_same_moment_are_one_job(open_world: O
             for client in (one, another, one):
                 nursery.start_soon(submit, client)
         assert len(set(jobs)) == 1
-        assert len(world.coordinator.book.entries) == 1
+        assert len(world.coordinator.jobs.entries) == 1

@@ -90,25 +90,25 @@ async def test_a_disk_that_hangs_keeps_nobody_out(tmp_path: Path, autojump_clock
 
 
 def test_it_opens_with_the_last_of_them_and_not_before() -> None:
-    decide = Scheduler(Registry(30, 3, 10), opens_at=105.0, awaited={A, B})
-    decide.handle(Joined(A, START, 10, ()), 101.0)
-    assert decide.opens_at == 105.0
-    decide.handle(Joined(WorkerId("c"), START, 10, ()), 102.0)
-    assert decide.opens_at == 105.0
-    decide.handle(Joined(B, START, 10, ()), 103.0)
-    assert decide.opens_at == 103.0
+    scheduler = Scheduler(Registry(30, 3, 10), opens_at=105.0, awaited={A, B})
+    scheduler.handle(Joined(A, START, 10, ()), 101.0)
+    assert scheduler.opens_at == 105.0
+    scheduler.handle(Joined(WorkerId("c"), START, 10, ()), 102.0)
+    assert scheduler.opens_at == 105.0
+    scheduler.handle(Joined(B, START, 10, ()), 103.0)
+    assert scheduler.opens_at == 103.0
 
 
 def test_nobody_to_wait_for_is_waiting_all_the_time() -> None:
-    decide = Scheduler(Registry(30, 3, 10), opens_at=105.0)
-    decide.handle(Joined(A, START, 10, ()), 101.0)
-    assert decide.opens_at == 105.0
+    scheduler = Scheduler(Registry(30, 3, 10), opens_at=105.0)
+    scheduler.handle(Joined(A, START, 10, ()), 101.0)
+    assert scheduler.opens_at == 105.0
 
 
 async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_away(
     open_world: OpenWorld, autojump_clock: MockClock
 ) -> None:
-    """The last worker opens the door, and says at once what it has: the job's supervisor has not begun to ask."""
+    """The scheduler opens with the last worker, and that one says at once what it has: the job's supervisor has not begun to ask."""
     async with open_world() as world, world.client() as client:
         worker = world.worker("a")
         await world.workers_are("a")
@@ -117,7 +117,7 @@ async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_a
         await world.stop()
         await trio.sleep(10)  # the worker has its answer, and nobody to take it
         await world.start()
-        world.coordinator.decide.awaited = {A}
+        world.coordinator.scheduler.awaited = {A}
         begin = world.coordinator._supervise
 
         async def late(*words: Any) -> None:
@@ -128,4 +128,4 @@ async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_a
         async with world.client() as again:
             assert (await again.wait(job)).state is State.COMPLETED
         assert worker.device.log.count("ContributeCall") == 1
-        assert world.coordinator.decide.late == 0
+        assert world.coordinator.scheduler.late == 0

@@ -88,8 +88,8 @@ async def states(client: Client) -> dict[str, str]:
     return {str(worker.worker): worker.state for worker in await client.workers()}
 
 
-def blamed(world: World, job: JobId) -> list[tuple[str, Phase]]:
-    found = [(blame.attempt.worker, blame.attempt.phase) for blame in world.coordinator.book.entries[job].record.blames]
+def faulty(world: World, job: JobId) -> list[tuple[str, Phase]]:
+    found = [(fault.attempt.worker, fault.attempt.phase) for fault in world.coordinator.jobs.entries[job].record.faults]
     return sorted(found, key=lambda who: who[0])
 
 
@@ -112,8 +112,8 @@ async def test_a_valid_proof_of_another_input_is_its_aggregators_fault(
         assert status.verified is not None
         assert status.verified.output == output_of(b"asked")
         assert json.loads(await client.result(job))["output"] == list(output_of(b"asked"))
-        assert blamed(world, job) == [("a", Phase.AGGREGATE), ("b", Phase.AGGREGATE)]
-        assert "of other contributions" in world.coordinator.book.entries[job].record.blames[0].attempt.reason
+        assert faulty(world, job) == [("a", Phase.AGGREGATE), ("b", Phase.AGGREGATE)]
+        assert "of other contributions" in world.coordinator.jobs.entries[job].record.faults[0].attempt.reason
         assert await states(client) == {"a": "quarantined", "b": "quarantined", "c": "ready"}
 
 
@@ -130,7 +130,7 @@ async def test_a_crew_that_proves_another_input_from_the_beginning_is_found_by_o
         assert status.state is State.COMPLETED
         assert status.verified is not None
         assert (status.verified.output, status.reason) == (output_of(b"asked"), "")
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE), ("b", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE), ("b", Phase.CONTRIBUTE)]
         assert await states(client) == {"a": "quarantined", "b": "quarantined", "c": "ready", "d": "ready"}
 
 
@@ -143,7 +143,7 @@ async def test_one_that_contributes_another_run_is_told_from_the_others_by_our_o
         lie(workers["b"], of_another_input())
         job = await client.submit(Kind.PROVE, ELF, stdin=b"asked", params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("b", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("b", Phase.CONTRIBUTE)]
         contributed = [workers[name].device.log.count("ContributeCall") for name in "abc"]
         assert sum(contributed) == 3, "b's device was not asked, and only its share was done again"
 
@@ -169,7 +169,7 @@ async def test_a_proof_of_a_run_that_traps_fails_the_job_and_who_made_it_goes(op
             await client.result(job)
         failure = caught.value.failure
         assert (failure.kind, failure.code, failure.phase) == (FailureKind.GUEST, "guest-trapped", Phase.VERIFY)
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
         assert await states(client) == {"a": "quarantined"}
 
 
@@ -196,7 +196,7 @@ async def test_a_failure_that_a_worker_invents_ends_nothing_but_that_worker(
         job = await client.submit(kind, ELF, stdin=b"asked", params="test")
         world.worker("b")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE if kind is Kind.PROVE else Phase.EXECUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE if kind is Kind.PROVE else Phase.EXECUTE)]
         assert await states(client) == {"a": "quarantined", "b": "ready"}
 
 
@@ -221,7 +221,7 @@ async def test_a_failure_that_is_another_than_ours_is_told_as_ours(open_world: O
             await client.result(job)
         assert caught.value.failure.trap is not None
         assert caught.value.failure.trap.kind == "access-outside-map"
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
 
 
 async def test_a_guest_that_fails_ends_its_job_with_one_worker_and_our_own_run(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -233,7 +233,7 @@ async def test_a_guest_that_fails_ends_its_job_with_one_worker_and_our_own_run(o
                 await client.result(job)
             assert caught.value.failure.code == "guest-trapped"
             assert "unconfirmed" not in caught.value.failure.message
-            assert blamed(world, job) == []
+            assert faulty(world, job) == []
         for kind in Kind:
             with pytest.raises(JobFailure) as caught:
                 await client.result(await client.submit(kind, b"no ELF", params="test"))
@@ -255,7 +255,7 @@ async def test_our_own_run_of_a_guest_that_traps_convicts_who_has_contributed(op
         honest.device.call = later  # type: ignore[method-assign]
         job = await client.submit(Kind.PROVE, ELF, stdin=b"trap", params="test")
         assert (await client.wait(job)).failure is not None
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
 
 
 async def test_a_program_that_runs_and_cannot_be_proved_so_is_nobodys_lie(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -274,7 +274,7 @@ async def test_a_program_that_runs_and_cannot_be_proved_so_is_nobodys_lie(open_w
         with pytest.raises(JobFailure, match="no such parameter set") as caught:
             await client.result(job)
         assert (caught.value.failure.code, caught.value.exit_code) == ("usage", 2)
-        assert blamed(world, job) == []
+        assert faulty(world, job) == []
 
 
 async def test_a_false_word_of_a_program_does_not_fail_its_setup(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -287,7 +287,7 @@ async def test_a_false_word_of_a_program_does_not_fail_its_setup(open_world: Ope
         job = await client.submit(Kind.SETUP, ELF, params="test")
         world.worker("b")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("a", Phase.SETUP)]
+        assert faulty(world, job) == [("a", Phase.SETUP)]
 
 
 async def test_a_failure_that_is_not_the_guests_is_an_attempt_like_others(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -317,7 +317,7 @@ async def test_without_our_own_run_one_workers_word_fails_no_guest(
         job = await client.submit(kind, ELF, stdin=b"asked", params="test", units=20, min_units=20)
         status = await client.wait(job)
         assert status.state is State.COMPLETED
-        assert blamed(world, job) == [], "nobody can tell that a is wrong"
+        assert faulty(world, job) == [], "nobody can tell that a is wrong"
 
 
 @pytest.mark.parametrize("steps", UNCHECKED)
@@ -385,7 +385,7 @@ async def test_a_report_that_is_made_up_is_found_by_our_own_run(open_world: Open
         status = await client.wait(job)
         assert (status.state, status.reason) == (State.COMPLETED, "")
         assert (await client.execution(job)).output == output_of(b"asked")
-        assert blamed(world, job) == [("a", Phase.EXECUTE)]
+        assert faulty(world, job) == [("a", Phase.EXECUTE)]
         assert await states(client) == {"a": "quarantined", "b": "ready"}
 
 
@@ -408,7 +408,7 @@ async def test_a_report_of_a_program_that_does_not_load_is_not_told(open_world: 
         with pytest.raises(JobFailure) as caught:
             await client.result(job)
         assert caught.value.failure.code == "elf-machine"
-        assert blamed(world, job) == [("a", Phase.EXECUTE)]
+        assert faulty(world, job) == [("a", Phase.EXECUTE)]
 
 
 @pytest.mark.parametrize("steps", UNCHECKED)
@@ -425,7 +425,7 @@ async def test_without_our_own_run_two_workers_agree_on_a_report(
         status = await client.wait(job)
         assert (status.state, status.reason) == (State.COMPLETED, "")
         assert (await client.execution(job)).output == output_of(b"asked")
-        assert blamed(world, job) == {"first": [("a", Phase.EXECUTE)], "second": [("b", Phase.EXECUTE)], "": []}[liar]
+        assert faulty(world, job) == {"first": [("a", Phase.EXECUTE)], "second": [("b", Phase.EXECUTE)], "": []}[liar]
 
 
 async def test_without_our_own_run_reports_that_all_differ_fail_the_job(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -539,7 +539,7 @@ async def test_a_restart_keeps_what_is_journaled_and_runs_the_program_again(
         kind = Kind.EXECUTE if stage == "execute" else Kind.PROVE
         job = await client.submit(kind, ELF, stdin=b"asked", params="test")
         await trio.sleep(20)
-        record = world.coordinator.book.entries[job].record
+        record = world.coordinator.jobs.entries[job].record
         assert record.stage.value == stage
         assert record.answers
         await world.stop()
@@ -555,7 +555,7 @@ async def test_a_restart_keeps_what_is_journaled_and_runs_the_program_again(
                 assert status.verified is not None
                 assert status.verified.output == output_of(b"asked")
             wrong = {"a"} if stage == "execute" else {"a", "b"}
-            assert {worker for worker, _ in blamed(world, job)} == wrong
+            assert {worker for worker, _ in faulty(world, job)} == wrong
 
 
 async def test_after_a_restart_a_second_worker_has_time_to_come_back(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -573,7 +573,7 @@ async def test_after_a_restart_a_second_worker_has_time_to_come_back(open_world:
         second.device.call = waits  # type: ignore[method-assign]
         job = await client.submit(Kind.EXECUTE, ELF, stdin=b"asked")
         await trio.sleep(20)
-        assert world.coordinator.book.entries[job].record.answers
+        assert world.coordinator.jobs.entries[job].record.answers
         await world.stop()
         gate.set()
         await world.start()

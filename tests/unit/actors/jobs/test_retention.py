@@ -39,8 +39,8 @@ async def test_a_job_is_forgotten_after_its_time_and_its_name_is_free_again(open
             assert await client.submit(Kind.EXECUTE, ELF, key="mine") != job
         await world.stop()
         await world.start()
-        assert job not in world.coordinator.book.entries
-        assert running in world.coordinator.book.entries
+        assert job not in world.coordinator.jobs.entries
+        assert running in world.coordinator.jobs.entries
         async with world.client() as client:
             assert (await client.wait(running)).state is State.COMPLETED
 
@@ -53,10 +53,10 @@ async def test_jobs_from_before_a_restart_are_forgotten_too(open_world: OpenWorl
                 assert (await client.wait(await client.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
         await world.stop()
         await world.start()
-        assert len(world.coordinator.book.entries) == 3
+        assert len(world.coordinator.jobs.entries) == 3
         world.ahead = 1e6
         assert await world.coordinator.retention.sweep() == 3
-        assert not world.coordinator.book.entries
+        assert not world.coordinator.jobs.entries
 
 
 async def test_who_was_quarantined_stays_so_when_the_job_is_forgotten(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -69,8 +69,8 @@ async def test_who_was_quarantined_stays_so_when_the_job_is_forgotten(open_world
                 if status.phase is Phase.PROVE:
                     break
         start = world.coordinator.sessions[WorkerId("liar")].incarnation
-        entry = world.coordinator.book.entries[job]
-        await world.coordinator.book.record(entry, ContributionRejected(world.clock(), 0, WorkerId("liar"), start, "wrong"))
+        entry = world.coordinator.jobs.entries[job]
+        await world.coordinator.jobs.record(entry, ContributionRejected(world.clock(), 0, WorkerId("liar"), start, "wrong"))
         await client.cancel(job)
         world.ahead = 1e6
         await trio.sleep(1)
@@ -131,7 +131,7 @@ async def test_a_disk_that_cannot_be_written_stops_no_sweeper(open_world: OpenWo
         base.execute("pragma query_only = on")
         world.ahead = 1e6
         await trio.sleep(3 * SWEEP_SECONDS)
-        assert len(world.coordinator.book.entries) == 1
+        assert len(world.coordinator.jobs.entries) == 1
         base.execute("pragma query_only = off")
         await trio.sleep(2 * SWEEP_SECONDS)
-        assert not world.coordinator.book.entries
+        assert not world.coordinator.jobs.entries

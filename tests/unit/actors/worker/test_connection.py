@@ -104,7 +104,7 @@ async def test_a_stopped_worker_says_goodbye_and_its_share_goes_on_at_once(open_
         workers["a"].scope.cancel()
         assert (await client.wait(job)).state is State.COMPLETED
         assert trio.current_time() - began < 60, "nobody waited for missed heartbeats"
-        assert world.coordinator.book.entries[job].record.state is State.COMPLETED
+        assert world.coordinator.jobs.entries[job].record.state is State.COMPLETED
 
 
 async def test_what_is_cancelled_is_killed_and_what_comes_after_has_a_new_child(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -113,7 +113,7 @@ async def test_what_is_cancelled_is_killed_and_what_comes_after_has_a_new_child(
         await world.workers_are("a")
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=0", params="test")
         await trio.sleep(2)
-        lease = world.coordinator.decide.lease(job, 0)
+        lease = world.coordinator.scheduler.lease(job, 0)
         assert lease is not None
         await world.coordinator.sessions[WorkerId("a")].send(CancelLease(lease, "enough"))
         await trio.sleep(1)

@@ -1,4 +1,4 @@
-"""Workers that lie: who gave what is wrong is found and quarantined, the job goes on with the others, and nobody is blamed on hearsay."""
+"""Workers that lie: who is at fault is found and quarantined, the job goes on with the others, and nobody is found wrong on hearsay."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def test_a_wrong_partial_is_its_makers_fault_and_made_again_by_another(ope
         assert status.state is State.COMPLETED
         states = {worker.worker: worker.state for worker in await client.workers()}
         assert states == {"a": "ready", "b": "quarantined", "c": "ready"}
-        (blame,) = world.coordinator.book.entries[job].record.blames
-        assert (blame.attempt.worker, blame.attempt.phase) == ("b", Phase.PROVE)
+        (fault,) = world.coordinator.jobs.entries[job].record.faults
+        assert (fault.attempt.worker, fault.attempt.phase) == ("b", Phase.PROVE)
         asked = [workers[name].device.log.count("ProveCall") for name in "abc"]
         assert sorted(asked) == [1, 1, 2], "the one share was proved again, and no other"
         assert asked[1] == 1
@@ -75,11 +75,11 @@ async def test_a_quarantined_start_stays_so_over_links_and_restarts_of_the_coord
         await trio.sleep(10)
         await world.workers_are("a", "b")
         assert second.refused is None
-        assert [record.worker for record in world.coordinator.decide.registry.ready()] == ["a"]
+        assert [record.worker for record in world.coordinator.scheduler.registry.ready()] == ["a"]
         await world.stop()
         await world.start()
         await world.workers_are("a", "b")
-        assert [record.worker for record in world.coordinator.decide.registry.ready()] == ["a"]
+        assert [record.worker for record in world.coordinator.scheduler.registry.ready()] == ["a"]
         assert first.refused is None
 
 
@@ -92,8 +92,8 @@ async def test_a_wrong_aggregate_is_the_aggregators_fault_and_made_by_another(op
         job = await client.submit(Kind.PROVE, ELF, params="test")
         assert (await client.wait(job)).state is State.COMPLETED
         assert sum(worker.device.log.count("ProveCall") for worker in workers) == 3, "the parts were right"
-        blamed = {blame.attempt.worker for blame in world.coordinator.book.entries[job].record.blames}
-        assert blamed <= {"a", "b"}
+        faulty = {fault.attempt.worker for fault in world.coordinator.jobs.entries[job].record.faults}
+        assert faulty <= {"a", "b"}
 
 
 async def test_who_accuses_falsely_is_the_one_who_goes(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -119,9 +119,9 @@ async def test_who_accuses_falsely_is_the_one_who_goes(open_world: OpenWorld, au
             slander(worker)
         job = await client.submit(Kind.PROVE, ELF, params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        (blame,) = world.coordinator.book.entries[job].record.blames
-        assert blame.attempt.phase is Phase.AGGREGATE
-        assert "where nothing is" in blame.attempt.reason
+        (fault,) = world.coordinator.jobs.entries[job].record.faults
+        assert fault.attempt.phase is Phase.AGGREGATE
+        assert "where nothing is" in fault.attempt.reason
 
 
 async def test_a_contribution_that_is_none_is_made_again_with_all_proofs(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -131,8 +131,8 @@ async def test_a_contribution_that_is_none_is_made_again_with_all_proofs(open_wo
         lie(workers["b"], NO_CONTRIBUTION)
         job = await client.submit(Kind.PROVE, ELF, params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        (blame,) = world.coordinator.book.entries[job].record.blames
-        assert (blame.attempt.worker, blame.attempt.phase) == ("b", Phase.CONTRIBUTE)
+        (fault,) = world.coordinator.jobs.entries[job].record.faults
+        assert (fault.attempt.worker, fault.attempt.phase) == ("b", Phase.CONTRIBUTE)
 
 
 async def test_two_workers_that_disagree_about_a_share_fail_the_job_and_are_both_named(
@@ -171,11 +171,11 @@ def dies_at_prove(worker: SimWorker) -> None:
     worker.device.call = dies  # type: ignore[method-assign]
 
 
-def blamed(world: World, job: JobId) -> list[tuple[str, Phase]]:
-    return [(blame.attempt.worker, blame.attempt.phase) for blame in world.coordinator.book.entries[job].record.blames]
+def faulty(world: World, job: JobId) -> list[tuple[str, Phase]]:
+    return [(fault.attempt.worker, fault.attempt.phase) for fault in world.coordinator.jobs.entries[job].record.faults]
 
 
-async def test_a_third_worker_settles_that_who_contributed_is_wrong(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+async def test_a_third_worker_decides_that_who_contributed_is_wrong(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world, world.client() as client:
         workers = {name: world.worker(name) for name in "abc"}
         await world.workers_are("a", "b", "c")
@@ -183,12 +183,12 @@ async def test_a_third_worker_settles_that_who_contributed_is_wrong(open_world: 
         dies_at_prove(workers["a"])
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
         assert {worker.worker: worker.state for worker in await client.workers()} == {"b": "ready", "c": "ready"}
 
 
 @pytest.mark.parametrize("settler", ["busy", "free"])
-async def test_a_third_worker_settles_that_who_says_so_is_wrong(settler: str, open_world: OpenWorld, autojump_clock: MockClock) -> None:
+async def test_a_third_worker_decides_that_who_says_so_is_wrong(settler: str, open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world(max_workers_per_job=3 if settler == "busy" else 2) as world, world.client() as client:
         workers = {name: world.worker(name) for name in "abc"}
         await world.workers_are("a", "b", "c")
@@ -211,7 +211,7 @@ async def test_a_third_worker_settles_that_who_says_so_is_wrong(settler: str, op
 
             worker.device.call = call  # type: ignore[method-assign]
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [(liars[1], Phase.PROVE)]
+        assert faulty(world, job) == [(liars[1], Phase.PROVE)]
         states = {worker.worker: worker.state for worker in await client.workers()}
         assert states.pop(liars[1]) == "quarantined"
         assert set(states.values()) == {"ready"}
@@ -224,7 +224,7 @@ async def test_who_disagrees_with_itself_is_wrong_whoever_else_there_is(open_wor
         lie(workers["a"], WRONG_CONTRIBUTION)
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
 
 
 async def test_three_that_all_differ_fail_the_job_and_are_all_named(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -263,7 +263,7 @@ async def test_the_settler_that_dies_is_replaced(open_world: OpenWorld, autojump
             worker.device.call = dies  # type: ignore[method-assign]
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=1", params="test")
         assert (await client.wait(job)).state is State.COMPLETED
-        assert blamed(world, job) == [("a", Phase.CONTRIBUTE)]
+        assert faulty(world, job) == [("a", Phase.CONTRIBUTE)]
 
 
 async def test_a_share_that_everybody_gets_wrong_ends_the_job_with_every_attempt(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -21,7 +21,7 @@ class _Held:
 
 
 @dataclass
-class Lookout:
+class ShareProgress:
     """Since when shares are held, and when they last moved."""
 
     _held: dict[JobId, dict[Lease, _Held]] = field(default_factory=dict)

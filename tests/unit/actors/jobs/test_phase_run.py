@@ -161,8 +161,8 @@ async def test_a_phase_timeout_names_phase_limit_and_the_slow_worker(open_world:
         async def creeps() -> None:
             for _ in range(100):
                 await trio.sleep(1)
-                lease = next(iter(world.coordinator.decide.leases.of_worker(workers["b"].name)))
-                world.coordinator.crews.got_on(lease, Phase.PROVE, "work", trio.current_time() % 1000 / 1000)
+                lease = next(iter(world.coordinator.scheduler.leases.of_worker(workers["b"].name)))
+                world.coordinator.tasks.got_on(lease, Phase.PROVE, "work", trio.current_time() % 1000 / 1000)
 
         instead(workers["b"], "ProveCall", creeps)
         with pytest.raises(JobFailure, match=r"phase timeout: prove .*worker b has been at it for 20 s; shares missing: .1.") as caught:
@@ -184,8 +184,8 @@ async def test_a_straggler_is_run_a_second_time_and_the_first_answer_wins(open_w
         assert len(pairs) == 1
         (pair,) = pairs
         assert pair[0] == "b"
-        assert world.coordinator.decide.crews == {}
-        assert "b" not in {blame.attempt.worker for blame in world.coordinator.book.entries[job].record.blames}
+        assert world.coordinator.scheduler.crews == {}
+        assert "b" not in {fault.attempt.worker for fault in world.coordinator.jobs.entries[job].record.faults}
         text = world.coordinator.metrics.render(view_of(world.coordinator, "1", "fake")).decode()
         assert "coordinator_stragglers_doubled_total 1.0" in text
 
@@ -211,7 +211,7 @@ async def test_a_straggler_that_comes_first_after_all_wins_over_its_double(open_
         assert workers["a"].device.log.count("ContributeCall") == 2
         assert workers["a"].device.killed == 1
         assert workers["b"].device.killed == 0
-        assert world.coordinator.book.entries[job].record.attempts == ()
+        assert world.coordinator.jobs.entries[job].record.attempts == ()
 
 
 async def test_a_straggler_that_dies_leaves_its_double_at_work(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -310,7 +310,7 @@ async def test_a_job_that_was_cut_finer_is_resumed_so(open_world: OpenWorld, aut
         await world.workers_are("a", "b")
         job = await client.submit(Kind.PROVE, ELF, stdin=b"cut=4 vsleep=8", params="test")
         with trio.fail_after(100):
-            while len(world.coordinator.book.entries[job].record.answers) < 2:  # noqa: ASYNC110 - virtual time
+            while len(world.coordinator.jobs.entries[job].record.answers) < 2:  # noqa: ASYNC110 - virtual time
                 await trio.sleep(0.5)
         await world.stop()
         await world.start()

@@ -36,7 +36,7 @@ MAX_SHARES_SHOWN: Final = 64
 ProgramName = Callable[[str], str]
 
 
-class JobBook:
+class JobTable:
     """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. Where there is
     an `on_end`, each end is owed to the webhook, and it is told of it when that is on disk."""
 
@@ -46,7 +46,7 @@ class JobBook:
         self.recorder = recorder
         self.clock = clock
         self.entries: dict[JobId, JobEntry] = {}
-        self.submits: dict[tuple[str, str], JobId] = {}
+        self.by_key: dict[tuple[str, str], JobId] = {}
         self.on_end: Callable[[JobRecord], None] | None = None
         self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
         self.stopped: Callable[[JobId], tuple[tuple[WorkerId, ...], tuple[WorkerId, ...]]] = lambda job: ((), ())
@@ -59,17 +59,17 @@ class JobBook:
 
     def adopt(self, record: JobRecord) -> JobEntry:
         """Know a job that the journal has."""
-        said = record.submitted
-        entry = self.entries[said.job] = JobEntry(record, self.recorder.epoch << 32)
-        if said.key:
-            self.submits[said.client, said.key] = said.job
+        request = record.submitted
+        entry = self.entries[request.job] = JobEntry(record, self.recorder.epoch << 32)
+        if request.key:
+            self.by_key[request.client, request.key] = request.job
         return entry
 
     def adopt_past(self, past: Past) -> None:
         """Know a job that had ended before our start."""
         self.entries[past.job] = JobEntry(past, self.recorder.epoch << 32)
         if past.head.key:
-            self.submits[past.head.client, past.head.key] = past.job
+            self.by_key[past.head.client, past.head.key] = past.job
 
     def record_of(self, job: JobId) -> JobRecord | None:
         """All that is known of a job; None where it is not known."""
@@ -80,12 +80,12 @@ class JobBook:
         """Know a job no more; its key may be used again."""
         entry = self.entries.pop(job, None)
         if entry is not None and (key := entry.key):
-            self.submits.pop((entry.client, key), None)
+            self.by_key.pop((entry.client, key), None)
 
     async def record(self, entry: JobEntry, event: Event) -> None:
         """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
         with trio.CancelScope(shield=True):  # what is on disk must be true in memory too
-            async with entry.turn:
+            async with entry.lock:
                 before = entry.record
                 after = evolve(before, event)
                 ending = Ending(summarise(after), self.on_end is not None) if after.state.final else None
@@ -125,7 +125,7 @@ class JobBook:
 
     def status(self, entry: JobEntry) -> JobStatus:
         """What a client is told."""
-        record, said = entry.record, entry.record.submitted
+        record, request = entry.record, entry.record.submitted
         shares = tuple(entry.shares[share] for share in sorted(entry.shares))
         done = percent(record, shares)
         received = self.received(record.job) if record.state is State.WAITING_FOR_INPUT else None
@@ -136,9 +136,9 @@ class JobBook:
             job=record.job,
             kind=record.kind,
             state=record.state,
-            program=ProgramId(said.program.sha256),
-            program_name=said.name or self._program_name(said.program.sha256),
-            params=said.params,
+            program=ProgramId(request.program.sha256),
+            program_name=request.name or self._program_name(request.program.sha256),
+            params=request.params,
             phase=record.stage.phase,
             percent=done,
             eta_seconds=self.forecast.left(entry) if self.forecast is not None else None,
@@ -148,10 +148,10 @@ class JobBook:
             free_units=waiting.free if waiting is not None else None,
             total_units=waiting.total if waiting is not None else None,
             waiting_for=why,
-            submitted_at=said.at,
+            submitted_at=request.at,
             started_at=record.started_at,
             ended_at=record.ended_at,
-            deadline_at=said.deadline_at,
+            deadline_at=request.deadline_at,
             weights=record.weights[:MAX_SHARES_SHOWN],
             shares=shares[:MAX_SHARES_SHOWN],
             result=record.result,

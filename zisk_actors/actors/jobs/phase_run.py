@@ -18,15 +18,15 @@ import msgspec
 import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.blame import ACCUSING, Accusation, JobEnds
 from zisk_actors.actors.jobs.confirming import refute, same, unconfirmed
-from zisk_actors.actors.jobs.crew import MISMATCH, ShareLost, Timing
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
+from zisk_actors.actors.jobs.tasks import MISMATCH, ShareLost, Timing
 from zisk_actors.core.budget import Tally, attempts, tally
 from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
 from zisk_actors.core.patience import Patience, RunningAttempt, deadline, rate, stands_still, straggler
-from zisk_actors.core.phases import Phases
+from zisk_actors.core.phases import PhaseSpec
 from zisk_actors.core.policy import cut_finer
 from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
@@ -65,23 +65,23 @@ class TooLarge(Exception):
         self.weights = weights
 
 
-class Asking:
+class PhaseRun:
     """One phase under way; `run` is its life, after which `answers` has every share, and `first` who answered first."""
 
-    def __init__(self, coordinator: Coordinator, entry: JobEntry, phase: Phases) -> None:
+    def __init__(self, coordinator: Coordinator, entry: JobEntry, spec: PhaseSpec) -> None:
         limits, record = coordinator.limits, entry.record
         self._coordinator = coordinator
         self._entry = entry
-        self._phase = phase
-        factor = limits.straggler_factor if phase.doubled else 0.0
-        self._patience = Patience(limits.seconds.get(phase.phase, 0.0), factor, limits.straggler_seconds)
-        known = [done for (of, _), done in record.answers.items() if of is phase.phase]
+        self._spec = spec
+        factor = limits.straggler_factor if spec.doubled else 0.0
+        self._patience = Patience(limits.seconds.get(spec.name, 0.0), factor, limits.straggler_seconds)
+        known = [done for (of, _), done in record.answers.items() if of is spec.name]
         self.answers: dict[int, BlobRef] = {done.share: done.answer for done in known}
         self.first: WorkerId | None = known[0].worker if known else None
         self._running: dict[int, _Share] = {}
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
-        self._said_to_fail: dict[WorkerId, Failure] = {}
+        self._reported_failures: dict[WorkerId, Failure] = {}
         self._end: JobEnds | Accusation | TooLarge | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
@@ -92,7 +92,7 @@ class Asking:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
                 async with trio.open_nursery() as shares:
-                    for share in self._phase.shares(self._entry.record):
+                    for share in self._spec.shares(self._entry.record):
                         if share not in self.answers:
                             shares.start_soon(self._ask, share)
                 nursery.cancel_scope.cancel()
@@ -110,13 +110,13 @@ class Asking:
         """One share's answer, whoever gives it in the end."""
         coordinator, record = self._coordinator, self._entry.record
         share = self._running[number] = _Share(number)
-        prefer = record.aggregator if self._phase.phase is Phase.AGGREGATE else None
+        prefer = record.aggregator if self._spec.name is Phase.AGGREGATE else None
         while number not in self.answers:
             if coordinator.limits.budget.spent(self._tally(number)):
                 self._stop(JobEnds(self._failure(share)))
                 return
             try:
-                lease = await coordinator.crews.holder(record.job, number, prefer, share.never)
+                lease = await coordinator.tasks.holder(record.job, number, prefer, share.never)
             except ShareLost as nobody:
                 share.last = nobody
                 self._stop(JobEnds(await self._last_word(share)))
@@ -139,13 +139,13 @@ class Asking:
 
     async def _try(self, share: _Share, lease: Lease) -> None:
         """Have one worker try. The share's nursery is over with the first answer, or when no attempt is left."""
-        coordinator, entry, phase = self._coordinator, self._entry, self._phase
+        coordinator, entry, spec = self._coordinator, self._entry, self._spec
         timing = share.attempts[lease]
         limit = self._patience.limit and self._patience.limit + WORKER_GRACE_SECONDS
         if len(share.attempts) == 1:
-            coordinator.book.share_is(entry, lease, phase.phase, "waiting", 0.0)
+            coordinator.jobs.share_is(entry, lease, spec.name, "waiting", 0.0)
         try:
-            answer = await coordinator.crews.ask(lease, phase.task(entry.record, lease, limit), timing)
+            answer = await coordinator.tasks.ask(lease, spec.task(entry.record, lease, limit), timing)
         except ShareLost as lost:
             del share.attempts[lease]
             await self._lost(share, lease, lost)
@@ -164,23 +164,23 @@ class Asking:
                 coordinator.handle(Finished(other))
                 coordinator.stop_work(other, f"worker {lease.worker} has answered first")
         share.nursery.cancel_scope.cancel()
-        coordinator.book.share_is(self._entry, lease, self._phase.phase, "done", 1.0)
+        coordinator.jobs.share_is(self._entry, lease, self._spec.name, "done", 1.0)
         self._let_go(lease)
 
     def _let_go(self, lease: Lease) -> None:
         """A worker of which the job needs nothing more is free for others, before what it answered is folded, checked and written down. So
         is one after its proof, except the first finisher, which aggregates; who that is, the job keeps one."""
-        crew = self._coordinator.decide.crews.get(lease.job)
+        crew = self._coordinator.scheduler.crews.get(lease.job)
         kept = crew is not None and any(held.worker == self.first for held in crew.all())
-        proved = self._phase.phase is Phase.PROVE and lease.worker != self.first and kept
-        if self._phase.last or proved:
+        proved = self._spec.name is Phase.PROVE and lease.worker != self.first and kept
+        if self._spec.last or proved:
             self._coordinator.handle(Finished(lease))
 
     # ---------------------------------------------------------------------------------------------------------- what goes wrong
 
     async def _lost(self, share: _Share, lease: Lease, lost: ShareLost) -> None:
         """An attempt came to nothing: count it, and have the share begun again, or the phase ended."""
-        coordinator, record, phase = self._coordinator, self._entry.record, self._phase.phase
+        coordinator, record, phase = self._coordinator, self._entry.record, self._spec.name
         share.last = lost
         own = lost.failure
         if own is not None and own.kind is FailureKind.PROOF and (phase in ACCUSING or own.code == MISMATCH):
@@ -196,13 +196,11 @@ class Asking:
                 return
         coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
         for other in share.attempts:
-            coordinator.book.alone(self._entry, other, phase)
-        event = ShareFailed(
-            coordinator.book.clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None
-        )
+            coordinator.jobs.alone(self._entry, other, phase)
+        event = ShareFailed(coordinator.clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None)
         try:
-            await coordinator.book.record(self._entry, event)
-        except StoreUnwritable:  # said by who writes; counted here as long as we live
+            await coordinator.jobs.record(self._entry, event)
+        except StoreUnwritable:  # logged by who writes; counted here as long as we live
             self._unwritten = (*self._unwritten, event)
         coordinator.metrics.share_retried(own.kind.value if own is not None else "lost")
         coordinator.log.warning(
@@ -218,7 +216,7 @@ class Asking:
 
     async def _weigh(self, share: _Share, lease: Lease, word: Failure) -> None:
         """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""
-        coordinator, entry, phase = self._coordinator, self._entry, self._phase.phase
+        coordinator, entry, phase = self._coordinator, self._entry, self._spec.name
         try:
             wrong = await refute(coordinator, entry, lease, phase, word)
         except JobEnds as end:
@@ -229,19 +227,19 @@ class Asking:
             share.last = ShareLost(wrong, worker=lease.worker, failure=failure)
             return
         word = msgspec.structs.replace(word, phase=phase)
-        if any(worker != lease.worker and same(word, said) for worker, said in self._said_to_fail.items()):
+        if any(worker != lease.worker and same(word, other) for worker, other in self._reported_failures.items()):
             self._stop(JobEnds(word))
             return
         coordinator.log.warning("a worker says that the guest fails, and a second one is asked", job=entry.job, worker=lease.worker)
-        self._said_to_fail[lease.worker] = word
+        self._reported_failures[lease.worker] = word
         share.never |= {lease.worker}
         coordinator.handle(GaveUp(lease))
         for other in share.attempts:
-            coordinator.book.alone(entry, other, phase)
+            coordinator.jobs.alone(entry, other, phase)
 
     async def _last_word(self, share: _Share) -> Failure:
         """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
-        words = [(worker, word) for worker, word in self._said_to_fail.items() if worker in share.never]
+        words = [(worker, word) for worker, word in self._reported_failures.items() if worker in share.never]
         if not words:
             return self._failure(share)
         own = await self._entry.own.outcome()
@@ -249,21 +247,21 @@ class Asking:
 
     def _somebody_larger(self, lease: Lease) -> bool:
         """Whether there is a worker with more memory than a holder that has too little, as far as is known."""
-        registry = self._coordinator.decide.registry
+        registry = self._coordinator.scheduler.registry
         holder = registry.records.get(lease.worker)
         return any(holder is None or not each.memory_bytes or each.memory_bytes > holder.memory_bytes for each in registry.ready())
 
     def _tally(self, share: int) -> Tally:
-        return tally(self._entry.record, self._unwritten, self._phase.phase, share)
+        return tally(self._entry.record, self._unwritten, self._spec.name, share)
 
     def _failure(self, share: _Share) -> Failure:
         """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the
         worker's."""
-        record, phase, lost = self._entry.record, self._phase.phase, share.last
+        record, phase, lost = self._entry.record, self._spec.name, share.last
         own = lost.failure if lost is not None else None
         listed = attempts(record, self._unwritten)
         before = [each for each in listed if each.share == share.number and each.phase is phase]
-        blamed = any(blame.attempt.share == share.number and blame.attempt.phase is phase for blame in record.blames)
+        faulty = any(fault.attempt.share == share.number and fault.attempt.phase is phase for fault in record.faults)
         if lost is None or lost.worker is None:
             worker, reason = (before[-1].worker, before[-1].reason) if before else (None, "")
             if lost is not None:
@@ -273,7 +271,7 @@ class Asking:
         who = f"worker {worker}: " if worker is not None and worker not in reason else ""
         message = f"share {share.number} failed in {phase.value} after {self._tally(share.number)}, the last one: {who}{reason}"
         kind, code = (FailureKind.WORKER, "worker-lost") if own is None else (own.kind, own.code)
-        if blamed and own is None and (lost is None or lost.worker is None):
+        if faulty and own is None and (lost is None or lost.worker is None):
             proves = phase not in (Phase.SETUP, Phase.EXECUTE)
             kind, code = (FailureKind.PROOF, "proof-invalid") if proves else (FailureKind.WORKER, "false-report")
         hint = own.hint if own is not None else ""
@@ -301,7 +299,7 @@ class Asking:
         """An attempt as the rules of patience look at it."""
         weights = self._entry.record.weights
         weight = weights[lease.share] if lease.share < len(weights) else 1
-        record = self._coordinator.decide.registry.records.get(lease.worker)
+        record = self._coordinator.scheduler.registry.records.get(lease.worker)
         return RunningAttempt(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
 
     def _attempts(self, share: _Share) -> list[RunningAttempt]:
@@ -312,7 +310,7 @@ class Asking:
 
     def _over(self, number: int, now: float) -> None:
         """The phase is over its limit because of a share."""
-        name, limit, record = self._phase.phase, self._patience.limit, self._entry.record
+        name, limit, record = self._spec.name, self._patience.limit, self._entry.record
         share = self._running[number]
         slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._attempts(share)}
         missing = sorted(self._running)
@@ -349,8 +347,8 @@ class Asking:
         """An attempt that stands still has failed, while there is time for another."""
         still = self._seen(lease, self._running[lease.share].attempts[lease]).still_seconds(now)
         message = f"worker {lease.worker} has made no progress with share {lease.share} for {still:.0f} s"
-        failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._phase.phase)
-        self._coordinator.crews.failed(lease, self._phase.phase, failure)
+        failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._spec.name)
+        self._coordinator.tasks.failed(lease, self._spec.name, failure)
         self._coordinator.stop_work(lease, message)
 
     def _double(self, now: float) -> None:
@@ -364,10 +362,10 @@ class Asking:
             if one.began_at is not None
         ]
         slow = straggler(lone, self._rates, self._patience, now)
-        if slow is None or job not in coordinator.decide.crews:
+        if slow is None or job not in coordinator.scheduler.crews:
             return
-        mine = {lease.worker for lease in coordinator.decide.crews[job].all()}
-        idle = frozenset(worker for worker in mine if not coordinator.crews.tasks_of(worker))
+        mine = {lease.worker for lease in coordinator.scheduler.crews[job].all()}
+        idle = frozenset(worker for worker in mine if not coordinator.tasks.tasks_of(worker))
         share = self._running[slow.lease.share]
         for effect in coordinator.handle(DoubleWanted(job, share.number, idle)):
             if isinstance(effect, Doubled):
@@ -377,11 +375,11 @@ class Asking:
                     "straggler: share is slow and started a second time",
                     job=job,
                     share=share.number,
-                    phase=self._phase.phase.value,
+                    phase=self._spec.name.value,
                     worker=slow.lease.worker,
                     elapsed_seconds=round(slow.seconds(now), 1),
                     still_seconds=round(slow.still_seconds(now), 1),
                     second=effect.lease.worker,
                 )
-                coordinator.book.doubled(self._entry, effect.lease)
+                coordinator.jobs.doubled(self._entry, effect.lease)
                 self._begin(share, effect.lease)

@@ -1,4 +1,4 @@
-"""Both ports of a coordinator: who is turned away there, and who has to leave.
+"""Access control at both ports of a coordinator: which key is refused there, and which has to leave.
 
 Rules of this file:
 * Every refusal is counted by its port and reason. The log has the first of an episode, and a sum now and then: a flood of refusals is no
@@ -24,7 +24,7 @@ LOOK_SECONDS: Final = 0.5
 """How often the allow-list is looked at."""
 REFUSED_SECONDS: Final = 10.0
 MAX_REFUSED: Final = 1000
-"""Addresses of which we remember when a refusal was last said."""
+"""Addresses of which we remember when a refusal was last logged."""
 
 
 def limits_of(security: CoordinatorSecurity) -> Limits:
@@ -33,25 +33,25 @@ def limits_of(security: CoordinatorSecurity) -> Limits:
         messages_per_second=security.max_messages_per_second,
         bytes_per_second=security.max_bytes_per_second,
         bad_per_minute=security.max_bad_messages_per_minute,
-        put_off_seconds=security.put_off_seconds,
+        ban_seconds=security.put_off_seconds,
     )
     most = security.max_connections
     return Limits(links=most, connections=most, backlog=most, connections_per_key=security.max_connections_per_key, rates=rates)
 
 
-class Doors:
+class AccessControl:
     """The ports, by name, and the list of those who may come in."""
 
     def __init__(self, allowed: AllowList) -> None:
         self.ports: dict[str, RouterListener] = {}
         self._allowed = allowed
         self._log = log.get()
-        self._turned_away: dict[str, tuple[float, int]] = {}
+        self._refused_from: dict[str, tuple[float, int]] = {}
 
     def open(self, port: str, listener: RouterListener) -> None:
         """From now on somebody listens there."""
         self.ports[port] = listener
-        listener.cut_off = partial(self._cut_off, port)
+        listener.on_ban = partial(self._banned, port)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -62,18 +62,18 @@ class Doors:
         """A handshake was refused. Say it, but not each time: a client that is refused tries again for ever."""
         if port in self.ports:
             self.ports[port].refuse(reason)
-        said_at, count = self._turned_away.get(address, (-REFUSED_SECONDS, 0))
+        logged_at, count = self._refused_from.get(address, (-REFUSED_SECONDS, 0))
         now = trio.current_time()
-        if now - said_at < REFUSED_SECONDS:
-            self._turned_away[address] = (said_at, count + 1)
+        if now - logged_at < REFUSED_SECONDS:
+            self._refused_from[address] = (logged_at, count + 1)
             return
-        if len(self._turned_away) > MAX_REFUSED:
-            self._turned_away.clear()
-        self._turned_away[address] = (now, 0)
+        if len(self._refused_from) > MAX_REFUSED:
+            self._refused_from.clear()
+        self._refused_from[address] = (now, 0)
         self._log.warning(f"handshake refused: {reason}", role=port, peer=address, key=key, refused_since_last=count)
 
     async def watch_list(self) -> None:
-        """Have the doors follow the allow-list, until cancelled."""
+        """Follow the allow-list, until cancelled."""
         version, problem = self._allowed.version, ""
         while True:
             self._allowed.refresh()
@@ -91,15 +91,15 @@ class Doors:
 
     async def sum_up(self) -> None:
         """A line now and then about what the ports have refused, until cancelled."""
-        said: dict[str, dict[str, int]] = {port: {} for port in self.ports}
+        logged: dict[str, dict[str, int]] = {port: {} for port in self.ports}
         while True:
             await trio.sleep(REFUSED_SECONDS)
             for port, listener in self.ports.items():
-                if listener.refused != said[port]:
-                    said[port] = dict(listener.refused)
-                    self._log.warning("refused so far", role=port, **said[port])
+                if listener.refused != logged[port]:
+                    logged[port] = dict(listener.refused)
+                    self._log.warning("refused so far", role=port, **logged[port])
 
-    def _cut_off(self, port: str, peer: Peer, reason: str) -> None:
+    def _banned(self, port: str, peer: Peer, reason: str) -> None:
         name = next((name for role in ("operator", "client", "worker") if (name := self._allowed.name_of(role, peer.key))), "")
-        seconds = self.ports[port].limits.rates.put_off_seconds
+        seconds = self.ports[port].limits.rates.ban_seconds
         self._log.error("key put off", role=port, key=peer.key, name=name, peer=peer.address, reason=reason, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Who holds which share, and what was asked of them: tasks that are out, answers that come in.
+"""What was asked of the holders of shares: tasks that are out, answers that come in.
 
 Rules of this file:
 * When a worker begins with a task is when it says so, or when it has nothing else of ours to do.
@@ -87,24 +87,24 @@ class _Out:
 
     task: Task
     timing: Timing
-    witness: bool = False
+    cross_check: bool = False
     done: trio.Event = field(default_factory=trio.Event)
     answer: BlobRef | None = None
     lost: ShareLost | None = None
 
 
-class Crews:
+class Tasks:
     """The tasks of all jobs. `handle` has an event decided; `sessions` are the connected workers."""
 
     def __init__(
         self,
-        decide: Scheduler,
+        scheduler: Scheduler,
         sessions: dict[WorkerId, Connected],
         handle: Callable[[Event], list[Effect]],
         worker_wait_seconds: float,
         count_late: Callable[[], None],
     ) -> None:
-        self._decide = decide
+        self._scheduler = scheduler
         self._sessions = sessions
         self._handle = handle
         self._worker_wait_seconds = worker_wait_seconds
@@ -117,10 +117,10 @@ class Crews:
     async def holder(self, job: JobId, share: int, prefer: WorkerId | None = None, never: frozenset[WorkerId] = frozenset()) -> Lease:
         """The lease of a share: the one in force, or a new one as soon as somebody can take it who is none of `never`. Raises `ShareLost`
         where nobody can in time, and at once where nobody else is there."""
-        lease = self._decide.lease(job, share)
+        lease = self._scheduler.lease(job, share)
         if lease is not None:
             return lease
-        registry = self._decide.registry
+        registry = self._scheduler.registry
         if never and not self._others(never):
             await trio.lowlevel.checkpoint()
             raise ShareLost(f"there is no other worker that could take share {share}", worker=None)
@@ -137,26 +137,26 @@ class Crews:
         finally:
             del self._wanted[job, share]
             self._handle(Unwanted(job, share))  # where nobody was found, or the job is over: its end may take a while to be written down
-        lease = self._decide.lease(job, share)
+        lease = self._scheduler.lease(job, share)
         if lease is None:
             raise ShareLost(f"no worker could take share {share} within {self._worker_wait_seconds:g} s", worker=None)
         return lease
 
     def _others(self, never: frozenset[WorkerId]) -> bool:
         """Whether there is a worker that is none of these, or may come back after a restart of ours."""
-        if trio.current_time() < self._decide.opens_at < float("inf"):
+        if trio.current_time() < self._scheduler.opens_at < float("inf"):
             return True
-        records = self._decide.registry.records.values()
+        records = self._scheduler.registry.records.values()
         return any(each.worker not in never and each.health is not Health.QUARANTINED for each in records)
 
-    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None, *, witness: bool = False) -> BlobRef:
-        """Give a task out and wait for its answer; `timing` is kept up to date. What a `witness` answers is compared, and not part of the
-        job. Raises `ShareLost`."""
+    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None, *, cross_check: bool = False) -> BlobRef:
+        """Give a task out and wait for its answer; `timing` is kept up to date. What comes of a `cross_check` is compared, and is no
+        part of the job. Raises `ShareLost`."""
         key = (lease, PHASE_OF[type(task)])
-        if not self._decide.holds(lease):
+        if not self._scheduler.holds(lease):
             await trio.lowlevel.checkpoint()
             raise ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
-        out = self._out[key] = _Out(task, timing or Timing(), witness)
+        out = self._out[key] = _Out(task, timing or Timing(), cross_check)
         line = self._line.setdefault(lease.worker, [])
         line.append(out)
         _begin(line)
@@ -197,9 +197,9 @@ class Crews:
 
     def expects(self, lease: Lease, phase: Phase) -> bool:
         """Whether an answer under this lease would be used; if not, it is counted as late."""
-        if self._decide.holds(lease) and (lease, phase) in self._out:
+        if self._scheduler.holds(lease) and (lease, phase) in self._out:
             return True
-        self._decide.late += 1
+        self._scheduler.late += 1
         self._count_late()
         self._log.info(
             "late result dropped",
@@ -207,7 +207,7 @@ class Crews:
             share=lease.share,
             attempt=lease.attempt,
             worker=lease.worker,
-            late_results=self._decide.late,
+            late_results=self._scheduler.late,
         )
         return False
 
@@ -228,11 +228,11 @@ class Crews:
         return True
 
     def is_out(self, lease: Lease, phase: Phase) -> bool:
-        return self._decide.holds(lease) and (lease, phase) in self._out
+        return self._scheduler.holds(lease) and (lease, phase) in self._out
 
-    def is_witness(self, lease: Lease, phase: Phase) -> bool:
+    def is_cross_check(self, lease: Lease, phase: Phase) -> bool:
         out = self._out.get((lease, phase))
-        return out is not None and out.witness
+        return out is not None and out.cross_check
 
     def answered(self, lease: Lease, phase: Phase, answer: BlobRef) -> None:
         """The answer is on our shelf."""

@@ -1,4 +1,4 @@
-"""Running until told to stop: by a signal, or by the end of the parent process.
+"""Running until something says to stop: a signal, or by the end of the parent process.
 
 Rules of this file: the first signal asks, where there is somebody to ask, and the second one ends; an orphan ends at once.
 """
@@ -14,7 +14,7 @@ import trio
 from zisk_actors import log
 
 
-async def until_told(main: Callable[[], Awaitable[None]], *, parent: int = 0, leave: trio.Event | None = None) -> None:
+async def until_signalled(main: Callable[[], Awaitable[None]], *, parent: int = 0, leave: trio.Event | None = None) -> None:
     """Run `main` until it ends, SIGTERM or SIGINT comes, or the process `parent` is not our parent any more.
 
     With `leave`, the first signal only sets it, for `main` to end in its own time.

@@ -1,9 +1,9 @@
-"""Two workers disagree about the contribution of a share, which is the same whoever computes it: a third one settles who is wrong.
+"""Two workers disagree about the contribution of a share, which is the same whoever computes it: a third one decides who is wrong.
 
 Rules of this file:
 * Who says so computes the share again, and so does a third worker, each without knowing what the others have; of three the one that differs
-  from both others is wrong. Two against one is all that there is: where two workers lie the same way, an honest one is blamed, and what
-  comes of it does not verify.
+  from both others is wrong. Two against one is all that there is: where two workers lie the same way, an honest one is found faulty, and
+  what comes of it does not verify.
 * Who disagrees with itself is wrong, whatever others say.
 * Without a third worker nobody can tell: the job fails, and names both.
 """
@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.crew import ShareLost, mismatch
+from zisk_actors.actors.jobs.tasks import ShareLost, mismatch
 from zisk_actors.core.events import Doubled, DoubleWanted, Finished
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import ShareAnswered
@@ -24,11 +24,11 @@ from zisk_actors.core.stages import Stage
 from zisk_actors.ids import WorkerId
 from zisk_actors.wire.values import BlobRef, Failure, Lease, Phase
 
-SETTLE_SECONDS: Final = 600.0
+DISPUTE_SECONDS: Final = 600.0
 """For a phase that has no limit."""
 
 
-class Unsettled(Exception):
+class Unresolved(Exception):
     """Nobody can tell who is wrong. Carries what the job fails with."""
 
     def __init__(self, failure: Failure) -> None:
@@ -36,26 +36,26 @@ class Unsettled(Exception):
         self.failure = failure
 
 
-async def settle(coordinator: Coordinator, record: JobRecord, accuser: Lease, given: ShareAnswered, phase: Phase) -> str:
+async def resolve(coordinator: Coordinator, record: JobRecord, accuser: Lease, given: ShareAnswered, phase: Phase) -> str:
     """Who is wrong: `giver`, `accuser`, or `nobody` where the accuser is gone, and whoever comes after it will see for itself. Raises
     `Unsettled`."""
     if (given.worker, given.incarnation) == (accuser.worker, accuser.incarnation):
         return "giver"
     asked = {WorkerId(given.worker), WorkerId(accuser.worker)}
-    limit = coordinator.limits.seconds.get(Phase.CONTRIBUTE, 0.0) or SETTLE_SECONDS
-    while coordinator.decide.holds(accuser):
+    limit = coordinator.limits.seconds.get(Phase.CONTRIBUTE, 0.0) or DISPUTE_SECONDS
+    while coordinator.scheduler.holds(accuser):
         third = _third(coordinator, accuser, asked)
         if third is None:
-            raise Unsettled(mismatch(accuser.share, given.worker, accuser.worker, phase))
+            raise Unresolved(mismatch(accuser.share, given.worker, accuser.worker, phase))
         asked.add(WorkerId(third.worker))
         words = {"job": record.job, "share": accuser.share, "third": third.worker}
         coordinator.log.warning("workers disagree about a share", giver=given.worker, accuser=accuser.worker, **words)
-        said: dict[Lease, BlobRef] = {}
+        answers: dict[Lease, BlobRef] = {}
         with trio.move_on_after(limit):
             async with trio.open_nursery() as nursery:
                 for lease in (accuser, third):
-                    nursery.start_soon(_ask, coordinator, record, lease, said, nursery.cancel_scope)
-        again, other = said.get(accuser), said.get(third)
+                    nursery.start_soon(_ask, coordinator, record, lease, answers, nursery.cancel_scope)
+        again, other = answers.get(accuser), answers.get(third)
         if again is None or other is None:
             coordinator.handle(Finished(third))
             coordinator.stop_work(third, "it is not needed to settle who is wrong")
@@ -64,13 +64,13 @@ async def settle(coordinator: Coordinator, record: JobRecord, accuser: Lease, gi
             return "accuser"
         if again == other:
             return "giver"
-        raise Unsettled(mismatch(accuser.share, given.worker, f"{accuser.worker} and {third.worker}", phase))
+        raise Unresolved(mismatch(accuser.share, given.worker, f"{accuser.worker} and {third.worker}", phase))
     return "nobody"
 
 
 def _third(coordinator: Coordinator, accuser: Lease, asked: set[WorkerId]) -> Lease | None:
     """A second lease of the share for somebody who has said nothing about it yet."""
-    crew = coordinator.decide.crews[accuser.job]
+    crew = coordinator.scheduler.crews[accuser.job]
     mine = frozenset(lease.worker for lease in crew.all())
     for effect in coordinator.handle(DoubleWanted(accuser.job, accuser.share, mine, frozenset(asked), urgent=True)):
         if isinstance(effect, Doubled):
@@ -78,11 +78,11 @@ def _third(coordinator: Coordinator, accuser: Lease, asked: set[WorkerId]) -> Le
     return None
 
 
-async def _ask(coordinator: Coordinator, record: JobRecord, lease: Lease, said: dict[Lease, BlobRef], both: trio.CancelScope) -> None:
+async def _ask(coordinator: Coordinator, record: JobRecord, lease: Lease, answers: dict[Lease, BlobRef], both: trio.CancelScope) -> None:
     """Have a worker contribute the share, for us to compare; where it does not, the other's word is of no use."""
     task = PHASES[Stage.CONTRIBUTE].task(record, lease, coordinator.limits.seconds.get(Phase.CONTRIBUTE, 0.0))
     try:
-        said[lease] = await coordinator.crews.ask(lease, task, witness=True)
+        answers[lease] = await coordinator.tasks.ask(lease, task, cross_check=True)
     except ShareLost as lost:
         coordinator.log.warning("a worker cannot say what a share's contribution is", worker=lease.worker, reason=lost.reason)
         both.cancel()

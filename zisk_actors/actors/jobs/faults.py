@@ -1,10 +1,10 @@
 """Whose fault it is that something does not verify, and what is done about it.
 
 Rules of this file:
-* A worker that accuses another is not believed: our own device looks at the same parts, and who is found wrong is blamed, the accuser
+* A worker that accuses another is not believed: our own device looks at the same parts, and who is found wrong is quarantined, the accuser
   where it finds nothing.
 * What is wrong is taken back in the job's record, on disk, before the worker is quarantined; the supervisor's loop then asks for it again.
-* Two workers that have different contributions of a share are told apart by a third (`actors/jobs/settling.py`).
+* Two workers that have different contributions of a share are told apart by a third (`actors/jobs/disputes.py`).
 * Contributions that do not agree, and no share of which is found wrong by itself, are held against our own run of the job
   (`actors/jobs/own_run.py`).
 * Where it cannot be told who is wrong, the job fails and names everyone who took part.
@@ -18,13 +18,13 @@ import msgspec
 
 from zisk_actors.actors.coordinator.coordinator import Coordinator
 from zisk_actors.actors.device import CallFailed
-from zisk_actors.actors.jobs.crew import MISMATCH, mismatch
+from zisk_actors.actors.jobs.disputes import Unresolved, resolve
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.own_run import Outcome
-from zisk_actors.actors.jobs.settling import Unsettled, settle
+from zisk_actors.actors.jobs.tasks import MISMATCH, mismatch
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
-from zisk_actors.core.events import Blamed, Finished
+from zisk_actors.core.events import Finished, FoundFaulty
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected
 from zisk_actors.wire.blobs import unpack_manifest
@@ -62,7 +62,7 @@ async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusatio
         await _judge_mismatch(coordinator, entry, accusation)
         return
     verdict = await _look(coordinator, record, accusation.phase)
-    at = coordinator.book.clock()
+    at = coordinator.clock()
     if verdict is not None and verdict.share is None:
         if await reject_contributions(coordinator, entry, await entry.own.outcome()):
             return
@@ -76,14 +76,14 @@ async def judge(coordinator: Coordinator, entry: JobEntry, accusation: Accusatio
         what = "contribution" if wrong is Phase.CONTRIBUTE else "partial proof"
         reason = f"the {what} of share {share} that worker {giver.worker} made is wrong: {verdict.message}"[:4000]
         kind = ContributionRejected if wrong is Phase.CONTRIBUTE else PartialRejected
-        await coordinator.book.persist(entry, kind(at, share, giver.worker, giver.incarnation, reason))
+        await coordinator.jobs.persist(entry, kind(at, share, giver.worker, giver.incarnation, reason))
         _take_back(coordinator, record, accusation.phase)
-        coordinator.handle(Blamed(giver.worker, giver.incarnation, record.job, share, reason))
+        coordinator.handle(FoundFaulty(giver.worker, giver.incarnation, record.job, share, reason))
         return
     reason = f"worker {accuser.worker} says that something is wrong where nothing is: {accusation.failure.message}"[:4000]
     other = PartialRejected if accusation.phase is Phase.PROVE else AggregateRejected
-    await coordinator.book.persist(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
-    coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, accuser.share, reason))
+    await coordinator.jobs.persist(entry, other(at, accuser.share, accuser.worker, accuser.incarnation, reason))
+    coordinator.handle(FoundFaulty(accuser.worker, accuser.incarnation, record.job, accuser.share, reason))
 
 
 async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation: Accusation) -> None:
@@ -94,22 +94,22 @@ async def _judge_mismatch(coordinator: Coordinator, entry: JobEntry, accusation:
     if given is None:
         raise JobEnds(mismatch(share, "(unknown)", accuser.worker, phase))
     try:
-        wrong = await settle(coordinator, record, accuser, given, phase)
-    except Unsettled as error:
+        wrong = await resolve(coordinator, record, accuser, given, phase)
+    except Unresolved as error:
         raise JobEnds(msgspec.structs.replace(error.failure, attempts=attempts(record))) from None
-    at = coordinator.book.clock()
+    at = coordinator.clock()
     if wrong == "giver":
         reason = f"the contribution of share {share} that worker {given.worker} made is wrong: worker {accuser.worker} has another"
         if given.worker != accuser.worker:
             reason += ", and a third worker the same as that"
-        await coordinator.book.persist(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
+        await coordinator.jobs.persist(entry, ContributionRejected(at, share, given.worker, given.incarnation, reason))
         _take_back(coordinator, record, Phase.PROVE if phase is Phase.PROVE else Phase.CONTRIBUTE, share)
-        coordinator.handle(Blamed(given.worker, given.incarnation, record.job, share, reason))
+        coordinator.handle(FoundFaulty(given.worker, given.incarnation, record.job, share, reason))
     elif wrong == "accuser":
         reason = f"the contribution of share {share} that worker {accuser.worker} computes is wrong: two others agree on another"
         if phase is Phase.PROVE:
-            await coordinator.book.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
-        coordinator.handle(Blamed(accuser.worker, accuser.incarnation, record.job, share, reason))
+            await coordinator.jobs.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
+        coordinator.handle(FoundFaulty(accuser.worker, accuser.incarnation, record.job, share, reason))
 
 
 async def reject_contributions(coordinator: Coordinator, entry: JobEntry, own: Outcome) -> bool:
@@ -128,10 +128,10 @@ async def reject_contributions(coordinator: Coordinator, entry: JobEntry, own: O
         reason = (
             f"the contribution of share {share} that worker {done.worker} made is wrong: it is of another run than the coordinator's own"
         )
-        at = coordinator.book.clock()
-        await coordinator.book.persist(entry, ContributionRejected(at, share, done.worker, done.incarnation, reason))
+        at = coordinator.clock()
+        await coordinator.jobs.persist(entry, ContributionRejected(at, share, done.worker, done.incarnation, reason))
         _take_back(coordinator, record, Phase.PROVE)
-        coordinator.handle(Blamed(done.worker, done.incarnation, record.job, share, reason))
+        coordinator.handle(FoundFaulty(done.worker, done.incarnation, record.job, share, reason))
     return bool(given)
 
 
@@ -156,10 +156,10 @@ async def reject_aggregate(coordinator: Coordinator, entry: JobEntry, failure: F
     message = f"the proof that worker {maker.worker if maker else record.aggregator} aggregated does not verify: {failure.message}"[:4000]
     if maker is None:
         raise JobEnds(Failure(kind=failure.kind, code=failure.code, message=message, hint=failure.hint, phase=Phase.VERIFY))
-    event = AggregateRejected(coordinator.book.clock(), share, maker.worker, maker.incarnation, message)
-    await coordinator.book.persist(entry, event)
+    event = AggregateRejected(coordinator.clock(), share, maker.worker, maker.incarnation, message)
+    await coordinator.jobs.persist(entry, event)
     _take_back(coordinator, record, Phase.AGGREGATE)
-    coordinator.handle(Blamed(maker.worker, maker.incarnation, record.job, share, message))
+    coordinator.handle(FoundFaulty(maker.worker, maker.incarnation, record.job, share, message))
 
 
 async def _look(coordinator: Coordinator, record: JobRecord, phase: Phase) -> Failure | None:
@@ -193,7 +193,7 @@ def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase, share:
     """End the leases of the phase that is begun again: of all shares where every proof is void, else of the one share, which is the
     aggregate unless another is named."""
     only = len(record.weights) if share is None else share
-    crew = coordinator.decide.crews.get(record.job)
+    crew = coordinator.scheduler.crews.get(record.job)
     for lease in crew.all() if crew is not None else []:
         if phase is Phase.PROVE or lease.share == only:
             coordinator.handle(Finished(lease))
@@ -201,7 +201,7 @@ def _take_back(coordinator: Coordinator, record: JobRecord, phase: Phase, share:
 
 
 def _everyone(record: JobRecord, failure: Failure, phase: Phase) -> Failure:
-    """A proof does not verify and nobody can be blamed: all who took part are named."""
+    """A proof does not verify and nobody can be found faulty: all who took part are named."""
     givers = [
         f"share {share}: {done.worker}"
         for (of, share), done in sorted(record.answers.items(), key=lambda item: item[0][1])
