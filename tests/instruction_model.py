@@ -1,7 +1,7 @@
 """Random executed instructions with a model of their own.
 
 Rules. The model is written from the RISC-V manual and the bus rules of
-chips/base.py, on Python integers; it shares no code with the chips or the
+chips/frames.py, on Python integers; it shares no code with the chips or the
 emulator. ``Cases`` are independent rows (row i executes ROM row i), not a run:
 what a run adds is that tokens match across rows.
 """

@@ -1,57 +1,52 @@
 """add, addi: 64-bit addition.
 
-The sum is four 16-bit chunks, each range checked. The carries are expressions:
+**What it proves.** c = a + b mod 2^64, or a + imm.
+
+**Why it is sound.** The sum is four 16-bit chunks, each range checked. The carries are expressions:
 
     k0 = (a_lo + b_lo - c_lo) / 2^32,   k1 = (a_hi + b_hi + k0 - c_hi) / 2^32,   both bits.
 
-Sound because all limbs are below 2^32 (operands come from tokens or the ROM,
+All limbs are below 2^32 (operands come from tokens or the ROM,
 c from its chunks): a_lo + b_lo - c_lo is an integer in (-2^32, 2^33), far from
 wrapping p, so "equal to 0 or 2^32 in the field" says the same of the integers,
 and one of the two holds for exactly one c_lo below 2^32. Likewise above.
+
+**How it is filled.** With the chunks of what the record says was written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from zisk_actors.air.air import Air, Columns, Constraint, Row, Window
+from zisk_actors.air.air import Air, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    Chip,
-    ReadA,
-    ReadB,
-    Real,
-    Step,
-    WriteC,
-    is_bit,
-    limbs_of,
-    put_chunks,
-    range16,
-    read_a,
-    read_b,
-    step,
-    write_c,
-)
-from zisk_actors.chips.operands import INV_2_32, Immediate, fill_a, fill_b, fill_c, fill_immediate, fill_real, fill_step
-from zisk_actors.machine import isa
-
-T = TypeVar("T")
+from zisk_actors.chips.base import INV_2_32, Chip, T, is_bit, limbs_of, put_chunks, range16
+from zisk_actors.chips.frames import Frame, Immediate, ReadA, ReadB, Real, Step, WriteC, fill_row
+from zisk_actors.stark.field import U64
 
 
-class Sum(Row[T]):
+class Sum(Frame[T]):
     """The result."""
 
     c = Columns(4, "a + b mod 2^64, 16-bit chunks", bits=16)
+
+    def fill(self: Sum[U64], records: Any) -> None:
+        """What was written."""
+        put_chunks(self.c, records.c)
 
 
 class AddRow(Step[T], ReadA[T], ReadB[T], WriteC[T], Sum[T], Real[T]):
     """c = a + b."""
 
+    operation = "ADD"
+
 
 class AddiRow(Step[T], ReadA[T], WriteC[T], Immediate[T], Sum[T], Real[T]):
     """c = a + imm."""
+
+    operation = "ADDI"
 
 
 def carries(a: Sequence[Expr], b: Sequence[Expr], c: Sequence[Expr]) -> tuple[Expr, Expr]:
@@ -61,36 +56,40 @@ def carries(a: Sequence[Expr], b: Sequence[Expr], c: Sequence[Expr]) -> tuple[Ex
     return low, high
 
 
-def _chip(name: str, main: type[Row[Any]], *, immediate: bool) -> Chip:
-    def constraints(window: Window) -> Iterator[Constraint]:
-        row = window.row
-        yield is_bit("real", row.real)
-        low, high = carries(row.a, row.imm if immediate else row.b, limbs_of(row.c))
-        yield is_bit("carry of the low limb", low)
-        yield is_bit("carry of the high limb", high)
-
-    def interactions(window: Window) -> Iterator[Interaction]:
-        row = window.row
-        if immediate:
-            yield from step(row, row.real, isa.op("ADDI"), rd=row.rd, rs1=row.rs1, x=(*row.imm, 0))
-            yield from read_a(row, row.real)
-        else:
-            yield from step(row, row.real, isa.op("ADD"), rd=row.rd, rs1=row.rs1, rs2=row.rs2)
-            yield from read_a(row, row.real)
-            yield from read_b(row, row.real)
-        yield from write_c(row, row.real, limbs_of(row.c))
-        yield from range16(row.real, *row.c)
-
-    def fill(row: Any, records: Any) -> None:
-        fill_step(row, records)
-        fill_a(row, records)
-        (fill_immediate if immediate else fill_b)(row, records)
-        fill_c(row, records)
-        fill_real(row, records)
-        put_chunks(row.c, records.c)
-
-    return Chip(Air(name, main, constraints, interactions, doc="64-bit addition"), fill)
+def _sum(row: Any, b: Sequence[Expr]) -> Iterator[Constraint]:
+    yield is_bit("real", row.real)
+    low, high = carries(row.a, b, limbs_of(row.c))
+    yield is_bit("carry of the low limb", low)
+    yield is_bit("carry of the high limb", high)
 
 
-ADD = _chip("add", AddRow, immediate=False)
-ADDI = _chip("addi", AddiRow, immediate=True)
+def _write(row: Any) -> Iterator[Interaction]:
+    yield from row.write_c(limbs_of(row.c))
+    yield from range16(row.real, *row.c)
+
+
+def _add_constraints(window: Window) -> Iterator[Constraint]:
+    return _sum(window.row, window.row.b)
+
+
+def _add_interactions(window: Window) -> Iterator[Interaction]:
+    row = window.row
+    yield from row.step(rd=row.rd, rs1=row.rs1, rs2=row.rs2)
+    yield from row.read_a()
+    yield from row.read_b()
+    yield from _write(row)
+
+
+def _addi_constraints(window: Window) -> Iterator[Constraint]:
+    return _sum(window.row, window.row.imm)
+
+
+def _addi_interactions(window: Window) -> Iterator[Interaction]:
+    row = window.row
+    yield from row.step(rd=row.rd, rs1=row.rs1, x=(*row.imm, 0))
+    yield from row.read_a()
+    yield from _write(row)
+
+
+ADD = Chip(Air("add", AddRow, _add_constraints, _add_interactions, doc="64-bit addition"), fill_row)
+ADDI = Chip(Air("addi", AddiRow, _addi_constraints, _addi_interactions, doc="64-bit addition"), fill_row)

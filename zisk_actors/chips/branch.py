@@ -1,8 +1,9 @@
 """brancheq (BEQ, BNE) and branchlt (BLT, BGE, BLTU, BGEU): conditional branches.
 
-The next row is pc + 1 + taken (target - pc - 1), the target from the ROM.
+**What it proves.** The next row is pc + 1 + taken (target - pc - 1), the target from the ROM, and ``taken`` is what the
+operation says of the two registers.
 
-**Equality** is of two limbs at once. Packing them into one field element would
+**Why it is sound.** *Equality* is of two limbs at once. Packing them into one field element would
 alias (0 and p are equal there), and one inverse of one difference per limb costs
 two columns. Instead: N = d0^2 - 7 d1^2 with d_i = a_i - b_i. 7 generates the
 field's multiplicative group, so it is no square, and N = 0 only if both d_i
@@ -12,58 +13,73 @@ are 0 (else 7 = (d0/d1)^2). Then
 
 leave nothing to choose: N = 0 makes ``equal`` 1 by the first, N != 0 makes it 0
 by the second. This does not even need the limbs to be bounded; that equal field
-elements are equal limbs does.
+elements are equal limbs does. *Order* is compare.py's.
 
-**Order** is compare.py's.
+**How it is filled.** The next row is the record's; inverses are taken of a whole
+column at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from zisk_actors.air.air import Air, Column, Constraint, Row, Window
+from zisk_actors.air.air import Air, Column, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK32, Chip, ReadA, ReadB, Real, Step, is_bit, put, read_a, read_b, step
-from zisk_actors.chips.compare import (
-    Difference,
-    SignB,
-    borrow_constraints,
-    borrows,
-    difference_lookups,
-    fill_difference,
-    fill_sign_b,
-    less_than,
-    sign_b_lookups,
-)
-from zisk_actors.chips.operands import fill_a, fill_b, fill_flags, fill_real, fill_step, grid, one_hot, op_of, total
+from zisk_actors.chips.base import MASK32, Chip, T, is_bit, put
+from zisk_actors.chips.compare import Difference, SignB, less_than
+from zisk_actors.chips.frames import Frame, OneHot, ReadA, ReadB, Real, Step, fill_row, grid
 from zisk_actors.machine import isa
 from zisk_actors.stark import field
 from zisk_actors.stark.field import U64, P
-
-T = TypeVar("T")
 
 NON_RESIDUE = field.GENERATOR  # a generator is never a square
 _BLT, _DOWN, _ACROSS = grid("BLT", "BGE", "BLTU", "BGEU")
 
 
-class Branch(Row[T]):
+class Branch(Frame[T]):
     """Where to go on."""
 
     target = Column("row if taken, from the ROM")
     npc = Column("next row")
 
+    def branch(self) -> Iterator[Interaction]:
+        """Control flow, and both reads."""
+        row: Any = self
+        yield from row.step(rs1=row.rs1, rs2=row.rs2, x=(row.target, 0, 0), npc=row.npc)
+        yield from row.read_a()
+        yield from row.read_b()
 
-class BranchEqRow(Step[T], ReadA[T], ReadB[T], Branch[T]):
+    def goes_on(self, real: Expr, taken: Expr) -> Constraint:
+        """The next row is the target if the branch is taken, else the following one."""
+        row: Any = self
+        return "next row", row.npc - row.pc - real - taken * (row.target - row.pc - 1)
+
+    def fill(self: Branch[U64], records: Any) -> None:
+        """The ROM's target, and where the run went."""
+        put(self.target, records.rom.x0)
+        put(self.npc, records.npc)
+
+
+class BranchEqRow(OneHot[T], Step[T], ReadA[T], ReadB[T], Branch[T]):
     """Branch on a == b."""
 
     equal = Column("1 if a == b")
     inverse = Column("1 / N, 0 if N = 0")
     is_beq = Column("1 for BEQ")
     is_bne = Column("1 for BNE")
+    flags: ClassVar = {"BEQ": "is_beq", "BNE": "is_bne"}
+
+    def fill(self: BranchEqRow[U64], records: Any) -> None:
+        """Whether the operands are equal, and the norm's inverse."""
+        a, b = records.a, records.b
+        put(self.equal, a == b)
+        low, high = field.sub(a & MASK32, b & MASK32), field.sub(a >> np.uint64(32), b >> np.uint64(32))
+        norm = field.sub(field.mul(low, low), field.mul(field.mul(high, high), np.uint64(NON_RESIDUE)))
+        put(self.inverse, inverses(norm))
 
 
 class BranchLtRow(Step[T], ReadA[T], ReadB[T], Branch[T], Difference[T], SignB[T], Real[T]):
@@ -73,33 +89,56 @@ class BranchLtRow(Step[T], ReadA[T], ReadB[T], Branch[T], Difference[T], SignB[T
     unsigned = Column("1 for BLTU, BGEU")
     negated = Column("1 for BGE, BGEU")
 
+    @property
+    def op(self: BranchLtRow[Expr]) -> Any:
+        """Two bits choose among four operations."""
+        return self.real * _BLT + self.negated * _DOWN + self.unsigned * _ACROSS
 
-def _eq_flags(row: Any) -> dict[str, Any]:
-    return {"BEQ": row.is_beq, "BNE": row.is_bne}
-
-
-def _next_row(row: Any, real: Expr, taken: Expr) -> Constraint:
-    return "next row", row.npc - row.pc - real - taken * (row.target - row.pc - 1)
+    def fill(self: BranchLtRow[U64], records: Any) -> None:
+        """The operation's bits, and what they say of the operands."""
+        op = records.rom.op
+        signed = (op == isa.op("BLT")) | (op == isa.op("BGE"))
+        negated = (op == isa.op("BGE")) | (op == isa.op("BGEU"))
+        put(self.unsigned, ~signed)
+        put(self.negated, negated)
+        put(self.taken, less_than(records.a, records.b, signed) ^ negated)
 
 
 def _eq_constraints(window: Window) -> Iterator[Constraint]:
     row = window.row
-    yield from one_hot(_eq_flags(row))
+    yield from row.one_hot()
     real = row.is_beq + row.is_bne
     low, high = row.a[0] - row.b[0], row.a[1] - row.b[1]
     norm = low * low - NON_RESIDUE * high * high
     yield "unequal if the norm has an inverse", norm * row.inverse - (real - row.equal)
     yield "equal only if the norm is zero", row.equal * norm
-    yield _next_row(row, real, row.is_beq * row.equal + row.is_bne * (1 - row.equal))
+    yield row.goes_on(real, row.is_beq * row.equal + row.is_bne * (1 - row.equal))
 
 
 def _eq_interactions(window: Window) -> Iterator[Interaction]:
+    return window.row.branch()  # type: ignore[no-any-return]
+
+
+def _lt_constraints(window: Window) -> Iterator[Constraint]:
     row = window.row
-    flags = _eq_flags(row)
-    real = total(flags.values())
-    yield from step(row, real, op_of(flags), rs1=row.rs1, rs2=row.rs2, x=(row.target, 0, 0), npc=row.npc)
-    yield from read_a(row, real)
-    yield from read_b(row, real)
+    yield is_bit("real", row.real)
+    yield is_bit("unsigned", row.unsigned)
+    yield is_bit("negated", row.negated)
+    yield from row.is_difference(row.b)
+    _, borrow = row.borrows(row.b)
+    less = borrow + (row.real - row.unsigned) * (row.a_sign - row.b_sign)
+    yield "taken", row.taken - less - row.negated * (1 - 2 * less)
+    yield row.goes_on(row.real, row.taken)
+
+
+def _lt_interactions(window: Window) -> Iterator[Interaction]:
+    row = window.row
+    yield from row.branch()
+    yield from row.difference_lookups()
+    yield from row.sign_b_lookups()
+
+
+# --- filling ---------------------------------------------------------------
 
 
 def inverses(values: U64) -> U64:
@@ -126,58 +165,5 @@ def inverses(values: U64) -> U64:
     return np.where(zero, np.uint64(0), result[: len(values)])
 
 
-def _eq_fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_a(row, records)
-    fill_b(row, records)
-    fill_flags(_eq_flags(row), records)
-    put(row.target, records.rom.x0)
-    put(row.npc, records.npc)
-    a, b = records.a, records.b
-    put(row.equal, a == b)
-    low, high = field.sub(a & MASK32, b & MASK32), field.sub(a >> np.uint64(32), b >> np.uint64(32))
-    norm = field.sub(field.mul(low, low), field.mul(field.mul(high, high), np.uint64(NON_RESIDUE)))
-    put(row.inverse, inverses(norm))
-
-
-def _lt_constraints(window: Window) -> Iterator[Constraint]:
-    row = window.row
-    yield is_bit("real", row.real)
-    yield is_bit("unsigned", row.unsigned)
-    yield is_bit("negated", row.negated)
-    yield from borrow_constraints(row, row.a, row.b)
-    _, borrow = borrows(row, row.a, row.b)
-    less = borrow + (row.real - row.unsigned) * (row.a_sign - row.b_sign)
-    yield "taken", row.taken - less - row.negated * (1 - 2 * less)
-    yield _next_row(row, row.real, row.taken)
-
-
-def _lt_interactions(window: Window) -> Iterator[Interaction]:
-    row = window.row
-    op = row.real * _BLT + row.negated * _DOWN + row.unsigned * _ACROSS
-    yield from step(row, row.real, op, rs1=row.rs1, rs2=row.rs2, x=(row.target, 0, 0), npc=row.npc)
-    yield from read_a(row, row.real)
-    yield from read_b(row, row.real)
-    yield from difference_lookups(row, row.real)
-    yield from sign_b_lookups(row, row.real)
-
-
-def _lt_fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_a(row, records)
-    fill_b(row, records)
-    fill_real(row, records)
-    op = records.rom.op
-    signed = (op == isa.op("BLT")) | (op == isa.op("BGE"))
-    negated = (op == isa.op("BGE")) | (op == isa.op("BGEU"))
-    put(row.unsigned, ~signed)
-    put(row.negated, negated)
-    put(row.target, records.rom.x0)
-    put(row.npc, records.npc)
-    fill_difference(row, records.a, records.b)
-    fill_sign_b(row, records.b)
-    put(row.taken, less_than(records.a, records.b, signed) ^ negated)
-
-
-BRANCHEQ = Chip(Air("brancheq", BranchEqRow, _eq_constraints, _eq_interactions, doc="branches on equality"), _eq_fill)
-BRANCHLT = Chip(Air("branchlt", BranchLtRow, _lt_constraints, _lt_interactions, doc="branches on order"), _lt_fill)
+BRANCHEQ = Chip(Air("brancheq", BranchEqRow, _eq_constraints, _eq_interactions, doc="branches on equality"), fill_row)
+BRANCHLT = Chip(Air("branchlt", BranchLtRow, _lt_constraints, _lt_interactions, doc="branches on order"), fill_row)

@@ -1,13 +1,16 @@
 """div: DIV, DIVU, REM, REMU, DIVW, DIVUW, REMW, REMUW.
 
-**Operands as integers.** For a 32-bit operation the operands are the low limbs,
+**What it proves.** c is the quotient or the remainder of a by b, truncated towards zero, signed as the operation says, of 64 bits or of
+the low 32 with the result sign-extended. A division by zero gives -1 and the dividend.
+
+**Why it is sound.** *Operands as integers.* For a 32-bit operation the operands are the low limbs,
 extended by their sign (or by 0): x and y below are two 32-bit limbs each, the
 upper ones 0 or 2^32 - 1 then. With sx, sy the sign bits, 0 for an unsigned
 operation, the dividend is X = x - 2^64 sx and the divisor Y = y - 2^64 sy.
 The signs are read off by MSB16: of the chunk that ends the operand's low limb
 for 32 bits, its high limb for 64.
 
-**The identity X = Y Q + R,** with Q = q - 2^64 qs and R = r - 2^64 rs, all of x,
+*The identity X = Y Q + R,* with Q = q - 2^64 qs and R = r - 2^64 rs, all of x,
 y, q, r below 2^64 and all signs bits. Modulo nothing, it is proved over the
 integers in words of 32 bits; t_k is the sum of chunk products y_i q_j of weight
 2^16k as in mul.py:
@@ -21,64 +24,47 @@ integers in words of 32 bits; t_k is the sum of chunk products y_i q_j of weight
 Carries are below 2^31 by their chunks, everything else is below 2^51, so no
 line wraps p: each holds over the integers, and so does the identity.
 
-**The remainder's sign:** rs <= sx, and where sx = 1 but rs = 0, r is 0. So R is 0
+*The remainder's sign:* rs <= sx, and where sx = 1 but rs = 0, r is 0. So R is 0
 or has the sign of X (rs = 1 means R < 0, as r < 2^64).
 
-**|R| < |Y|:** d = |Y| - |R| - 1 is shown to be two limbs of four chunks, with
+*|R| < |Y|:* d = |Y| - |R| - 1 is shown to be two limbs of four chunks, with
 |Y| = Y or -Y by sy, |R| = R or -R by rs, limb by limb with a borrow in -2..1.
 
 The three together define truncated division: Q and R are unique, hence so are
 their representations. The overflow INT_MIN / -1 gives Q = 2^63 (qs = 0), whose
 word is INT_MIN, and R = 0: no special case.
 
-**Division by zero.** ``zero`` is 1 exactly if y = 0: it must be 0 otherwise, and
+*Division by zero.* ``zero`` is 1 exactly if y = 0: it must be 0 otherwise, and
 |R| < |Y| has no solution with Y = 0 unless ``zero`` waives it. Then the identity
 alone gives R = X, and q is forced to be all ones, qs to be 0.
 
-**The weight of a row.** ``real`` stands in these lines as the number 1, and it is a
+*The weight of a row.* ``real`` stands in these lines as the number 1, and it is a
 bit by its own constraint alone: on many rows the lines also have solutions with
 real = 2, 3 or 1/2 (a small d doubled or halved, the carries moved along). Such
 a row would take and put its tokens twice, or by half.
 
-**Result:** q or r; for a 32-bit operation its low limb, sign extended.
+*Result:* q or r; for a 32-bit operation its low limb, sign extended.
+
+**How it is filled.** With the division of the magnitudes, then the signs, then
+the carries line by line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    MASK32,
-    Chip,
-    ReadA,
-    ReadB,
-    Real,
-    Step,
-    WriteC,
-    is_bit,
-    limbs_of,
-    put,
-    put_chunks,
-    put_limbs,
-    range16,
-    read_a,
-    read_b,
-    step,
-    write_c,
-)
+from zisk_actors.chips.base import MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16
+from zisk_actors.chips.frames import ReadA, ReadB, Real, Step, WriteC, fill_row
 from zisk_actors.chips.mul import carry_chunks, columns_of_product, numbers_of_product, sixteens
-from zisk_actors.chips.operands import ONES32, fill_a, fill_b, fill_c, fill_real, fill_step
 from zisk_actors.machine.isa import Op
 from zisk_actors.stark.field import U64
-
-T = TypeVar("T")
 
 # The op number is affine in three bits, so the row needs no flag per operation: DIV + unsigned + 2 remainder + 4 word.
 OPERATIONS = (Op.DIV, Op.DIVU, Op.REM, Op.REMU, Op.DIVW, Op.DIVUW, Op.REMW, Op.REMUW)
@@ -110,6 +96,15 @@ class DivRow(Step[T], Real[T], ReadA[T], ReadB[T], WriteC[T]):
     top = Column("upper chunk of the result's low limb", bits=16)
     top_msb = Column("its top bit")
     c = Columns(2, "result, limbs", bits=32)
+
+    @property
+    def op(self: DivRow[Expr]) -> Any:
+        """Three bits choose among eight operations."""
+        return int(Op.DIV) + self.unsigned + 2 * self.remainder + 4 * self.word
+
+    def fill(self: DivRow[U64], records: Any) -> None:
+        """The division."""
+        _fill(self, records)
 
 
 def _divisor(row: Any) -> list[Expr]:
@@ -172,11 +167,10 @@ def _constraints(window: Window) -> Iterator[Constraint]:
 def _interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
     real = row.real
-    op = int(Op.DIV) + row.unsigned + 2 * row.remainder + 4 * row.word
-    yield from step(row, real, op, rd=row.rd, rs1=row.rs1, rs2=row.rs2)
-    yield from read_a(row, real)
-    yield from read_b(row, real)
-    yield from write_c(row, real, row.c)
+    yield from row.step(rd=row.rd, rs1=row.rs1, rs2=row.rs2)
+    yield from row.read_a()
+    yield from row.read_b()
+    yield from row.write_c(row.c)
     yield from range16(real, row.x_last - 2**16 * row.x_top)
     yield send(MSB16, row.x_top, row.x_msb, times=real)
     y = _divisor(row)
@@ -200,11 +194,6 @@ def _negate_if(value: U64, sign: U64) -> U64:
 
 @np.errstate(over="ignore")
 def _fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_real(row, records)
-    fill_a(row, records)
-    fill_b(row, records)
-    fill_c(row, records)
     put_limbs(row.c, records.c)
     kind = records.rom.op - np.uint64(Op.DIV)
     unsigned, rem, word = kind & np.uint64(1), (kind >> np.uint64(1)) & np.uint64(1), kind >> np.uint64(2)
@@ -280,4 +269,4 @@ def _fill_carries(row: Any, x: U64, y: U64, q: U64, r: U64, signs: tuple[U64, U6
         put_chunks(row.k[2 * i : 2 * i + 2], carry.view(np.uint64))
 
 
-DIV = Chip(Air("div", DivRow, _constraints, _interactions, doc="quotients and remainders"), _fill)
+DIV = Chip(Air("div", DivRow, _constraints, _interactions, doc="quotients and remainders"), fill_row)

@@ -1,5 +1,9 @@
 """image: the program's initial memory, a fixed table of the verifying key.
 
+**What it proves.** Each word that the program loads starts with its value, and one outside RAM keeps it.
+
+**Why it is sound.** There are two kinds of words:
+
 * A *read-only* word (outside RAM: text, constants) has its initial and its
   final token here. Its final value is its initial one: nothing can have
   written it, because stores reach RAM tokens only and this row takes no other
@@ -11,6 +15,8 @@
 
 The builder of the fixed columns answers for the addresses: each word once,
 read-only words neither in RAM nor in the input region (``fixed_columns`` checks).
+
+**How it is filled.** The fixed columns from the program, the times of the last accesses from the end of the run.
 """
 
 from __future__ import annotations

@@ -1,12 +1,16 @@
 """input: the words of the input region that the run reads.
 
-Rows are words in strictly increasing order over the whole region (words.py), so
+**What it proves.** Each word of the region has one value, and keeps it; that of the first word is 0.
+
+**Why it is sound.** Rows are words in strictly increasing order over the whole region (words.py), so
 every word has one value. The first word is 0. The value of any other is the
 prover's choice, as the input is: an input may be as long as the region, so each
 choice is some input's, and one that ends earlier has zeros there. Limbs are
 bounded by 16-bit chunks because they enter tokens here. The row takes back the
 value that it gave: nothing writes a read-only word. Nothing of the input is
 public: a program that wants it bound must put it in its output.
+
+**How it is filled.** A row each for the words that the run touched, and for the region's ends.
 """
 
 from __future__ import annotations

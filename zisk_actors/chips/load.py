@@ -1,6 +1,8 @@
 """load (LD), loadw (LW, LWU), loadb (LB, LBU, LH, LHU): reads of RAM and read-only words.
 
-The word that is accessed and alignment: operands.py. What the chips add:
+**What it proves.** rd becomes the 8, 4, 2 or 1 bytes at rs1 + offset, extended as the operation says; the address is aligned to them.
+
+**Why it is sound.** The word that is accessed and alignment: memory.py. What the chips add:
 
 * LD writes what it read: two bounded limbs.
 * LW takes the limb that ``half`` selects (a bit of the address, so no choice is
@@ -14,44 +16,26 @@ The word that is accessed and alignment: operands.py. What the chips add:
 
   is the one decomposition of a number below 2^32. The sign comes from the byte's
   own lookup: byte & 128 for signed operations, byte & 0 for unsigned ones.
+
+**How it is filled.** With the parts of the word that the record says was there, and of what was written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
-from zisk_actors.chips.base import MASK16, MASK32, Chip, Real, Step, WriteC, is_bit, put, range16, step, write_c
+from zisk_actors.air.expr import Expr
+from zisk_actors.chips.base import MASK32, ONES32, Chip, T, byte, is_bit, put, range16, sign16
 from zisk_actors.chips.buses import AND8
-from zisk_actors.chips.operands import (
-    ONES32,
-    MemoryWord,
-    Pointer,
-    ReadOnly,
-    access_word,
-    byte,
-    fill_c,
-    fill_flags,
-    fill_pointer,
-    fill_real,
-    fill_step,
-    fill_word,
-    grid,
-    one_hot,
-    op_of,
-    read_pointer,
-    sign16,
-    total,
-)
-from zisk_actors.machine import isa, layout
-from zisk_actors.machine.layout import READ_ONLY_BASE
+from zisk_actors.chips.frames import OneHot, Real, Step, WriteC, fill_row, grid
+from zisk_actors.chips.memory import ByteBits, LimbBit, MemoryWord, Pointer, ReadOnly, halves
+from zisk_actors.machine import isa
 from zisk_actors.stark.field import U64
-
-T = TypeVar("T")
 
 _LB, _DOWN, _ACROSS = grid("LB", "LH", "LBU", "LHU")
 
@@ -59,28 +43,41 @@ _LB, _DOWN, _ACROSS = grid("LB", "LH", "LBU", "LHU")
 class LoadFrame(Step[T], Pointer[T], WriteC[T], MemoryWord[T], ReadOnly[T]):
     """What all loads have."""
 
+    def load(self, within: Any = 0) -> Iterator[Interaction]:
+        """Control flow, and the reads of the base and of the word."""
+        row: Any = self
+        yield from row.step(rd=row.rd, rs1=row.rs1, x=(row.offset, 0, 0))
+        yield from row.read_pointer()
+        yield from row.access_word(within=within, space=row.space)
+
 
 class LoadRow(LoadFrame[T], Real[T]):
     """c = word."""
 
+    operation = "LD"
 
-class LoadWRow(LoadFrame[T]):
+
+class LoadWRow(OneHot[T], LimbBit[T], LoadFrame[T]):
     """c = a limb of the word, extended."""
 
-    half = Column("bit 2 of the address: which limb")
     limb = Column("the limb")
     top = Column("its upper 16 bits (LWU: free, nothing reads it)", bits=16)
     sign = Column("its bit 31 for LW, 0 for LWU")
     is_lw = Column("1 for LW")
     is_lwu = Column("1 for LWU")
+    flags: ClassVar = {"LW": "is_lw", "LWU": "is_lwu"}
+
+    def fill(self: LoadWRow[U64], records: Any) -> None:
+        """The parts of what was written."""
+        limb = records.c & MASK32
+        put(self.limb, limb)
+        put(self.top, limb >> np.uint64(16))
+        put(self.sign, records.c >> np.uint64(63))
 
 
-class LoadBRow(LoadFrame[T], Real[T]):
+class LoadBRow(ByteBits[T], LoadFrame[T], Real[T]):
     """c = a byte or half word of the word, extended."""
 
-    bit2 = Column("bit 2 of the address: which limb")
-    bit1 = Column("bit 1 of the address: which half of it")
-    bit0 = Column("bit 0 of the address: which byte of that; 0 for half words")
     other = Column("the half that is not selected", bits=16)
     byte = Column("the selected byte; for half words, the upper one", bits=8)
     rest = Column("the other byte of the selected half", bits=8)
@@ -89,10 +86,24 @@ class LoadBRow(LoadFrame[T], Real[T]):
     half = Column("1 for LH, LHU")
     unsigned = Column("1 for LBU, LHU")
 
+    @property
+    def op(self: LoadBRow[Expr]) -> Any:
+        """Two bits choose among four operations."""
+        return self.real * _LB + self.half * _DOWN + self.unsigned * _ACROSS
 
-def _read(row: Any, real: Any, within: Any = 0) -> Iterator[Interaction]:
-    yield from read_pointer(row, real)
-    yield from access_word(row, real, within=within, space=row.read_only * READ_ONLY_BASE)
+    def fill(self: LoadBRow[U64], records: Any) -> None:
+        """The operation's bits, and the parts of the word and of what was written."""
+        op = records.rom.op
+        is_half = (op == isa.op("LH")) | (op == isa.op("LHU"))
+        put(self.half, is_half)
+        put(self.unsigned, (op == isa.op("LBU")) | (op == isa.op("LHU")))
+        half, other = halves(records)
+        put(self.other, other)
+        upper = ((records.addr & np.uint64(1)) | is_half) << np.uint64(3)
+        put(self.byte, (half >> upper) & np.uint64(0xFF))
+        put(self.rest, (half >> (upper ^ np.uint64(8))) & np.uint64(0xFF))
+        put(self.sign, records.c >> np.uint64(63))
+        put(self.low, records.c & MASK32)
 
 
 def _load_constraints(window: Window) -> Iterator[Constraint]:
@@ -103,36 +114,13 @@ def _load_constraints(window: Window) -> Iterator[Constraint]:
 
 def _load_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    yield from step(row, row.real, isa.op("LD"), rd=row.rd, rs1=row.rs1, x=(row.offset, 0, 0))
-    yield from _read(row, row.real)
-    yield from write_c(row, row.real, row.word)
-
-
-def _is_ram(addr: U64) -> Any:
-    """Whether byte addresses are RAM's: a bool per row."""
-    return (addr >= layout.RAM_START) & (addr < layout.RAM_END)
-
-
-def _fill_frame(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_pointer(row, records)
-    fill_c(row, records)
-    fill_word(row, records)
-    put(row.read_only, ~_is_ram(records.addr))
-
-
-def _load_fill(row: Any, records: Any) -> None:
-    _fill_frame(row, records)
-    fill_real(row, records)
-
-
-def _w_flags(row: Any) -> dict[str, Any]:
-    return {"LW": row.is_lw, "LWU": row.is_lwu}
+    yield from row.load()
+    yield from row.write_c(row.word)
 
 
 def _loadw_constraints(window: Window) -> Iterator[Constraint]:
     row = window.row
-    yield from one_hot(_w_flags(row))
+    yield from row.one_hot()
     yield is_bit("read_only", row.read_only)
     yield is_bit("half", row.half)
     yield "limb", row.limb - row.word[0] - row.half * (row.word[1] - row.word[0])
@@ -141,22 +129,9 @@ def _loadw_constraints(window: Window) -> Iterator[Constraint]:
 
 def _loadw_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    flags = _w_flags(row)
-    real = total(flags.values())
-    yield from step(row, real, op_of(flags), rd=row.rd, rs1=row.rs1, x=(row.offset, 0, 0))
-    yield from _read(row, real, 4 * row.half)
-    yield from write_c(row, real, (row.limb, row.sign * ONES32))
+    yield from row.load(row.within)
+    yield from row.write_c((row.limb, row.sign * ONES32))
     yield from sign16(row.is_lw, row.limb, row.top, row.sign)
-
-
-def _loadw_fill(row: Any, records: Any) -> None:
-    _fill_frame(row, records)
-    fill_flags(_w_flags(row), records)
-    put(row.half, (records.addr >> np.uint64(2)) & np.uint64(1))
-    limb = records.c & MASK32
-    put(row.limb, limb)
-    put(row.top, limb >> np.uint64(16))
-    put(row.sign, records.c >> np.uint64(63))
 
 
 def _loadb_constraints(window: Window) -> Iterator[Constraint]:
@@ -174,34 +149,13 @@ def _loadb_constraints(window: Window) -> Iterator[Constraint]:
 
 def _loadb_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    real = row.real
-    op = real * _LB + row.half * _DOWN + row.unsigned * _ACROSS
-    yield from step(row, real, op, rd=row.rd, rs1=row.rs1, x=(row.offset, 0, 0))
-    yield from _read(row, real, 4 * row.bit2 + 2 * row.bit1 + row.bit0)
-    yield from write_c(row, real, (row.low, row.sign * ONES32))
-    yield from range16(real, row.other)
-    yield send(AND8, row.byte, 128 * (real - row.unsigned), 128 * row.sign, times=real)
-    yield byte(real, row.rest)
+    yield from row.load(row.within)
+    yield from row.write_c((row.low, row.sign * ONES32))
+    yield from range16(row.real, row.other)
+    yield send(AND8, row.byte, 128 * (row.real - row.unsigned), 128 * row.sign, times=row.real)
+    yield byte(row.real, row.rest)
 
 
-def _loadb_fill(row: Any, records: Any) -> None:
-    _fill_frame(row, records)
-    fill_real(row, records)
-    op, addr = records.rom.op, records.addr
-    is_half = (op == isa.op("LH")) | (op == isa.op("LHU"))
-    put(row.half, is_half)
-    put(row.unsigned, (op == isa.op("LBU")) | (op == isa.op("LHU")))
-    for i, bit in enumerate((row.bit0, row.bit1, row.bit2)):
-        put(bit, (addr >> np.uint64(i)) & np.uint64(1))
-    half = (records.mem_old >> ((addr & np.uint64(6)) << np.uint64(3))) & MASK16
-    put(row.other, (records.mem_old >> (((addr & np.uint64(6)) ^ np.uint64(2)) << np.uint64(3))) & MASK16)
-    upper = ((addr & np.uint64(1)) | is_half) << np.uint64(3)
-    put(row.byte, (half >> upper) & np.uint64(0xFF))
-    put(row.rest, (half >> (upper ^ np.uint64(8))) & np.uint64(0xFF))
-    put(row.sign, records.c >> np.uint64(63))
-    put(row.low, records.c & MASK32)
-
-
-LOAD = Chip(Air("load", LoadRow, _load_constraints, _load_interactions, doc="loads of 8 bytes"), _load_fill)
-LOADW = Chip(Air("loadw", LoadWRow, _loadw_constraints, _loadw_interactions, doc="loads of 4 bytes"), _loadw_fill)
-LOADB = Chip(Air("loadb", LoadBRow, _loadb_constraints, _loadb_interactions, doc="loads of 1 and 2 bytes"), _loadb_fill)
+LOAD = Chip(Air("load", LoadRow, _load_constraints, _load_interactions, doc="loads of 8 bytes"), fill_row)
+LOADW = Chip(Air("loadw", LoadWRow, _loadw_constraints, _loadw_interactions, doc="loads of 4 bytes"), fill_row)
+LOADB = Chip(Air("loadb", LoadBRow, _loadb_constraints, _loadb_interactions, doc="loads of 1 and 2 bytes"), fill_row)

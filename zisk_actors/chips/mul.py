@@ -1,6 +1,8 @@
 """mul: MUL, MULH, MULHSU, MULHU, MULW.
 
-The operands are four 16-bit chunks each, the product four 32-bit words r_0 to
+**What it proves.** c is the low or the high half of a b, the factors signed as the operation says; for MULW the low 32 bits, sign-extended.
+
+**Why it is sound.** The operands are four 16-bit chunks each, the product four 32-bit words r_0 to
 r_3, all range checked. With t_k the sum of the chunk products of weight 2^16k:
 
     t0 + 2^16 t1              = r_0 + 2^32 k0
@@ -14,7 +16,7 @@ at most four products below 2^32: left sides are integers of magnitude below
 the field is equality of integers. Each line is then a division by 2^32 with
 remainder: the words are the product's, no other values fit.
 
-**Signs.** As two's complement numbers, a = a' - 2^64 sa, so for a signed a the
+*Signs.* As two's complement numbers, a = a' - 2^64 sa, so for a signed a the
 product's upper half loses b (times sa), and for a signed b it loses a: that is
 s = fa sa b + fb sb a, where fa says that the operation takes a as signed (MULH,
 MULHSU) and fb that it takes b so (MULH). The term 2^128 sa sb does not reach
@@ -22,48 +24,30 @@ the upper half. The upper half is taken mod 2^64: ``borrow`` is 1 when the true
 result is negative or both operands are, and 0 otherwise; being a bit, it leaves
 r_2 and r_3 no choice. The sign bits come from MSB16 on the operands' top chunks.
 
-**Result.** The low words for MUL, the high ones for MULH*, and for MULW the
+*Result.* The low words for MUL, the high ones for MULH*, and for MULW the
 lowest word with its own top bit as the sign: r_0 does not depend on the
 operands' upper halves.
+
+**How it is filled.** Line by line, in signed 64-bit integers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    MASK16,
-    MASK32,
-    Chip,
-    ReadA,
-    ReadB,
-    Step,
-    WriteC,
-    is_bit,
-    limbs_of,
-    put,
-    put_chunks,
-    put_limbs,
-    range16,
-    read_a,
-    read_b,
-    step,
-    write_c,
-)
+from zisk_actors.chips.base import MASK16, MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16, RANGE16
-from zisk_actors.chips.operands import ONES32, fill_a, fill_b, fill_c, fill_flags, fill_step, one_hot, op_of
+from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Step, WriteC, fill_row
 from zisk_actors.stark.field import U64
 
-T = TypeVar("T")
 
-
-class MulRow(Step[T], ReadA[T], ReadB[T], WriteC[T]):
+class MulRow(OneHot[T], Step[T], ReadA[T], ReadB[T], WriteC[T]):
     """c = some half of a * b."""
 
     mul = Column("1 for MUL")
@@ -80,6 +64,45 @@ class MulRow(Step[T], ReadA[T], ReadB[T], WriteC[T]):
     borrow = Column("1 if 2^64 was added to the upper half")
     sign = Column("bit 31 of the product")
     c = Columns(2, "result, limbs", bits=32)
+    flags: ClassVar = {"MUL": "mul", "MULH": "mulh", "MULHSU": "mulhsu", "MULHU": "mulhu", "MULW": "mulw"}
+
+    @property
+    def real(self: MulRow[Expr]) -> Any:
+        """The sum of the flags; its order is part of the key."""
+        return self.mul + self.mulh + self.mulhsu + self.mulhu + self.mulw
+
+    def fill(self: MulRow[U64], records: Any) -> None:
+        """The product, its carries, and what was written."""
+        row: Any = self
+        put_limbs(row.c, records.c)
+        n = len(records)
+        a, b = sixteens(records.a), sixteens(records.b)
+        for top, sign, chunks in ((row.a_top, row.a_sign, a), (row.b_top, row.b_sign, b)):
+            put(top[0], chunks[1])
+            put(top[1], chunks[3])
+            put(sign, chunks[3] >> np.uint64(15))
+        t = [column.view(np.int64) for column in numbers_of_product(a, b)]
+        mulh, mulhsu = row.mulh[:n].view(np.int64), row.mulhsu[:n].view(np.int64)
+        lose_b = (mulh | mulhsu) * row.a_sign[:n].view(np.int64)
+        lose_a = mulh * row.b_sign[:n].view(np.int64)
+
+        def less(shift: int) -> Any:
+            a_limb, b_limb = (((x >> np.uint64(shift)) & MASK32).view(np.int64) for x in (records.a, records.b))
+            return lose_b * b_limb + lose_a * a_limb
+
+        # Signed 64-bit integers hold every line: magnitudes are below 2^51. >> and & are floor division and remainder.
+        words, carry = [], np.zeros(n, dtype=np.int64)
+        lines = (t[0] + (t[1] << 16), t[2] + (t[3] << 16), t[4] + (t[5] << 16) - less(0), t[6] - less(32))
+        for i, line in enumerate(lines):
+            total = line + carry
+            words.append((total & 0xFFFFFFFF).view(np.uint64))
+            carry = total >> 32
+            if i < 3:
+                put_chunks(row.k[2 * i : 2 * i + 2], (carry + (2 if i == 2 else 0)).view(np.uint64))
+        put(row.borrow, (-carry).view(np.uint64))
+        for i, word in enumerate(words):
+            put_chunks(row.r[2 * i : 2 * i + 2], word)
+        put(row.sign, words[0] >> np.uint64(31))
 
 
 def chunks_of(limbs: Sequence[Expr], top: Sequence[Expr]) -> list[Expr]:
@@ -105,15 +128,10 @@ def carry_chunks(real: Expr, k: Sequence[Expr]) -> Iterator[Interaction]:
         yield send(MSB16, chunk, 0, times=real) if i % 2 else send(RANGE16, chunk, times=real)
 
 
-def _flags(row: Any) -> dict[str, Any]:
-    return {"MUL": row.mul, "MULH": row.mulh, "MULHSU": row.mulhsu, "MULHU": row.mulhu, "MULW": row.mulw}
-
-
 def _constraints(window: Window) -> Iterator[Constraint]:
     row = window.row
-    yield from one_hot(_flags(row))
+    yield from row.one_hot()
     yield is_bit("borrow", row.borrow)
-    real = row.mul + row.mulh + row.mulhsu + row.mulhu + row.mulw
     high = row.mulh + row.mulhsu + row.mulhu
     a_signed, b_signed = row.mulh + row.mulhsu, row.mulh
     t = columns_of_product(chunks_of(row.a, row.a_top), chunks_of(row.b, row.b_top))
@@ -121,7 +139,7 @@ def _constraints(window: Window) -> Iterator[Constraint]:
     yield "word 0 of the product", t[0] + 2**16 * t[1] - r[0] - 2**32 * k[0]
     yield "word 1 of the product", t[2] + 2**16 * t[3] + k[0] - r[1] - 2**32 * k[1]
     less = [a_signed * row.a_sign * row.b[i] + b_signed * row.b_sign * row.a[i] for i in range(2)]
-    last = k[2] - 2 * real
+    last = k[2] - 2 * row.real
     yield "word 2 of the product", t[4] + 2**16 * t[5] + k[1] - less[0] - r[2] - 2**32 * last
     yield "word 3 of the product", t[6] + last - less[1] - r[3] + 2**32 * row.borrow
     yield "low limb of the result", row.c[0] - (row.mul + row.mulw) * r[0] - high * r[2]
@@ -130,11 +148,11 @@ def _constraints(window: Window) -> Iterator[Constraint]:
 
 def _interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    real = row.mul + row.mulh + row.mulhsu + row.mulhu + row.mulw
-    yield from step(row, real, op_of(_flags(row)), rd=row.rd, rs1=row.rs1, rs2=row.rs2)
-    yield from read_a(row, real)
-    yield from read_b(row, real)
-    yield from write_c(row, real, row.c)
+    real = row.real
+    yield from row.step(rd=row.rd, rs1=row.rs1, rs2=row.rs2)
+    yield from row.read_a()
+    yield from row.read_b()
+    yield from row.write_c(row.c)
     for limbs, top, sign in ((row.a, row.a_top, row.a_sign), (row.b, row.b_top, row.b_sign)):
         yield from range16(real, *chunks_of(limbs, top)[:3])
         yield send(MSB16, top[1], sign, times=real)
@@ -156,41 +174,4 @@ def sixteens(value: U64) -> list[U64]:
     return [(value >> np.uint64(16 * i)) & MASK16 for i in range(4)]
 
 
-def _fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_flags(_flags(row), records)
-    fill_a(row, records)
-    fill_b(row, records)
-    fill_c(row, records)
-    put_limbs(row.c, records.c)
-    n = len(records.pc)
-    a, b = sixteens(records.a), sixteens(records.b)
-    for top, sign, chunks in ((row.a_top, row.a_sign, a), (row.b_top, row.b_sign, b)):
-        put(top[0], chunks[1])
-        put(top[1], chunks[3])
-        put(sign, chunks[3] >> np.uint64(15))
-    t = [column.view(np.int64) for column in numbers_of_product(a, b)]
-    mulh, mulhsu = row.mulh[:n].view(np.int64), row.mulhsu[:n].view(np.int64)
-    lose_b = (mulh | mulhsu) * row.a_sign[:n].view(np.int64)
-    lose_a = mulh * row.b_sign[:n].view(np.int64)
-
-    def less(shift: int) -> Any:
-        a_limb, b_limb = (((x >> np.uint64(shift)) & MASK32).view(np.int64) for x in (records.a, records.b))
-        return lose_b * b_limb + lose_a * a_limb
-
-    # Signed 64-bit integers hold every line: magnitudes are below 2^51. >> and & are floor division and remainder.
-    words, carry = [], np.zeros(n, dtype=np.int64)
-    lines = (t[0] + (t[1] << 16), t[2] + (t[3] << 16), t[4] + (t[5] << 16) - less(0), t[6] - less(32))
-    for i, line in enumerate(lines):
-        total = line + carry
-        words.append((total & 0xFFFFFFFF).view(np.uint64))
-        carry = total >> 32
-        if i < 3:
-            put_chunks(row.k[2 * i : 2 * i + 2], (carry + (2 if i == 2 else 0)).view(np.uint64))
-    put(row.borrow, (-carry).view(np.uint64))
-    for i, word in enumerate(words):
-        put_chunks(row.r[2 * i : 2 * i + 2], word)
-    put(row.sign, words[0] >> np.uint64(31))
-
-
-MUL = Chip(Air("mul", MulRow, _constraints, _interactions, doc="products"), _fill)
+MUL = Chip(Air("mul", MulRow, _constraints, _interactions, doc="products"), fill_row)

@@ -1,6 +1,8 @@
 """ram: the first and the last token of each word of RAM that the job speaks of.
 
-Rows are words in strictly increasing order over the whole of RAM (words.py), so
+**What it proves.** Each word has one initial value, the image's or 0, and one final value; those of the output are public.
+
+**Why it is sound.** Rows are words in strictly increasing order over the whole of RAM (words.py), so
 every word has at most one initial token. A word starts at
 
 * 0, unless the row is an *image* row: then it takes (addr, initial value) off
@@ -12,6 +14,8 @@ every word has at most one initial token. A word starts at
   flagged, and no other row is. An output word that nobody touched is 0.
 
 A load or store of a word without a row finds no token.
+
+**How it is filled.** A row each for the words that the run touched, those of the image, those of the output, and the region's ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """refresh: bridges a long time between two accesses to a cell.
 
-An access proves time - prev - 1 < 2^16. Where the last access is longer ago, a
+**What it proves.** The cell has held its value since ``prev``, and holds it at the later time ``mid``.
+
+**Why it is sound.** An access proves time - prev - 1 < 2^16. Where the last access is longer ago, a
 refresh row takes the token (addr, value, prev) and puts (addr, value, mid) with
 
     mid = prev + 1 + gap,   gap = g0 + 2^16 g1 < 2^32,
@@ -9,23 +11,25 @@ so tokens only ever move forward in time, and the value cannot change. ``mid``
 is not a column: it cannot lie before prev. It may lie in the future; then
 nothing can access the cell until that time has come, which helps nobody.
 
-**No cycles.** The tokens of a cell form paths from its initial token to its
+*No cycles.* The tokens of a cell form paths from its initial token to its
 final one, and could in principle form cycles besides, if times came around
 modulo p. A refresh row advances time by at most 2^32, any other access by at
 most 2^16. The verifier bounds the refresh rows of a job by MAX_JOB_ROWS = 2^30
 and every other chip's by 2^40: altogether less than 2^62 + 32 * 3 * 2^56 < p,
 so no cycle closes.
+
+**How it is filled.** A row a refresh that the emulator found necessary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, receive, send
-from zisk_actors.chips.base import Chip, Real, T, is_bit, put, put_chunks, put_limbs, range16
+from zisk_actors.chips.base import Chip, T, is_bit, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import TOKEN
+from zisk_actors.chips.frames import Real, fill_row
 from zisk_actors.stark.field import U64
 
 MAX_JOB_ROWS = 2**30
@@ -38,6 +42,14 @@ class RefreshRow(Real[T]):
     value = Columns(2, "value, limbs (bounded: they come from a token)")
     prev = Column("time of the previous access")
     gap = Columns(2, "mid - prev - 1, 16-bit chunks", bits=16)
+
+    def fill(self: RefreshRow[U64], records: U64) -> None:
+        """``records`` (n, 4): token address, value, prev, mid."""
+        addr, value, prev, mid = records.T
+        put(self.addr, addr)
+        put_limbs(self.value, value)
+        put(self.prev, prev)
+        put_chunks(self.gap, mid - prev - 1)
 
 
 def _constraints(window: Window) -> Iterator[Constraint]:
@@ -52,16 +64,6 @@ def _interactions(window: Window) -> Iterator[Interaction]:
     yield from range16(row.real, *row.gap)
 
 
-def _fill(row: Any, records: U64) -> None:
-    """``records`` (n, 4): token address, value, prev, mid."""
-    addr, value, prev, mid = records.T
-    put(row.addr, addr)
-    put_limbs(row.value, value)
-    put(row.prev, prev)
-    put_chunks(row.gap, mid - prev - 1)
-    row.real[: len(records)] = 1
-
-
 REFRESH = Chip(
-    Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), _fill, max_job_rows=MAX_JOB_ROWS
+    Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), fill_row, max_job_rows=MAX_JOB_ROWS
 )

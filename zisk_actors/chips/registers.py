@@ -1,10 +1,14 @@
 """registers: the first and the last token of each register.
 
-The fixed columns hold the initial values, so they are part of every verifying
+**What it proves.** Each register has one initial value, which everybody knows, and one final value.
+
+**Why it is sound.** The fixed columns hold the initial values, so they are part of every verifying
 key. There is one row a register, hence one initial token; x0 is never written
 (the ROM maps rd = x0 to the sink, register 32), so it reads as 0 forever. The
 final value and time are the prover's: a final token is only taken off the bus
 if the last access put it there.
+
+**How it is filled.** With how the run left the registers.
 """
 
 from __future__ import annotations

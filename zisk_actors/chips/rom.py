@@ -1,9 +1,13 @@
 """rom: the decoded program, a fixed table of the verifying key.
 
-Provides PROGRAM and PCMAP: each row may be looked up any number of times, which
+**What it proves.** Which instruction stands at which row, and which row at which byte address.
+
+**Why it is sound.** It provides PROGRAM and PCMAP: each row may be looked up any number of times, which
 the two multiplicities count. On padding rows ``real`` is 0 and so is what they
 provide, whatever the multiplicities say. A row that traps has op 0, which no
 chip looks up.
+
+**How it is filled.** The fixed columns from the program; the multiplicities are counted (witness.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """shift, shifti, shiftw, shiftiw: shifts of 64 and 32 bits, by a register or by a constant.
 
-Let s be the shift amount and t = s mod 32. Each limb of the operand is cut in
+**What it proves.** c = a shifted to the left, or to the right with zeros or with copies of its sign, by a register or a constant: all
+64 bits, or the low 32 with the result sign-extended.
+
+**Why it is sound.** Let s be the shift amount and t = s mod 32. Each limb of the operand is cut in
 two at the bit where it leaves the limb, by one multiplication:
 
     left:   limb * 2^t        = full + 2^32 * cut      cut < 2^31
@@ -33,79 +36,110 @@ immediate's power is a field of the ROM.
 
 **32 bits.** Only the low limb counts; the result is full (+ e) with its own top
 bit as the sign of the high limb. An arithmetic right shift's sign is the operand's.
+
+**How it is filled.** By the same multiplications, over numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import (
-    MASK32,
-    Chip,
-    ReadA,
-    ReadB,
-    Step,
-    WriteC,
-    is_bit,
-    limbs_of,
-    put,
-    put_chunks,
-    put_limbs,
-    range16,
-    read_a,
-    read_b,
-    step,
-    write_c,
-)
+from zisk_actors.chips.base import MASK16, MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16, POW32, POW64, RANGE16
-from zisk_actors.chips.operands import ONES32, fill_a, fill_b, fill_c, fill_flags, fill_step, one_hot, op_of
+from zisk_actors.chips.frames import Frame, OneHot, ReadA, ReadB, Step, WriteC, fill_row
+from zisk_actors.machine import isa
 from zisk_actors.stark.field import U64, P
-
-T = TypeVar("T")
 
 INV_2_16 = pow(2, -16, P)
 
 
-class Kinds(Row[T]):
+class Kinds(OneHot[T]):
     """Which shift it is; all 0 on padding."""
 
     left = Column("1 for a left shift")
     logical = Column("1 for a logical right shift")
     arithmetic = Column("1 for an arithmetic right shift")
 
+    @property
+    def real(self: Kinds[Expr]) -> Any:
+        """The sum of the flags; its order is part of the key."""
+        return self.left + self.logical + self.arithmetic
 
-class Amount(Row[T]):
+    def are(self, kind: str, records: Any) -> Any:
+        """Which records are of a kind, by its column's name; bool (n,)."""
+        return records.rom.op == next(isa.op(name) for name, column in self.flags.items() if column == kind)
+
+
+def _flags(suffix: str) -> dict[str, str]:
+    """The columns of Kinds by mnemonic."""
+    return {f"SLL{suffix}": "left", f"SRL{suffix}": "logical", f"SRA{suffix}": "arithmetic"}
+
+
+class Amount(Frame[T]):
     """The shift amount out of rs2."""
 
     amount = Column("rs2 mod 2^16", bits=16)
 
+    def amount_lookup(self) -> Iterator[Interaction]:
+        """b_lo = amount + 2^16 (something below 2^16); POW64 and POW32 bound the amount."""
+        row: Any = self
+        return range16(row.real, (row.b[0] - row.amount) * INV_2_16)
 
-class Power64(Row[T]):
+    def amounts(self, records: Any) -> Any:
+        """Shift amounts, (n,) uint64, of which the lowest 6 or 5 bits count."""
+        return records.b & MASK16
+
+    def fill(self: Amount[U64], records: Any) -> None:
+        """The register's low chunk."""
+        put(self.amount, self.amounts(records))
+
+
+class Constant(Frame[T]):
+    """The ROM's copy of the amount; the tuple must match it."""
+
+    shamt = Column("shift amount, from the ROM")
+
+    def amounts(self, records: Any) -> Any:
+        """Shift amounts, (n,) uint64."""
+        return records.rom.x2
+
+    def fill(self: Constant[U64], records: Any) -> None:
+        """The ROM's amount."""
+        put(self.shamt, self.amounts(records))
+
+
+class Power64(Frame[T]):
     """2^(s mod 64)."""
 
     power = Columns(2, "limbs of 2^s, from POW64 or the ROM", bits=32)
     wide = Column("1 if s >= 32")
 
+    def fill(self: Power64[U64], records: Any) -> None:
+        """The power, and which of its limbs is not 0."""
+        row: Any = self
+        amount = row.amounts(records) & np.uint64(63)
+        put_limbs(row.power, np.uint64(1) << amount)
+        put(row.wide, amount >> np.uint64(5))
 
-class Power32(Row[T]):
+
+class Power32(Frame[T]):
     """2^(s mod 32)."""
 
     power = Column("2^s, from POW32 or the ROM", bits=32)
 
+    def fill(self: Power32[U64], records: Any) -> None:
+        """The power."""
+        row: Any = self
+        put(row.power, np.uint64(1) << (row.amounts(records) & np.uint64(31)))
 
-class Immediate(Row[T]):
-    """The ROM's copy of the amount; the tuple must match it."""
 
-    shamt = Column("shift amount, from the ROM")
-
-
-class Cut64(Row[T]):
+class Cut64(Frame[T]):
     """The limbs of rs1, cut."""
 
     factor = Column("2^t when shifting left, 2^(31 - t) when shifting right")
@@ -116,8 +150,18 @@ class Cut64(Row[T]):
     fill_in = Column("ones that come in from above in the limb where the value ends, for a negative arithmetic shift")
     c = Columns(2, "result, limbs", bits=32)
 
+    def fill(self: Cut64[U64], records: Any) -> None:
+        """The limbs' parts, the sign of rs1, what was written."""
+        row: Any = self
+        left, factor = _factors(row, records)
+        low, high = records.a & MASK32, records.a >> np.uint64(32)
+        _fill_cut(row.full[:2], row.cut[:2], low, factor, left)
+        _fill_cut(row.full[2:], row.cut[2:], high, factor, left)
+        _fill_sign(row, records, high >> np.uint64(16), factor)
+        put_limbs(row.c, records.c)
 
-class Cut32(Row[T]):
+
+class Cut32(Frame[T]):
     """The low limb of rs1, cut."""
 
     factor = Column("2^t when shifting left, 2^(31 - t) when shifting right")
@@ -127,26 +171,38 @@ class Cut32(Row[T]):
     sign = Column("bit 15 of top")
     fill_in = Column("ones that come in from above, for a negative arithmetic shift")
 
+    def fill(self: Cut32[U64], records: Any) -> None:
+        """The limb's parts, and the result's sign."""
+        row: Any = self
+        left, factor = _factors(row, records)
+        low = records.a & MASK32
+        _fill_cut(row.full, row.cut, low, factor, left)
+        top = np.where(row.are("arithmetic", records), low >> np.uint64(16), row.full[1][: len(records)])
+        _fill_sign(row, records, top, factor)
+
 
 class ShiftRow(Step[T], Kinds[T], ReadA[T], ReadB[T], WriteC[T], Amount[T], Power64[T], Cut64[T]):
     """c = a shifted by b mod 64."""
 
+    flags = _flags("")
 
-class ShiftiRow(Step[T], Kinds[T], ReadA[T], WriteC[T], Power64[T], Immediate[T], Cut64[T]):
+
+class ShiftiRow(Step[T], Kinds[T], ReadA[T], WriteC[T], Power64[T], Constant[T], Cut64[T]):
     """c = a shifted by a constant."""
+
+    flags = _flags("I")
 
 
 class ShiftwRow(Step[T], Kinds[T], ReadA[T], ReadB[T], WriteC[T], Amount[T], Power32[T], Cut32[T]):
     """c = sign extension of (a mod 2^32 shifted by b mod 32)."""
 
+    flags = _flags("W")
 
-class ShiftiwRow(Step[T], Kinds[T], ReadA[T], WriteC[T], Power32[T], Immediate[T], Cut32[T]):
+
+class ShiftiwRow(Step[T], Kinds[T], ReadA[T], WriteC[T], Power32[T], Constant[T], Cut32[T]):
     """c = sign extension of (a mod 2^32 shifted by a constant)."""
 
-
-def _flags(row: Any, suffix: str) -> dict[str, Expr]:
-    """The kinds by mnemonic: SLL + suffix, SRL + suffix, SRA + suffix."""
-    return {f"SLL{suffix}": row.left, f"SRL{suffix}": row.logical, f"SRA{suffix}": row.arithmetic}
+    flags = _flags("IW")
 
 
 def _factor(row: Any, power: Expr) -> Constraint:
@@ -162,10 +218,10 @@ def _cut(row: Any, limb: Expr, full: Expr, cut: Expr, what: str) -> Constraint:
     return f"{what} limb is cut", (row.left + right) * row.factor * limb - parts
 
 
-def _constraints64(row: Any, suffix: str) -> Iterator[Constraint]:
+def _constraints64(row: Any) -> Iterator[Constraint]:
     right = row.logical + row.arithmetic
     wide, narrow = row.wide, 1 - row.wide
-    yield from one_hot(_flags(row, suffix))
+    yield from row.one_hot()
     yield is_bit("wide", wide)
     yield "wide leaves no low power", wide * row.power[0]
     yield "narrow leaves no high power", narrow * row.power[1]
@@ -186,8 +242,8 @@ def _constraints64(row: Any, suffix: str) -> Iterator[Constraint]:
     )
 
 
-def _constraints32(row: Any, suffix: str) -> Iterator[Constraint]:
-    yield from one_hot(_flags(row, suffix))
+def _constraints32(row: Any) -> Iterator[Constraint]:
+    yield from row.one_hot()
     yield _factor(row, row.power)
     (full,), (cut,) = limbs_of(row.full), limbs_of(row.cut)
     yield _cut(row, row.a[0], full, cut, "low")
@@ -195,102 +251,75 @@ def _constraints32(row: Any, suffix: str) -> Iterator[Constraint]:
     yield "the sign is the 32-bit part's", (row.left + row.logical) * (row.top - row.full[1])
 
 
-def _parts(row: Any, real: Expr) -> Iterator[Interaction]:
-    """Full parts are 32-bit numbers, cut ones 31-bit."""
-    yield from range16(real, *row.full)
+def _parts(row: Any) -> Iterator[Interaction]:
+    """Full parts are 32-bit numbers, cut ones 31-bit; the sign is the top chunk's."""
+    yield from range16(row.real, *row.full)
     for i, chunk in enumerate(row.cut):
-        yield send(MSB16, chunk, 0, times=real) if i % 2 else send(RANGE16, chunk, times=real)
+        yield send(MSB16, chunk, 0, times=row.real) if i % 2 else send(RANGE16, chunk, times=row.real)
+    yield send(MSB16, row.top, row.sign, times=row.real)
 
 
-def _amount(row: Any, real: Expr) -> Iterator[Interaction]:
-    """b_lo = amount + 2^16 (something below 2^16); POW64 and POW32 bound the amount."""
-    yield from range16(real, (row.b[0] - row.amount) * INV_2_16)
-
-
-def _interactions(row: Any, suffix: str, *, immediate: bool, word: bool) -> Iterator[Interaction]:
-    real = row.left + row.logical + row.arithmetic
-    op = op_of(_flags(row, suffix))
+def _interactions(row: Any, *, immediate: bool, word: bool) -> Iterator[Interaction]:
     power = (row.power, 0) if word else row.power
     if immediate:
-        yield from step(row, real, op, rd=row.rd, rs1=row.rs1, x=(*power, row.shamt))
-        yield from read_a(row, real)
+        yield from row.step(rd=row.rd, rs1=row.rs1, x=(*power, row.shamt))
+        yield from row.read_a()
     else:
-        yield from step(row, real, op, rd=row.rd, rs1=row.rs1, rs2=row.rs2)
-        yield from read_a(row, real)
-        yield from read_b(row, real)
-        yield from _amount(row, real)
-        yield send(POW32, row.amount, row.power, times=real) if word else send(POW64, row.amount, *row.power, times=real)
-    yield from _parts(row, real)
-    yield send(MSB16, row.top, row.sign, times=real)
+        yield from row.step(rd=row.rd, rs1=row.rs1, rs2=row.rs2)
+        yield from row.read_a()
+        yield from row.read_b()
+        yield from row.amount_lookup()
+        yield send(POW32, row.amount, row.power, times=row.real) if word else send(POW64, row.amount, *row.power, times=row.real)
+    yield from _parts(row)
     if word:
         # Split of rs1's low limb, needed only where the sign is rs1's.
         yield send(RANGE16, row.a[0] - 2**16 * row.top, times=row.arithmetic)
         (full,) = limbs_of(row.full)
-        yield from write_c(row, real, (full + row.fill_in, row.sign * ONES32))
+        yield from row.write_c((full + row.fill_in, row.sign * ONES32))
     else:
-        yield send(RANGE16, row.a[1] - 2**16 * row.top, times=real)
-        yield from write_c(row, real, row.c)
+        yield send(RANGE16, row.a[1] - 2**16 * row.top, times=row.real)
+        yield from row.write_c(row.c)
 
 
 # --- filling ---------------------------------------------------------------
 
 
-def _fill_cut(full: Sequence[U64], cut: Sequence[U64], limb: U64, factor: U64, left: U64) -> None:
+def _factors(row: Any, records: Any) -> tuple[Any, U64]:
+    """Which shifts are to the left, and the factor that cuts; it is filled. (n,) each."""
+    left, t = row.are("left", records), row.amounts(records) & np.uint64(31)
+    factor = np.uint64(1) << np.where(left, t, np.uint64(31) - t)
+    put(row.factor, factor)
+    return left, factor
+
+
+def _fill_cut(full: Sequence[U64], cut: Sequence[U64], limb: U64, factor: U64, left: Any) -> None:
     """The parts of limb * factor < 2^63."""
     product = limb * factor
     put_chunks(full, np.where(left, product & MASK32, product >> np.uint64(31)))
     put_chunks(cut, np.where(left, product >> np.uint64(32), product & np.uint64(2**31 - 1)))
 
 
-def _fill(row: Any, records: Any, suffix: str, *, immediate: bool, word: bool) -> None:
-    fill_step(row, records)
-    fill_flags(_flags(row, suffix), records)
-    fill_a(row, records)
-    fill_c(row, records)
-    n = len(records.pc)
-    left, arithmetic = row.left[:n] == 1, row.arithmetic[:n] == 1
-    if immediate:
-        amount = records.rom.x2
-        put(row.shamt, amount)
-    else:
-        fill_b(row, records)
-        amount = records.b & np.uint64(0xFFFF)
-        put(row.amount, amount)
-    t = amount & np.uint64(31)
-    factor = np.uint64(1) << np.where(left, t, np.uint64(31) - t)
-    put(row.factor, factor)
-    low, high = records.a & MASK32, records.a >> np.uint64(32)
-    if word:
-        put(row.power, np.uint64(1) << t)
-        _fill_cut(row.full, row.cut, low, factor, left)
-        put(row.top, np.where(arithmetic, low >> np.uint64(16), row.full[1][:n]))
-    else:
-        put_limbs(row.power, np.uint64(1) << (amount & np.uint64(63)))
-        put(row.wide, (amount & np.uint64(63)) >> np.uint64(5))
-        _fill_cut(row.full[:2], row.cut[:2], low, factor, left)
-        _fill_cut(row.full[2:], row.cut[2:], high, factor, left)
-        put(row.top, high >> np.uint64(16))
-        put_limbs(row.c, records.c)
-    sign = row.top[:n] >> np.uint64(15)
+def _fill_sign(row: Any, records: Any, top: U64, factor: U64) -> None:
+    """The sign is the top bit of ``top``; a negative number that is shifted arithmetically gets ones from above."""
+    sign = top >> np.uint64(15)
+    put(row.top, top)
     put(row.sign, sign)
-    put(row.fill_in, np.where(arithmetic & (sign == 1), np.uint64(2**32) - np.uint64(2) * factor, np.uint64(0)))
+    ones = np.uint64(2**32) - np.uint64(2) * factor
+    put(row.fill_in, np.where(row.are("arithmetic", records) & (sign == 1), ones, np.uint64(0)))
 
 
-def _chip(name: str, main: type[Row[Any]], suffix: str, *, immediate: bool, word: bool) -> Chip:
+def _chip(name: str, main: type[Row[Any]], *, immediate: bool, word: bool) -> Chip:
     def constraints(window: Window) -> Iterator[Constraint]:
-        return (_constraints32 if word else _constraints64)(window.row, suffix)
+        return (_constraints32 if word else _constraints64)(window.row)
 
     def interactions(window: Window) -> Iterator[Interaction]:
-        return _interactions(window.row, suffix, immediate=immediate, word=word)
-
-    def fill(row: Any, records: Any) -> None:
-        _fill(row, records, suffix, immediate=immediate, word=word)
+        return _interactions(window.row, immediate=immediate, word=word)
 
     width, by = ("32" if word else "64"), ("a constant" if immediate else "a register")
-    return Chip(Air(name, main, constraints, interactions, doc=f"{width}-bit shifts by {by}"), fill)
+    return Chip(Air(name, main, constraints, interactions, doc=f"{width}-bit shifts by {by}"), fill_row)
 
 
-SHIFT = _chip("shift", ShiftRow, "", immediate=False, word=False)
-SHIFTI = _chip("shifti", ShiftiRow, "I", immediate=True, word=False)
-SHIFTW = _chip("shiftw", ShiftwRow, "W", immediate=False, word=True)
-SHIFTIW = _chip("shiftiw", ShiftiwRow, "IW", immediate=True, word=True)
+SHIFT = _chip("shift", ShiftRow, immediate=False, word=False)
+SHIFTI = _chip("shifti", ShiftiRow, immediate=True, word=False)
+SHIFTW = _chip("shiftw", ShiftwRow, immediate=False, word=True)
+SHIFTIW = _chip("shiftiw", ShiftiwRow, immediate=True, word=True)

@@ -1,8 +1,11 @@
 """store (SD), storew (SW), storeb (SB, SH): writes of RAM words.
 
-There is no ``read_only`` column here: a store reaches RAM tokens only, and a
+**What it proves.** The 8, 4, 2 or 1 bytes at rs1 + offset become the lowest ones of rs2, and the rest of their word stays; the address
+is aligned to them.
+
+**Why it is sound.** There is no ``read_only`` column here: a store reaches RAM tokens only, and a
 store to input or to the image outside RAM is a trap. The word that is accessed
-and alignment: operands.py. What the chips add:
+and alignment: memory.py. What the chips add:
 
 * SD writes rs2's limbs, bounded since they come from a token.
 * SW replaces the limb that ``half`` selects by rs2's low limb and keeps the other.
@@ -11,65 +14,76 @@ and alignment: operands.py. What the chips add:
   (or both bytes) adds to the limb, and ``change_high`` is that, if it is the high limb.
   All parts are bounded by lookups, so both splits are unique, and the new limb
   has the old one's untouched parts.
+
+**How it is filled.** With the parts of the word that the record says was there, and of rs2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK16, MASK32, Chip, ReadB, Real, Step, access, is_bit, put, put_limbs, range16, read_b, step
+from zisk_actors.chips.base import MASK16, MASK32, Chip, T, access, is_bit, put, put_limbs, range16
 from zisk_actors.chips.buses import AND8
-from zisk_actors.chips.operands import (
-    MemoryWord,
-    Pointer,
-    access_word,
-    fill_b,
-    fill_flags,
-    fill_pointer,
-    fill_real,
-    fill_step,
-    fill_word,
-    one_hot,
-    op_of,
-    read_pointer,
-    total,
-)
-from zisk_actors.machine import isa
+from zisk_actors.chips.frames import Frame, OneHot, ReadB, Real, Step, fill_row
+from zisk_actors.chips.memory import ByteBits, LimbBit, MemoryWord, Pointer, halves
 from zisk_actors.machine.events import SLOT_B
 from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.stark import field
+from zisk_actors.stark.field import U64
 
-T = TypeVar("T")
+BYTE = np.uint64(0xFF)
 
 
 class StoreRow(Step[T], Pointer[T], ReadB[T], MemoryWord[T], Real[T]):
     """word becomes b."""
 
+    operation = "SD"
 
-class StoreWRow(StoreRow[T]):
+
+class StoreWRow(LimbBit[T], StoreRow[T]):
     """A limb of the word becomes b's low limb."""
 
-    half = Column("bit 2 of the address: which limb")
     new = Columns(2, "the word after the access, limbs")
+    operation = "SW"
+
+    def fill(self: StoreWRow[U64], records: Any) -> None:
+        """The word as it became."""
+        put_limbs(self.new, records.mem_new)
 
 
-class StoreBRow(Step[T], Pointer[T], MemoryWord[T]):
-    """A byte or half word of the word becomes b's lowest."""
+class BytesOfB(Frame[T]):
+    """rs2 with its two lowest bytes apart, in the place of ReadB."""
 
     rs2 = Column("register number")
     b = Columns(2, "bytes 0 and 1 of rs2", bits=8)
     b_upper = Column("bits 16 to 31 of rs2", bits=16)
     b_high = Column("high limb of rs2")
     b_prev = Column("time of the previous access to rs2")
-    bit2 = Column("bit 2 of the address: which limb")
-    bit1 = Column("bit 1 of the address: which half of it")
-    bit0 = Column("bit 0 of the address: which byte of that; 0 for half words")
+
+    def read_b(self: BytesOfB[Expr]) -> Iterator[Interaction]:
+        """rs2 is read at slot 1."""
+        b = self.b[0] + 2**8 * self.b[1] + 2**16 * self.b_upper, self.b_high
+        return access(self.real, REGISTER_BASE + self.rs2, b, b, self.b_prev, self.ts + SLOT_B)
+
+    def fill(self: BytesOfB[U64], records: Any) -> None:
+        """The parts of rs2."""
+        put(self.rs2, records.rom.rs2)
+        put(self.b[0], records.b & BYTE)
+        put(self.b[1], (records.b >> np.uint64(8)) & BYTE)
+        put(self.b_upper, (records.b >> np.uint64(16)) & MASK16)
+        put(self.b_high, records.b >> np.uint64(32))
+        put(self.b_prev, records.b_prev)
+
+
+class StoreBRow(OneHot[T], ByteBits[T], BytesOfB[T], Step[T], Pointer[T], MemoryWord[T]):
+    """A byte or half word of the word becomes b's lowest."""
+
     other = Column("the half of the old limb that is not selected", bits=16)
     byte = Column("the selected byte of the old half; for half words, the lower one", bits=8)
     rest = Column("the other byte of the old half", bits=8)
@@ -79,6 +93,23 @@ class StoreBRow(Step[T], Pointer[T], MemoryWord[T]):
     change_high = Column("the same if it is the high limb, else 0")
     is_sb = Column("1 for SB")
     is_sh = Column("1 for SH")
+    flags: ClassVar = {"SB": "is_sb", "SH": "is_sh"}
+
+    def fill(self: StoreBRow[U64], records: Any) -> None:
+        """The parts of the old limb, and what changed."""
+        addr, b, eight = records.addr, records.b, np.uint64(8)
+        half, other = halves(records)
+        put(self.other, other)
+        upper = (addr & np.uint64(1)) << np.uint64(3)
+        put(self.byte, (half >> upper) & BYTE)
+        put(self.rest, (half >> (upper ^ eight)) & BYTE)
+        put(self.old_both, half & (half >> eight) & BYTE)
+        put(self.new_both, b & (b >> eight) & BYTE)
+        in_high = (addr >> np.uint64(2)) & np.uint64(1)
+        shift = in_high << np.uint64(5)
+        change = field.sub((records.mem_new >> shift) & MASK32, (records.mem_old >> shift) & MASK32)
+        put(self.change, change)
+        put(self.change_high, change * in_high)
 
 
 def _store_constraints(window: Window) -> Iterator[Constraint]:
@@ -87,18 +118,10 @@ def _store_constraints(window: Window) -> Iterator[Constraint]:
 
 def _store_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    yield from step(row, row.real, isa.op("SD"), rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
-    yield from read_pointer(row, row.real)
-    yield from read_b(row, row.real)
-    yield from access_word(row, row.real, new=row.b)
-
-
-def _store_fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_pointer(row, records)
-    fill_b(row, records)
-    fill_word(row, records)
-    fill_real(row, records)
+    yield from row.step(rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
+    yield from row.read_pointer()
+    yield from row.read_b()
+    yield from row.access_word(new=row.b)
 
 
 def _storew_constraints(window: Window) -> Iterator[Constraint]:
@@ -111,25 +134,15 @@ def _storew_constraints(window: Window) -> Iterator[Constraint]:
 
 def _storew_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    yield from step(row, row.real, isa.op("SW"), rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
-    yield from read_pointer(row, row.real)
-    yield from read_b(row, row.real)
-    yield from access_word(row, row.real, within=4 * row.half, new=row.new)
-
-
-def _storew_fill(row: Any, records: Any) -> None:
-    _store_fill(row, records)
-    put(row.half, (records.addr >> np.uint64(2)) & np.uint64(1))
-    put_limbs(row.new, records.mem_new)
-
-
-def _b_flags(row: Any) -> dict[str, Any]:
-    return {"SB": row.is_sb, "SH": row.is_sh}
+    yield from row.step(rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
+    yield from row.read_pointer()
+    yield from row.read_b()
+    yield from row.access_word(within=row.within, new=row.new)
 
 
 def _storeb_constraints(window: Window) -> Iterator[Constraint]:
     row = window.row
-    yield from one_hot(_b_flags(row))
+    yield from row.one_hot()
     for name in ("bit2", "bit1", "bit0"):
         yield is_bit(name, getattr(row, name))
     yield "half words are aligned", row.is_sh * row.bit0
@@ -142,54 +155,18 @@ def _storeb_constraints(window: Window) -> Iterator[Constraint]:
     yield "change of the high limb", row.change_high - row.bit2 * row.change
 
 
-def _storeb_b(row: Any) -> tuple[Expr, Expr]:
-    return row.b[0] + 2**8 * row.b[1] + 2**16 * row.b_upper, row.b_high
-
-
 def _storeb_interactions(window: Window) -> Iterator[Interaction]:
     row = window.row
-    flags = _b_flags(row)
-    real = total(flags.values())
-    b = _storeb_b(row)
     new = (row.word[0] + row.change - row.change_high, row.word[1] + row.change_high)
-    yield from step(row, real, op_of(flags), rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
-    yield from read_pointer(row, real)
-    yield from access(real, REGISTER_BASE + row.rs2, b, b, row.b_prev, row.ts + SLOT_B)
-    yield from access_word(row, real, within=4 * row.bit2 + 2 * row.bit1 + row.bit0, new=new)
-    yield from range16(real, row.other, row.b_upper)
-    yield send(AND8, row.byte, row.rest, row.old_both, times=real)
-    yield send(AND8, *row.b, row.new_both, times=real)
+    yield from row.step(rs1=row.rs1, rs2=row.rs2, x=(row.offset, 0, 0))
+    yield from row.read_pointer()
+    yield from row.read_b()
+    yield from row.access_word(within=row.within, new=new)
+    yield from range16(row.real, row.other, row.b_upper)
+    yield send(AND8, row.byte, row.rest, row.old_both, times=row.real)
+    yield send(AND8, *row.b, row.new_both, times=row.real)
 
 
-def _storeb_fill(row: Any, records: Any) -> None:
-    fill_step(row, records)
-    fill_pointer(row, records)
-    fill_word(row, records)
-    fill_flags(_b_flags(row), records)
-    addr, b, old, new = records.addr, records.b, records.mem_old, records.mem_new
-    byte_mask, eight = np.uint64(0xFF), np.uint64(8)
-    put(row.rs2, records.rom.rs2)
-    put(row.b[0], b & byte_mask)
-    put(row.b[1], (b >> eight) & byte_mask)
-    put(row.b_upper, (b >> np.uint64(16)) & MASK16)
-    put(row.b_high, b >> np.uint64(32))
-    put(row.b_prev, records.b_prev)
-    put(row.new_both, b & (b >> eight) & byte_mask)
-    for i, bit in enumerate((row.bit0, row.bit1, row.bit2)):
-        put(bit, (addr >> np.uint64(i)) & np.uint64(1))
-    half = (old >> ((addr & np.uint64(6)) << np.uint64(3))) & MASK16
-    put(row.other, (old >> (((addr & np.uint64(6)) ^ np.uint64(2)) << np.uint64(3))) & MASK16)
-    upper = (addr & np.uint64(1)) << np.uint64(3)
-    put(row.byte, (half >> upper) & byte_mask)
-    put(row.rest, (half >> (upper ^ eight)) & byte_mask)
-    put(row.old_both, half & (half >> eight) & byte_mask)
-    in_high = (addr >> np.uint64(2)) & np.uint64(1)
-    shift = in_high << np.uint64(5)
-    change = field.sub((new >> shift) & MASK32, (old >> shift) & MASK32)
-    put(row.change, change)
-    put(row.change_high, change * in_high)
-
-
-STORE = Chip(Air("store", StoreRow, _store_constraints, _store_interactions, doc="stores of 8 bytes"), _store_fill)
-STOREW = Chip(Air("storew", StoreWRow, _storew_constraints, _storew_interactions, doc="stores of 4 bytes"), _storew_fill)
-STOREB = Chip(Air("storeb", StoreBRow, _storeb_constraints, _storeb_interactions, doc="stores of 1 and 2 bytes"), _storeb_fill)
+STORE = Chip(Air("store", StoreRow, _store_constraints, _store_interactions, doc="stores of 8 bytes"), fill_row)
+STOREW = Chip(Air("storew", StoreWRow, _storew_constraints, _storew_interactions, doc="stores of 4 bytes"), fill_row)
+STOREB = Chip(Air("storeb", StoreBRow, _storeb_constraints, _storeb_interactions, doc="stores of 1 and 2 bytes"), fill_row)

@@ -1,9 +1,13 @@
 """table16: all lookup tables over 16-bit values, side by side.
 
-Row v holds what the tables say about v = first + 256 second, a number below
+**What it proves.** A number is below 2^16, has that top bit, has that power of two; two bytes have that bitwise and.
+
+**Why it is sound.** Row v holds what the tables say about v = first + 256 second, a number below
 2^16 and at the same time two bytes. The fixed columns are the same for every
 program. One multiplicity per table counts the lookups of a share; a prover may
 put anything there, since a tuple outside the tables is nowhere to be had.
+
+**How it is filled.** The multiplicities are counted (witness.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables of memory words in strictly increasing order: the frame of ram and input.
+"""The frame of ram and input: tables of memory words in strictly increasing order.
 
 A region is the token addresses first, first + 1, ..., last. A row is a word,
 with its only initial and its only final token. Uniqueness and membership are
@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from zisk_actors.air.air import Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
-from zisk_actors.chips.base import Real, T, is_bit, put, put_chunks, range16
+from zisk_actors.chips.base import T, is_bit, put, put_chunks, range16
+from zisk_actors.chips.frames import Real
 from zisk_actors.errors import JobFailed
 from zisk_actors.machine import layout
 from zisk_actors.machine.layout import token_of_word

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from zisk_actors.air.expr import Expr, Kind, Part, cell, const
-from zisk_actors.chips import AIRS, pages
+from zisk_actors.chips import AIRS, CHIPS, pages
+from zisk_actors.chips.base import Chip
 from zisk_actors.stark.field import P
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "chips"
@@ -91,3 +92,10 @@ def test_a_formula_means_its_expression(air: object) -> None:
 
     for name, expr in air.own_constraints:
         assert read(pages.formula(expr, air)) == value(expr), (name, seed)
+
+
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+def test_each_chip_says_what_it_proves_why_that_is_sound_and_how_it_is_filled(chip: Chip) -> None:
+    text = pages.pages()[f"{chip.name}.md"]
+    places = [text.index(f"\n**{heading}** ") for heading in ("What it proves.", "Why it is sound.", "How it is filled.")]
+    assert places == sorted(places)
