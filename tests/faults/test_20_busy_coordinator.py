@@ -17,7 +17,6 @@ import pytest
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, metrics, process, said, until
 from zisk_actors.core.events import Enqueue, Joined, Lost, Tick
-from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import Incarnation, JobId, WorkerId
@@ -30,7 +29,7 @@ JOB = JobId("0" * 8 + "-0000-4000-8000-" + "0" * 12)
 
 
 def test_a_loop_that_stood_still_loses_nobody() -> None:
-    scheduler = Scheduler(Registry(30, 3))
+    scheduler = Scheduler(heartbeat_seconds=30, max_missed=3)
     scheduler.handle(Joined(A, Incarnation("a" * 32), 10), 0.0)
     scheduler.handle(Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
     assert scheduler.jobs_of(A) == [JOB]

@@ -158,6 +158,27 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Restarted:
+    """Jobs of before a restart of ours are to be resumed: nothing is admitted before `opens_at`, so that the workers can come back first,
+    or until the last of `awaited`, which were there, is back."""
+
+    opens_at: float
+    awaited: frozenset[WorkerId] = frozenset()
+
+
+@dataclass(frozen=True)
+class Draining:
+    """Nothing is admitted any more."""
+
+
+@dataclass(frozen=True)
+class LateResult:
+    """A worker answers under a lease that is not in force."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
 class Tick:
     """Time has passed; `late_seconds` is by how much the loop itself was late."""
 
@@ -178,6 +199,9 @@ Event = (
     | Finished
     | Reissued
     | Ended
+    | Restarted
+    | Draining
+    | LateResult
     | Tick
 )
 

@@ -51,8 +51,8 @@ class Crew:
 class Leases:
     """The leases in force. `on_change` hears of every worker that got its first lease or lost its last."""
 
-    def __init__(self) -> None:
-        self.on_change: Callable[[WorkerId], None] | None = None
+    def __init__(self, on_change: Callable[[WorkerId], None] = lambda worker: None) -> None:
+        self._on_change = on_change
         self._crews: dict[JobId, Crew] = {}
         self._held: dict[WorkerId, dict[tuple[JobId, int], Lease]] = {}
 
@@ -152,13 +152,12 @@ class Leases:
 
     def _hold(self, lease: Lease) -> None:
         self._held.setdefault(lease.worker, {})[lease.job, lease.share] = lease
-        if self.on_change is not None:
-            self.on_change(lease.worker)
+        self._on_change(lease.worker)
 
     def _release(self, lease: Lease) -> None:
         _without(self._held, lease.worker, (lease.job, lease.share))
-        if self.on_change is not None and lease.worker not in self._held:
-            self.on_change(lease.worker)
+        if lease.worker not in self._held:
+            self._on_change(lease.worker)
 
 
 class Claims:

@@ -9,9 +9,8 @@ Rules of this file:
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 
-from zisk_actors.core.leases import Leases
-from zisk_actors.core.registry import Registry
 from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import WorkerId
 
@@ -19,11 +18,12 @@ _Place = tuple[int, WorkerId]
 
 
 class Pool:
-    """An index over a registry and its leases."""
+    """An index over workers; it hears by `refresh` of every change. `find` gives a worker's record, None where it is not registered;
+    `is_busy` says whether it holds a lease."""
 
-    def __init__(self, registry: Registry, leases: Leases) -> None:
-        self._registry = registry
-        self._leases = leases
+    def __init__(self, find: Callable[[WorkerId], WorkerRecord | None], is_busy: Callable[[WorkerId], bool]) -> None:
+        self._find = find
+        self._is_busy = is_busy
         self._free: list[_Place] = []
         self._able: list[_Place] = []
         self._seen: dict[WorkerId, tuple[_Place, bool, bool]] = {}
@@ -31,16 +31,13 @@ class Pool:
         self.total_units = 0
         self.free_units = 0
         self.version = 0
-        for worker in registry.records:
-            self.refresh(worker)
-        registry.on_change = leases.on_change = self.refresh
 
     def refresh(self, worker: WorkerId) -> None:
         """Something about a worker may have changed."""
-        record = self._registry.records.get(worker)
+        record = self._find(worker)
         after = None
         if record is not None:
-            free = record.health is Health.READY and worker not in self._leases.busy
+            free = record.health is Health.READY and not self._is_busy(worker)
             after = ((-record.units, worker), record.health is not Health.QUARANTINED, free)
         before = self._seen.get(worker)
         if after == before:
@@ -74,11 +71,11 @@ class Pool:
 
     def free(self) -> list[WorkerRecord]:
         """Who could be given work now: most units first, then by name."""
-        return [self._registry.records[worker] for _, worker in self._free]
+        return self.first_free(len(self._free))
 
     def first_free(self, count: int) -> list[WorkerRecord]:
         """The first of those."""
-        return [self._registry.records[worker] for _, worker in self._free[:count]]
+        return [record for _, worker in self._free[:count] if (record := self._find(worker)) is not None]
 
     def is_free(self, worker: WorkerId) -> bool:
         seen = self._seen.get(worker)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from zisk_actors.core.events import Enqueue
-from zisk_actors.core.policy import queue_order
+from zisk_actors.core.policy import Policy
 from zisk_actors.ids import JobId
 
 FEW: Final = 32
@@ -39,9 +39,10 @@ class _Line:
 
 
 class Queue:
-    """Waiting jobs by their place. One job stands in it once."""
+    """Waiting jobs by their place, which the policy gives. One job stands in it once."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy = policy or Policy()
         self._jobs: dict[JobId, Enqueue] = {}
         self._keys: dict[JobId, _Key] = {}
         self._order: list[_Key] = []
@@ -84,13 +85,18 @@ class Queue:
             self._place(each, 0)
             return
         name = (each.client, each.priority)
-        line = self._lines.get(name)
-        if line is None:
-            line = self._open(name)
+        line = self._lines.get(name) or self._open(name)
         place = bisect_left(line.jobs, (each.submitted_at, each.job))
         line.jobs.insert(place, (each.submitted_at, each.job))
         self._place(each, line.turn + place)
         self._renumber(line, place + 1)
+
+    def ahead_of(self, each: Enqueue) -> Iterator[Enqueue]:
+        """The jobs that would be before one that is not in the queue, were it there."""
+        name = (each.client, each.priority)
+        line = self._lines.get(name) or _Line(self._first_turn(name))
+        turn = 0 if each.needs else line.turn + bisect_left(line.jobs, (each.submitted_at, each.job))
+        return (self._jobs[key[-1]] for key in self._order[: bisect_left(self._order, self._key(each, turn))])
 
     def start(self, job: JobId) -> Enqueue | None:
         """Take a job out because its turn has come; None where it does not wait."""
@@ -137,11 +143,20 @@ class Queue:
 
     def _open(self, name: _Name) -> _Line:
         _, priority = name
-        if not self._at.get(priority):
-            self._turns[priority] = max(self._turns.get(priority, 0), self._latest)
+        turn = self._first_turn(name)
+        self._turns[priority] = self._turn_at(priority)
         self._at[priority] = self._at.get(priority, 0) + 1
-        line = self._lines[name] = _Line(max(self._turns[priority], self._served.get(name, 0)))
+        line = self._lines[name] = _Line(turn)
         return line
+
+    def _first_turn(self, name: _Name) -> int:
+        """The turn that the first of a line has which is empty."""
+        return max(self._turn_at(name[1]), self._served.get(name, 0))
+
+    def _turn_at(self, priority: int) -> int:
+        """The turn at which a priority is being served, or would be if somebody waited at it."""
+        turn = self._turns.get(priority, 0)
+        return turn if self._at.get(priority) else max(turn, self._latest)
 
     def _serve(self, name: _Name, turn: int) -> None:
         """Remember the next turn of a line, also when it has become empty; those that have been passed by say nothing any more."""
@@ -151,7 +166,7 @@ class Queue:
 
     def _place(self, each: Enqueue, turn: int) -> None:
         self.version += 1
-        self._keys[each.job] = key = _key(each, turn)
+        self._keys[each.job] = key = self._key(each, turn)
         insort(self._order, key)
 
     def _renumber(self, line: _Line, first: int, last: int | None = None) -> None:
@@ -159,14 +174,13 @@ class Queue:
         moved = line.jobs[first:last]
         for place, (_, job) in enumerate(moved, first):
             each, before = self._jobs[job], self._keys[job]
-            self._keys[job] = after = _key(each, line.turn + place)
+            self._keys[job] = after = self._key(each, line.turn + place)
             if len(moved) <= FEW and after != before:
                 del self._order[bisect_left(self._order, before)]
                 insort(self._order, after)
         if len(moved) > FEW:
             self._order = sorted(self._keys.values())
 
-
-def _key(each: Enqueue, turn: int) -> _Key:
-    first, order, age = queue_order(each.priority, each.submitted_at, bool(each.needs), turn)
-    return first, order, age, each.job
+    def _key(self, each: Enqueue, turn: int) -> _Key:
+        first, order, age = self._policy.order(each.priority, each.submitted_at, bool(each.needs), turn)
+        return first, order, age, each.job

@@ -47,7 +47,7 @@ class Registry:
     max_workers: int = 1000
     records: dict[WorkerId, WorkerRecord] = field(default_factory=dict)
     condemned: dict[Incarnation, str] = field(default_factory=dict)
-    on_change: Callable[[WorkerId], None] | None = None
+    on_change: Callable[[WorkerId], None] = lambda worker: None
     _contenders: dict[Incarnation, float] = field(default_factory=dict)
 
     def hello(
@@ -123,8 +123,7 @@ class Registry:
         if record is None:
             return None
         del self.records[worker]
-        if self.on_change is not None:
-            self.on_change(worker)
+        self.on_change(worker)
         return evolve(record, Sign.GONE, now)
 
     def expire(self, now: float) -> list[WorkerRecord]:
@@ -147,7 +146,7 @@ class Registry:
     def _put(self, record: WorkerRecord) -> WorkerRecord:
         before = self.records.get(record.worker)
         self.records[record.worker] = record
-        if self.on_change is not None and (before is None or (before.health, before.units) != (record.health, record.units)):
+        if before is None or (before.health, before.units) != (record.health, record.units):
             self.on_change(record.worker)
         return record
 

@@ -8,7 +8,7 @@ from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.leases import Leases
-from zisk_actors.core.registry import Registry
+from zisk_actors.core.policy import Policy
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
@@ -21,7 +21,7 @@ def start(name: str) -> Incarnation:
 
 def cluster(*names: str, busy: int = 2) -> core.Scheduler:
     """A scheduler with a job over the first `busy` workers, whose shares are numbered as they are; the others are free."""
-    it = core.Scheduler(Registry(1.0, 3), max_workers_per_job=busy)
+    it = core.Scheduler(heartbeat_seconds=1.0, max_missed=3, policy=Policy(max_workers_per_job=busy))
     for name in names[:busy]:
         it.handle(events.Joined(WorkerId(name), start(name), 10), 0.0)
     it.handle(events.Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
@@ -66,8 +66,7 @@ def test_nobody_free_and_nobody_idle_is_nobody() -> None:
 
 def test_who_waits_in_the_queue_comes_first_unless_it_is_urgent() -> None:
     it = cluster("a", "b", "c")
-    it.min_compute_units = 1000
-    it.handle(events.Enqueue(OTHER, Kind.PROVE, 0, 0.0), 0.5)
+    it.handle(events.Enqueue(OTHER, Kind.PROVE, 0, 0.0, min_units=1000), 0.5)
     assert double(it) is None
     assert double(it, urgent=True, never="c") is None
     assert double(it, urgent=True) is not None

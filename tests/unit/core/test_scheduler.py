@@ -8,7 +8,7 @@ import pytest
 
 from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
-from zisk_actors.core.registry import Registry
+from zisk_actors.core.policy import Policy
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
@@ -21,9 +21,15 @@ def start_of(worker: WorkerId, number: int = 1) -> Incarnation:
 
 
 @pytest.fixture
-def scheduler() -> Iterator[core.Scheduler]:
+def policy() -> Policy:
+    """What the scheduler of a test chooses by; a test that wants another sets its own."""
+    return Policy()
+
+
+@pytest.fixture
+def scheduler(policy: Policy) -> Iterator[core.Scheduler]:
     """Checks on the way out that the state is one that can be: leases of connected workers only, one job for each worker."""
-    it = core.Scheduler(Registry(heartbeat_seconds=1, max_missed=3))
+    it = core.Scheduler(heartbeat_seconds=1, max_missed=3, policy=policy)
     yield it
     for job, crew in it.crews.items():
         for share, lease in crew.leases.items():
@@ -86,8 +92,8 @@ def test_priority_goes_before_age_and_age_before_nothing(scheduler: core.Schedul
     assert [each.job for each in scheduler.queue] == [THREE, ONE, TWO]
 
 
+@pytest.mark.parametrize("policy", [Policy(max_workers_per_job=1)])
 def test_no_more_workers_than_the_limit(scheduler: core.Scheduler) -> None:
-    scheduler.max_workers_per_job = 1
     join(scheduler, A, B)
     (admit,) = admits(scheduler.handle(enqueue(ONE), 0))
     assert len(admit.leases) == 1
@@ -211,7 +217,7 @@ def test_our_own_lateness_is_nobodys_silence(scheduler: core.Scheduler) -> None:
 
 
 def test_a_job_of_before_a_restart_keeps_its_cut_and_goes_first(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(enqueue(ONE, at=0.0, priority=100), 0)
     scheduler.handle(enqueue(TWO, at=1.0, weights=(10, 20, 10), needs=(0, 1, 2)), 0)
     assert admits(join(scheduler, A, B)) == []
@@ -257,7 +263,7 @@ def held_by(worker: WorkerId, job: JobId, share: int, attempt: int = 1) -> Lease
 
 
 def test_after_a_restart_who_holds_a_share_keeps_it_under_the_same_lease(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(enqueue(ONE, weights=(10, 20, 10), needs=(0, 1, 2)), 0)
     join(scheduler, C)
     for worker, lease in ((A, held_by(A, ONE, 1, 3)), (B, held_by(B, ONE, 0))):
@@ -274,7 +280,7 @@ def test_after_a_restart_who_holds_a_share_keeps_it_under_the_same_lease(schedul
 
 
 def test_of_two_claims_the_later_lease_counts_and_the_other_is_disowned(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
     scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
     effects = scheduler.handle(events.Joined(B, start_of(B), 10, (held_by(B, ONE, 0, 2),)), 0)
@@ -285,7 +291,7 @@ def test_of_two_claims_the_later_lease_counts_and_the_other_is_disowned(schedule
 
 
 def test_a_worker_that_holds_a_share_of_one_resumed_job_is_not_given_to_another(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(enqueue(ONE, at=0.0, weights=(10, 10), needs=(0, 1)), 0)
     scheduler.handle(enqueue(TWO, at=1.0, weights=(10, 10), needs=(1,)), 0)
     scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, TWO, 1),)), 0)
@@ -311,8 +317,8 @@ def test_an_ended_job_leaves_nothing(scheduler: core.Scheduler) -> None:
     assert (dict(scheduler.crews), scheduler.wanted, len(scheduler.queue)) == ({}, {}, 0)
 
 
+@pytest.mark.parametrize("policy", [Policy(min_compute_units=15)])
 def test_fewer_units_than_the_minimum_start_nothing(scheduler: core.Scheduler) -> None:
-    scheduler.min_compute_units = 15
     join(scheduler, A)
     scheduler.handle(enqueue(ONE), 0)
     waiting = scheduler.waiting(ONE)
@@ -322,7 +328,7 @@ def test_fewer_units_than_the_minimum_start_nothing(scheduler: core.Scheduler) -
 
 
 def test_a_job_that_goes_on_at_once_does_not_get_who_holds_a_share_of_another(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(events.Wanted(ONE, 0), 0)  # all that it had asked was answered, so that it does not wait in the queue
     scheduler.handle(enqueue(TWO, weights=(10,), needs=(0,)), 0)
     effects = scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, TWO, 0),)), 0)
@@ -360,7 +366,7 @@ def test_a_request_that_cannot_start_does_not_hold_back_and_one_that_could_does(
 
 
 def test_who_claims_a_share_of_a_job_that_ends_before_it_is_resumed_is_told_to_drop_it(scheduler: core.Scheduler) -> None:
-    scheduler.opens_at = 2.0
+    scheduler.handle(events.Restarted(2.0), 0.0)
     scheduler.handle(enqueue(ONE, weights=(10,), needs=(0,)), 0)
     scheduler.handle(events.Joined(A, start_of(A), 10, (held_by(A, ONE, 0, 1),)), 0)
     assert scheduler.handle(events.Ended(ONE), 1) == [events.Orphaned(held_by(A, ONE, 0, 1), "its job has ended")]

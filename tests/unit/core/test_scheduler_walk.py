@@ -9,11 +9,12 @@ import pytest
 
 from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
-from zisk_actors.core.policy import TURNS_PER_PRIORITY, choose_crew
-from zisk_actors.core.registry import Registry
+from zisk_actors.core.policy import TURNS_PER_PRIORITY, Policy
 from zisk_actors.core.worker import Health, WorkerRecord
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
+
+POLICY = Policy(max_workers_per_job=3)
 
 
 class Walk:
@@ -21,7 +22,7 @@ class Walk:
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3)
+        self.scheduler = core.Scheduler(heartbeat_seconds=1.0, max_missed=3, policy=POLICY)
         self.now = 0.0
         self.starts: dict[WorkerId, int] = {}
         self.queued: set[JobId] = set()
@@ -119,7 +120,8 @@ class Walk:
         """The coordinator dies and comes back: all that was running waits, and most workers come back with what they hold."""
         old = self.scheduler
         held = [lease for crew in old.crews.values() for lease in crew.all()]
-        self.scheduler = core.Scheduler(Registry(1.0, 3), max_workers_per_job=3, opens_at=self.now + 1.0)
+        self.scheduler = core.Scheduler(heartbeat_seconds=1.0, max_missed=3, policy=POLICY)
+        self.scheduler.handle(events.Restarted(self.now + 1.0), self.now)
         self.held_before, self.given = set(held), set()
         for start in self.condemned:
             self.carry_out(
@@ -195,7 +197,7 @@ class Walk:
         if self.now >= self.scheduler.opens_at + 1.0:
             free = [record for record in registry.ready() if record.worker not in held and record.worker not in claimers]
             for each in self.scheduler.queue:
-                crew = free[:1] if each.needs else choose_crew(self.scheduler.need(each), free, each.program)
+                crew = free[:1] if each.needs else POLICY.choose(self.scheduler.need(each), free, each.program)
                 assert not crew, "nobody is idle while a job waits that they are enough for"
                 if self.scheduler.attainable(each):
                     break

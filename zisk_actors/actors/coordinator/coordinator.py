@@ -213,8 +213,7 @@ class Coordinator:
     async def drain(self) -> None:
         """Take nothing in and start nothing from now on; returns when no job runs."""
         self.standing = Standing.DRAINING
-        self.scheduler.awaited.clear()
-        self.scheduler.opens_at = float("inf")
+        self.handle(events.Draining())
         while self.supervised:
             await self._job_over.wait()
 

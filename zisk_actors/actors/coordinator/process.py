@@ -39,7 +39,8 @@ from zisk_actors.actors.mock_device import MockDevice
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.budget import Budget
-from zisk_actors.core.registry import Registry
+from zisk_actors.core.events import Restarted
+from zisk_actors.core.policy import Policy
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import CHANCE
@@ -108,8 +109,8 @@ async def recall(coordinator: Coordinator, journal: Journal) -> None:
     await in_thread(coordinator.inputs.keep_only, waiting)
     unfinished = sum(not record.state.final for record in known.live)
     if unfinished:  # they wait until the workers that were there are back, as long as we wait at all
-        coordinator.scheduler.awaited = await in_thread(coordinator.roster.read)
-        coordinator.scheduler.opens_at = trio.current_time() + coordinator.limits.settle_seconds
+        awaited = await in_thread(coordinator.roster.read)
+        coordinator.handle(Restarted(trio.current_time() + coordinator.limits.settle_seconds, frozenset(awaited)))
     coordinator.log.info("journal read", jobs=len(coordinator.jobs.entries), unfinished=unfinished, epoch=coordinator.epoch)
 
 
@@ -127,8 +128,12 @@ def make_coordinator(
     """The coordinator's state, from its settings. Raises `UsageError` where the webhook's secret cannot be read."""
     metrics = Metrics()
     core = config.coordinator
-    registry = Registry(core.heartbeat_interval_seconds, core.heartbeat_max_missed, core.max_total_workers)
-    scheduler = Scheduler(registry, core.max_workers_per_job, core.min_compute_units, default_compute_units=core.default_compute_units)
+    scheduler = Scheduler(
+        heartbeat_seconds=core.heartbeat_interval_seconds,
+        max_missed=core.heartbeat_max_missed,
+        max_workers=core.max_total_workers,
+        policy=Policy(core.max_workers_per_job, core.min_compute_units, core.default_compute_units),
+    )
     seconds = {
         Phase.SETUP: core.phase1_timeout_seconds,
         Phase.EXECUTE: core.execution_timeout_seconds,

@@ -152,7 +152,8 @@ class Session:
             case Progress():
                 entry = self._coordinator.jobs.entries.get(message.lease.job)
                 news = (message.lease, message.phase, message.step, message.fraction)
-                if entry is not None and self._owns(message) and self._coordinator.tasks.got_on(*news):
+                if entry is not None and self._owns(message) and self._coordinator.tasks.is_out(message.lease, message.phase):
+                    self._coordinator.tasks.moved(*news)
                     self._coordinator.jobs.share_is(entry, *news)
             case Answer() | Failed() if self._coordinator.answers.will_ask(message.lease, message.phase):
                 pass  # asked for again when its job goes on; the worker keeps it until then
@@ -160,13 +161,13 @@ class Session:
                 pass  # said twice; the first is on its way
             case Answer() if self._coordinator.answers.known(message.lease, message.phase, message.result):
                 await self.send(AnswerTaken(message.lease, message.phase))
-            case Answer():
-                if self._coordinator.tasks.expects(message.lease, message.phase) and self._owns(message):
-                    nursery.start_soon(self._collect, message)
-                else:
-                    await self.send(AnswerTaken(message.lease, message.phase))
-            case Failed():
-                if self._coordinator.tasks.expects(message.lease, message.phase) and self._owns(message):
+            case Answer() | Failed() if not self._coordinator.tasks.is_out(message.lease, message.phase):
+                self._coordinator.tasks.drop_late(message.lease)
+                await self.send(AnswerTaken(message.lease, message.phase))
+            case Answer() if self._owns(message):
+                nursery.start_soon(self._collect, message)
+            case Answer() | Failed():
+                if isinstance(message, Failed) and self._owns(message):
                     self._coordinator.tasks.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
@@ -226,7 +227,7 @@ class Session:
         while True:
             try:
                 if not await self._coordinator.answers.accept(answer.lease, answer.phase, answer.result):
-                    self._coordinator.tasks.expects(answer.lease, answer.phase)  # counts it as late
+                    self._coordinator.tasks.drop_late(answer.lease)
                 return
             except StoreUnwritable as error:
                 self._log.error(

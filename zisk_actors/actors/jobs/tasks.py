@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.core.events import Effect, Event, Unwanted, Wanted
+from zisk_actors.core.events import Effect, Event, LateResult, Unwanted, Wanted
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.worker import Health
 from zisk_actors.ids import Incarnation, JobId, WorkerId
@@ -195,11 +195,9 @@ class Tasks:
         """What a worker was asked and has not answered."""
         return [out.task for (lease, _), out in self._out.items() if lease.worker == worker and not out.done.is_set()]
 
-    def expects(self, lease: Lease, phase: Phase) -> bool:
-        """Whether an answer under this lease would be used; if not, it is counted as late."""
-        if self._scheduler.holds(lease) and (lease, phase) in self._out:
-            return True
-        self._scheduler.late += 1
+    def drop_late(self, lease: Lease) -> None:
+        """An answer came under a lease that nothing is asked under: it is counted, and dropped."""
+        self._handle(LateResult(lease))
         self._count_late()
         self._log.info(
             "late result dropped",
@@ -209,12 +207,9 @@ class Tasks:
             worker=lease.worker,
             late_results=self._scheduler.late,
         )
-        return False
 
-    def got_on(self, lease: Lease, phase: Phase, step: str, fraction: float) -> bool:
-        """Note that a worker gets on with a task; False where nothing is asked of it under this lease."""
-        if not self.is_out(lease, phase):
-            return False
+    def moved(self, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
+        """A worker gets on with a task that is out."""
         out = self._out[lease, phase]
         timing, line, now = out.timing, self._line[lease.worker], trio.current_time()
         if line[0] is not out:  # it took this one first
@@ -225,9 +220,9 @@ class Tasks:
             _begin(line)
         if timing.seen != (step, fraction):
             timing.seen, timing.moved_at = (step, fraction), now
-        return True
 
     def is_out(self, lease: Lease, phase: Phase) -> bool:
+        """Whether something is asked under this lease, so that an answer would be used."""
         return self._scheduler.holds(lease) and (lease, phase) in self._out
 
     def is_cross_check(self, lease: Lease, phase: Phase) -> bool:

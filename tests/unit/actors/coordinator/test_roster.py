@@ -14,8 +14,7 @@ from trio.testing import MockClock
 from tests.unit.actors.conftest import ELF, OpenWorld
 from zisk_actors.actors.coordinator.roster import WRITE_SECONDS, Roster
 from zisk_actors.actors.threads import RUNNER
-from zisk_actors.core.events import Joined
-from zisk_actors.core.registry import Registry
+from zisk_actors.core.events import Joined, Restarted
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import Incarnation, WorkerId
 from zisk_actors.wire.values import Kind, State
@@ -90,7 +89,8 @@ async def test_a_disk_that_hangs_keeps_nobody_out(tmp_path: Path, autojump_clock
 
 
 def test_it_opens_with_the_last_of_them_and_not_before() -> None:
-    scheduler = Scheduler(Registry(30, 3, 10), opens_at=105.0, awaited={A, B})
+    scheduler = Scheduler(heartbeat_seconds=30, max_missed=3, max_workers=10)
+    scheduler.handle(Restarted(105.0, frozenset({A, B})), 100.0)
     scheduler.handle(Joined(A, START, 10, ()), 101.0)
     assert scheduler.opens_at == 105.0
     scheduler.handle(Joined(WorkerId("c"), START, 10, ()), 102.0)
@@ -100,7 +100,8 @@ def test_it_opens_with_the_last_of_them_and_not_before() -> None:
 
 
 def test_nobody_to_wait_for_is_waiting_all_the_time() -> None:
-    scheduler = Scheduler(Registry(30, 3, 10), opens_at=105.0)
+    scheduler = Scheduler(heartbeat_seconds=30, max_missed=3, max_workers=10)
+    scheduler.handle(Restarted(105.0), 100.0)
     scheduler.handle(Joined(A, START, 10, ()), 101.0)
     assert scheduler.opens_at == 105.0
 
@@ -117,7 +118,7 @@ async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_a
         await world.stop()
         await trio.sleep(10)  # the worker has its answer, and nobody to take it
         await world.start()
-        world.coordinator.scheduler.awaited = {A}
+        world.coordinator.handle(Restarted(world.coordinator.scheduler.opens_at, frozenset({A})))
         begin = world.coordinator._supervise
 
         async def late(*words: Any) -> None:

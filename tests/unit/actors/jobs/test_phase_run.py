@@ -162,7 +162,7 @@ async def test_a_phase_timeout_names_phase_limit_and_the_slow_worker(open_world:
             for _ in range(100):
                 await trio.sleep(1)
                 lease = next(iter(world.coordinator.scheduler.leases.of_worker(workers["b"].name)))
-                world.coordinator.tasks.got_on(lease, Phase.PROVE, "work", trio.current_time() % 1000 / 1000)
+                world.coordinator.tasks.moved(lease, Phase.PROVE, "work", trio.current_time() % 1000 / 1000)
 
         instead(workers["b"], "ProveCall", creeps)
         with pytest.raises(JobFailure, match=r"phase timeout: prove .*worker b has been at it for 20 s; shares missing: .1.") as caught:
