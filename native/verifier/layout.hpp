@@ -45,6 +45,15 @@ struct Layout {
     u32 openings;
     u32 layer_count;
     u32 final_log_size, final_degree;
+
+    // Functions that the DEEP codeword batches: every column's openings, and one binding per height.
+    u32 batched() const { return openings + group_count; }
+    // Main columns of the height that has most of them.
+    u32 most_bound() const {
+        u32 most = 0;
+        for (u32 g = 0; g < group_count; g++) most = groups[g].bound_columns > most ? groups[g].bound_columns : most;
+        return most;
+    }
 };
 
 inline namespace ZK_ISA {

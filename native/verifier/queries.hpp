@@ -30,7 +30,7 @@ struct QueryPhase {
     const Value* powers;       // of the DEEP challenge, one per opening and one per group's binding
     const Value* bind_powers;  // of the binding challenge, as many as a group has main columns
     const DeepGroup* groups;
-    Value betas[MAX_LAYERS];
+    const Value* betas;  // each layer's folding challenge
 };
 
 inline namespace ZK_ISA {

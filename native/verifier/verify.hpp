@@ -1,4 +1,4 @@
-// The verifier: the numbered steps of zisk_actors/stark/verifier.py, over bytes.
+// The verifier: the numbered steps of zisk_actors/stark/verifier.py, under the same names, over bytes.
 //
 // Rules of this folder: no heap, no exceptions, no threads, no calls of the system, no state that outlives a call; memory is
 // the arena and a bounded stack; sizes come from the layout, never from the proof. stark/verifier.py is the specification:
@@ -191,10 +191,142 @@ inline ZK_HD_FUNCTION void add_openings(const Layout& layout, const Partial& par
     }
 }
 
+// One share under the verifier: what it is checked against, and what its steps leave for those after them.
+struct Share {
+    const ChipSet& chips;
+    const Key& key;
+    const Partial& partial;
+    const Roots& roots;
+    u64 number;
+    u32 count;  // of instances
+    const Instance* instances;
+    const Layout& layout;
+    u64* nodes;        // room for a cap
+    Value* scratch;    // of the constraints
+    Value* powers;     // of the DEEP challenge
+    Value* combiners;  // of the binding's
+    u64* indices;      // of the queries
+
+    u64 tree_roots[TREES][DIGEST] = {};
+    Value bound_point = {}, combiner = {}, gamma = {}, zeta = {};
+    Value challenges[CHALLENGE_COUNT] = {};
+    Transcript transcript = {};
+    DeepGroup groups[MAX_HEIGHTS] = {};
+    Value betas[MAX_LAYERS] = {};
+};
+
+// 1. Contribution: the stage-1 root, and where its columns are bound.
+template <class F>
+inline Verdict step_1_contribution(Share& share, const Contribution& contribution) {
+    for (int kind = 0; kind < TREES; kind++) {
+        const Tree& tree = share.layout.trees[kind];
+        if (tree.count) root_of_cap<F>(share.partial.caps[kind], tree.cap_log, share.nodes, share.tree_roots[kind]);
+    }
+    ZK_REQUIRE(same_words(share.tree_roots[FIXED], share.key.fixed_root, DIGEST), wrong_root);
+    for (int i = 0; i < DIGEST; i++) ZK_REQUIRE(contribution.root[i].is(share.tree_roots[MAIN][i]), wrong_root);
+    Transcript early;
+    early.message(Message::commitment, 4 + 2 + 2 * (u64)share.count + 4);
+    early.absorb_words(share.key.digest, 4);
+    early.absorb(share.number);
+    early.absorb(share.count);
+    for (u32 i = 0; i < share.count; i++) {
+        early.absorb(share.instances[i].chip);
+        early.absorb(share.instances[i].log_height);
+    }
+    early.absorb_words(share.tree_roots[MAIN], 4);
+    share.bound_point = early.point();
+    share.combiner = early.challenge();
+    return Verdict::accepted;
+}
+
+// 2. LogUp challenges, the same for all shares. The transcript is the share's from here on.
+inline void step_2_logup_challenges(Share& share, const u64* challenge) {
+    share.transcript = transcript_of_job(challenge);
+    logup_challenges(share.transcript, share.challenges);
+    share.transcript.message(Message::share, 1);
+    share.transcript.absorb(share.number);
+}
+
+// 3. Stage 2: bus columns and claimed sums. Adds the sums to `total`.
+inline Verdict step_3_bus_columns(Share& share, Ext& total) {
+    for (u32 i = 0; i < share.count; i++) {
+        Ext claimed = ext_word(share.partial.sums.data, i);
+        ZK_REQUIRE(share.chips.chips[share.instances[i].chip].widths[AUX] || is_zero(claimed), bus_imbalance);
+        total = total + claimed;
+    }
+    bool has_aux = share.layout.trees[AUX].count;
+    share.transcript.message(Message::aux, 1 + (has_aux ? DIGEST : 0) + 3 * (u64)share.count);
+    share.transcript.absorb(has_aux);
+    if (has_aux) share.transcript.absorb_words(share.tree_roots[AUX], DIGEST);
+    share.transcript.absorb_blob(share.partial.sums.data, 3 * (u64)share.count);
+    return Verdict::accepted;
+}
+
+// 4. The quotient.
+inline void step_4_quotient(Share& share) {
+    share.gamma = share.transcript.challenge();
+    share.transcript.message(Message::quotient, DIGEST);
+    share.transcript.absorb_words(share.tree_roots[QUOTIENT], DIGEST);
+}
+
+// 5. Openings out of the domain; the constraints hold there.
+inline Verdict step_5_openings(Share& share, Reader bindings) {
+    share.zeta = share.transcript.point();
+    share.transcript.message(Message::openings, 3 * (u64)share.layout.openings);
+    share.transcript.absorb_blob(share.partial.openings.data, 3 * (u64)share.layout.openings);
+    place_points(share.layout, ext_of(share.zeta), ext_of(share.bound_point), bindings, share.roots, share.groups);
+    ZK_REQUIRE(
+        constraints_hold(share.layout, share.partial, share.groups, share.challenges, share.gamma, share.roots, share.scratch),
+        wrong_quotient);
+    return Verdict::accepted;
+}
+
+// 6. DEEP: one codeword for all heights. Its values are found at the queries.
+inline void step_6_deep_codeword(Share& share) {
+    fill_powers(ext_of(share.transcript.challenge()), share.powers, share.layout.batched());
+    fill_powers(ext_of(share.combiner), share.combiners, share.layout.most_bound());
+    add_openings(share.layout, share.partial, share.powers, share.groups);
+}
+
+// 7. FRI layers and final polynomial.
+template <class F>
+inline void step_7_fri(Share& share) {
+    for (u32 i = 0; i < share.layout.layer_count; i++) {
+        u64 root[DIGEST];
+        u32 log_leaves = share.layout.log_domain - FOLD_LOG_ARITY * (i + 1);
+        root_of_cap<F>(share.partial.layers[i], cap_level(*share.key.parameters, log_leaves), share.nodes, root);
+        share.transcript.message(Message::layer, DIGEST);
+        share.transcript.absorb_words(root, DIGEST);
+        share.betas[i] = share.transcript.challenge();
+    }
+    share.transcript.message(Message::final, 3 * (u64)share.layout.final_degree);
+    share.transcript.absorb_blob(share.partial.final.data, 3 * (u64)share.layout.final_degree);
+}
+
+// 8. Grinding. The nonce has its work in it.
+inline Verdict step_8_grinding(Share& share) {
+    u32 bits = share.key.parameters->pow_bits;
+    u64 ground = grinding_word(share.transcript, share.partial.nonce.value, bits);
+    ZK_REQUIRE(!(ground & (((u64)1 << bits) - 1)), no_grinding);
+    share.transcript.message(Message::nonce, 1);
+    share.transcript.absorb(share.partial.nonce.value);
+    return Verdict::accepted;
+}
+
+// 9. Queries. What is opened is in its trees, and the layers fold the DEEP codeword to the final polynomial.
+template <class F>
+inline Verdict step_9_queries(Share& share) {
+    const Parameters& parameters = *share.key.parameters;
+    u64 mask = ((u64)1 << share.layout.log_domain) - 1;
+    for (u32 i = 0; i < parameters.queries; i++) share.indices[i] = share.transcript.squeeze() & mask;
+    return check_queries<F>({&share.layout, &parameters, &share.partial, &share.roots, share.indices, share.powers,
+                             share.combiners, share.groups, share.betas});
+}
+
 // Checks one share against its contribution, and adds its instances' claimed bus sums to `total`: verifier.verify_share.
 template <class F>
-inline Verdict check_partial(const ChipSet& chips, const Key& key, const u64* challenge, u64 number, Contribution contribution,
-                             const Partial& partial, const Roots& roots, Arena arena, Ext& total) {
+inline Verdict verify_share(const ChipSet& chips, const Key& key, const u64* challenge, u64 number, Contribution contribution,
+                            const Partial& partial, const Roots& roots, Arena arena, Ext& total) {
     const Parameters& parameters = *key.parameters;
     u32 count = (u32)contribution.instance_count;
     Instance* instances = arena.take<Instance>(count);
@@ -213,97 +345,20 @@ inline Verdict check_partial(const ChipSet& chips, const Key& key, const u64* ch
     for (int i = 0; i < 4 && answers; i++) answers = word_of(partial.challenge.data, i) == challenge[i];
     ZK_REQUIRE(answers, wrong_challenge);
     ZK_CHECK(check_shape(partial, layout, parameters));
+    Value* powers = arena.take<Value>(layout.batched());
+    Value* combiners = arena.take<Value>(layout.most_bound());
+    ZK_REQUIRE(powers && combiners, no_memory);
 
-    // 1. Contribution: the stage-1 root, and where its columns are bound.
-    u64 tree_roots[TREES][DIGEST] = {};
-    for (int kind = 0; kind < TREES; kind++) {
-        const Tree& tree = layout.trees[kind];
-        if (tree.count) root_of_cap<F>(partial.caps[kind], tree.cap_log, nodes, tree_roots[kind]);
-    }
-    ZK_REQUIRE(same_words(tree_roots[FIXED], key.fixed_root, DIGEST), wrong_root);
-    for (int i = 0; i < DIGEST; i++) ZK_REQUIRE(contribution.root[i].is(tree_roots[MAIN][i]), wrong_root);
-    Transcript early;
-    early.message(Message::commitment, 4 + 2 + 2 * (u64)count + 4);
-    early.absorb_words(key.digest, 4);
-    early.absorb(number);
-    early.absorb(count);
-    for (u32 i = 0; i < count; i++) {
-        early.absorb(instances[i].chip);
-        early.absorb(instances[i].log_height);
-    }
-    early.absorb_words(tree_roots[MAIN], 4);
-    Value bound_point = early.point();
-    Ext binding = ext_of(early.challenge());
-
-    // 2. LogUp challenges, the same for all shares.
-    Transcript transcript = transcript_of_job(challenge);
-    Value challenges[CHALLENGE_COUNT];
-    logup_challenges(transcript, challenges);
-    transcript.message(Message::share, 1);
-    transcript.absorb(number);
-
-    // 3. Stage 2: bus columns and claimed sums.
-    for (u32 i = 0; i < count; i++) {
-        Ext claimed = ext_word(partial.sums.data, i);
-        ZK_REQUIRE(chips.chips[instances[i].chip].widths[AUX] || is_zero(claimed), bus_imbalance);
-        total = total + claimed;
-    }
-    bool has_aux = layout.trees[AUX].count;
-    transcript.message(Message::aux, 1 + (has_aux ? DIGEST : 0) + 3 * (u64)count);
-    transcript.absorb(has_aux);
-    if (has_aux) transcript.absorb_words(tree_roots[AUX], DIGEST);
-    transcript.absorb_blob(partial.sums.data, 3 * (u64)count);
-
-    // 4. The quotient.
-    Value gamma = transcript.challenge();
-    transcript.message(Message::quotient, DIGEST);
-    transcript.absorb_words(tree_roots[QUOTIENT], DIGEST);
-
-    // 5. Openings out of the domain; the constraints hold there.
-    Value zeta = transcript.point();
-    transcript.message(Message::openings, 3 * (u64)layout.openings);
-    transcript.absorb_blob(partial.openings.data, 3 * (u64)layout.openings);
-    DeepGroup groups[MAX_HEIGHTS];
-    place_points(layout, ext_of(zeta), ext_of(bound_point), contribution.bindings, roots, groups);
-    ZK_REQUIRE(constraints_hold(layout, partial, groups, challenges, gamma, roots, scratch), wrong_quotient);
-
-    // 6. DEEP: one codeword for all heights.
-    Ext deep = ext_of(transcript.challenge());
-    QueryPhase phase = {&layout, &parameters, &partial, &roots, indices, nullptr, nullptr, groups, {}};
-    u64 power_count = layout.openings + layout.group_count, bound_columns = 0;
-    for (u32 g = 0; g < layout.group_count; g++) {
-        if (layout.groups[g].bound_columns > bound_columns) bound_columns = layout.groups[g].bound_columns;
-    }
-    Value* powers = arena.take<Value>(power_count);
-    Value* bind_powers = arena.take<Value>(bound_columns);
-    ZK_REQUIRE(powers && bind_powers, no_memory);
-    fill_powers(deep, powers, power_count);
-    fill_powers(binding, bind_powers, bound_columns);
-    add_openings(layout, partial, powers, groups);
-    phase.powers = powers;
-    phase.bind_powers = bind_powers;
-
-    // 7. FRI layers and final polynomial.
-    for (u32 i = 0; i < layout.layer_count; i++) {
-        u64 root[DIGEST];
-        u32 log_leaves = layout.log_domain - FOLD_LOG_ARITY * (i + 1);
-        root_of_cap<F>(partial.layers[i], cap_level(parameters, log_leaves), nodes, root);
-        transcript.message(Message::layer, DIGEST);
-        transcript.absorb_words(root, DIGEST);
-        phase.betas[i] = transcript.challenge();
-    }
-    transcript.message(Message::final, 3 * (u64)layout.final_degree);
-    transcript.absorb_blob(partial.final.data, 3 * (u64)layout.final_degree);
-
-    // 8. Grinding.
-    u64 ground = grinding_word(transcript, partial.nonce.value, parameters.pow_bits);
-    ZK_REQUIRE(!(ground & (((u64)1 << parameters.pow_bits) - 1)), no_grinding);
-    transcript.message(Message::nonce, 1);
-    transcript.absorb(partial.nonce.value);
-
-    // 9. Queries.
-    for (u32 i = 0; i < parameters.queries; i++) indices[i] = transcript.squeeze() & (((u64)1 << layout.log_domain) - 1);
-    return check_queries<F>(phase);
+    Share share = {chips, key, partial, roots, number, count, instances, layout, nodes, scratch, powers, combiners, indices};
+    ZK_CHECK(step_1_contribution<F>(share, contribution));
+    step_2_logup_challenges(share, challenge);
+    ZK_CHECK(step_3_bus_columns(share, total));
+    step_4_quotient(share);
+    ZK_CHECK(step_5_openings(share, contribution.bindings));
+    step_6_deep_codeword(share);
+    step_7_fri<F>(share);
+    ZK_CHECK(step_8_grinding(share));
+    return step_9_queries<F>(share);
 }
 
 // The boundary terms of the statement, added up.
@@ -361,7 +416,7 @@ inline Verdict check(Blob data, Blob key_data, u64 minimum_level, const ChipSet&
     for (u64 share = 0; share < proof.contribution_count; share++) {
         Contribution contribution = read_contribution(contributions);
         read_partial(partials, partial);
-        ZK_CHECK(check_partial<F>(chips, key, challenge, share, contribution, partial, roots, arena, total));
+        ZK_CHECK(verify_share<F>(chips, key, challenge, share, contribution, partial, roots, arena, total));
     }
     return check_balance(chips, key, outcome.statement, challenge, total);
 }

@@ -1,8 +1,7 @@
-"""The prover: the same numbered steps as ``verifier.py``, from the other side.
+"""The prover: the same numbered steps as ``verifier.py``, under the same names, from the other side.
 
-Rules: deterministic; the same tables give the same bytes on every backend. All
-heavy work is the backend's; what is here is the protocol. ``contribute`` is step
-1, ``prove`` the rest; between them lies the global challenge of the whole job.
+Rules: deterministic; the same tables give the same bytes on every backend. All heavy work is the backend's; what is here is the
+protocol (docs/protocol.md). ``contribute`` is step 1, ``prove`` the rest; between them lies the global challenge of the whole job.
 A share whose state was lost is contributed again and must give the same root.
 """
 
@@ -19,16 +18,18 @@ from zisk_actors.stark import domain, field, fri, rules
 from zisk_actors.stark.constraints import constraints_hold
 from zisk_actors.stark.errors import BadShare, UnsatisfiedTrace
 from zisk_actors.stark.field import U64, P
-from zisk_actors.stark.layout import Group, Layout, Slot, TreeKind
+from zisk_actors.stark.layout import Group, Layout, TreeKind
 from zisk_actors.stark.params import FOLD_LOG_ARITY
 from zisk_actors.stark.proof import EMPTY, Opened, PartialProof, pack_opened, pack_words
 from zisk_actors.stark.setup import ProvingKey, digest_words
 from zisk_actors.stark.statement import Contribution, Digest, InstanceShape, instance_words
-from zisk_actors.stark.transcript import Transcript
+from zisk_actors.stark.transcript import Transcript, step_2_logup_challenges
 
 # Called with the name of a step and the part of ``contribute`` or ``prove`` that is done when it begins, 0 to 1. The parts are what
 # the steps were measured to take, roughly.
 Progress = Callable[[str, float], None]
+# The extended columns of a share, by the tree that they are committed in.
+Columns = dict[TreeKind, list[Matrix]]
 
 
 def _silent(step: str, part: float) -> None:
@@ -74,9 +75,14 @@ def contribute(backend: Backend, key: ProvingKey, share: int, tables: Sequence[T
         air = key.chip_set.chips[table.chip].air
         if table.main.shape[0] != air.width:
             raise BadShare(f"chip {air.name} has {air.width} columns, the table has {table.main.shape[0]}")
-    layout = Layout(key.chip_set, key.vk, instances)
+    return step_1_contribution(backend, key, share, Layout(key.chip_set, key.vk, instances), ordered, progress)
 
-    # 1. Contribution: the stage-1 root, and where its columns are bound.
+
+def step_1_contribution(
+    backend: Backend, key: ProvingKey, share: int, layout: Layout, ordered: Sequence[Table], progress: Progress
+) -> ShareState:
+    """1. Contribution: the stage-1 root, and where its columns are bound."""
+    instances = layout.instances
     progress("extend", 0.0)
     traces = [backend.upload(table.main) for table in ordered]
     ldes = [backend.lde(trace, layout.log_blowup) for trace in traces]
@@ -114,130 +120,126 @@ def prove(backend: Backend, key: ProvingKey, state: ShareState, challenge: Diges
     if len(state.traces) != len(state.ldes):
         raise ValueError("this state was used already: contribute again")
     layout, share = state.layout, state.contribution.share
-    fixed = [key.fixed[i.chip] if air.fixed_width else None for i, air in zip(layout.instances, layout.airs, strict=True)]
-    fixed_ldes = [key.fixed_ldes[i.chip] if air.fixed_width else None for i, air in zip(layout.instances, layout.airs, strict=True)]
-
-    # 2. LogUp challenges, the same for all shares.
-    transcript = Transcript.of_job(challenge)
-    challenges = transcript.logup_challenges()
-    transcript.share(share)
-
-    # 3. Stage 2: bus columns and claimed sums.
-    sums = np.zeros((len(layout.airs), 3), dtype=np.uint64)
-    aux: list[Matrix | None] = []
-    state.traces.reverse()
-    for number, air in enumerate(layout.airs):
-        progress("buses", 0.25 * number / len(layout.airs))
-        trace = state.traces.pop()
-        if not air.aux_width:
-            aux.append(None)
-            continue
-        columns, sums[number] = backend.logup(air, trace, fixed[number], challenges)
-        del trace
-        aux.append(backend.lde(columns, layout.log_blowup))
-    committed = [matrix for matrix in aux if matrix is not None]
-    progress("commit buses", 0.25)
-    aux_tree = backend.commit(committed, key.parameters.cap_log) if committed else None
-    transcript.aux(aux_tree.root.tolist() if aux_tree is not None else None, [domain.ext_scalar(claimed) for claimed in sums])
-
-    # 4. The quotient.
+    transcript, challenges = step_2_logup_challenges(challenge, share)
+    buses = step_3_bus_columns(backend, key, state, transcript, challenges, progress)
     progress("quotient", 0.5)
-    gamma = transcript.constraint_challenge()
-    tables = [
-        ExtendedTable(air, state.ldes[n], fixed_ldes[n], aux[n], _claim(sums[n], 1 << layout.instances[n].log_height))
-        for n, air in enumerate(layout.airs)
-    ]
-    quotient = backend.quotient(tables, layout.log_blowup, challenges, gamma)
-    progress("commit quotient", 0.6)
-    quotient_tree = backend.commit([quotient], key.parameters.cap_log)
-    transcript.quotient(quotient_tree.root.tolist())
-
-    # 5. Openings out of the domain; the constraints hold there.
+    gamma, quotient, quotient_tree = step_4_quotient(backend, key, state, buses, transcript, challenges, progress)
     progress("openings", 0.75)
-    zeta = transcript.evaluation_point()
-    by_tree: dict[TreeKind, list[Matrix]] = {
+    columns: Columns = {
         TreeKind.FIXED: [key.fixed_ldes[shape.chip] for shape in key.vk.fixed],
         TreeKind.MAIN: state.ldes,
-        TreeKind.AUX: committed,
+        TreeKind.AUX: [matrix for matrix in buses.columns if matrix is not None],
         TreeKind.QUOTIENT: [quotient],
     }
-    openings = np.concatenate([_openings(backend, group, layout.log_blowup, by_tree, zeta) for group in layout.groups])
-    transcript.openings(openings)
-    if not constraints_hold(layout, openings, sums, challenges, gamma, zeta):
-        raise UnsatisfiedTrace(f"share {share}: a trace does not satisfy its constraints")
-
-    # 6. DEEP: one codeword for all heights.
+    zeta, openings = step_5_openings(backend, state, columns, buses.sums, challenges, gamma, transcript)
     progress("fold", 0.8)
-    deep = transcript.deep_challenge()
-    codeword = _deep_codeword(backend, layout, by_tree, openings, zeta, deep, state)
-
-    # 7. FRI layers and final polynomial.
-    layer_trees: list[Tree] = []
-    for _ in layout.layers:
-        layer_trees.append(backend.commit_codeword(codeword, FOLD_LOG_ARITY, key.parameters.cap_log))
-        transcript.layer(layer_trees[-1].root.tolist())
-        codeword = backend.fold(codeword, FOLD_LOG_ARITY, transcript.fold_challenge())
-    final = fri.final_coefficients(backend.download(codeword), layout.final_degree)
-    transcript.final(final)
-
-    # 8. Grinding.
+    codeword = step_6_deep_codeword(backend, state, columns, openings, zeta, transcript)
+    layer_trees, final = step_7_fri(backend, key, layout, codeword, transcript)
     progress("grind", 0.92)
-    nonce = backend.grind(transcript.grinding_seed(), key.parameters.pow_bits)
-    transcript.nonce(nonce)
-
-    # 9. Queries.
+    nonce = step_8_grinding(backend, key, transcript)
     progress("queries", 0.98)
-    indices = transcript.query_indices(key.parameters.queries, layout.log_domain)
-    trees = (key.fixed_tree, state.tree, aux_tree, quotient_tree)
+    trees = (key.fixed_tree, state.tree, buses.tree, quotient_tree)
+    opened, layer_rows = step_9_queries(backend, key, layout, trees, layer_trees, transcript)
     caps = tuple(pack_words(tree.cap) if tree is not None else b"" for tree in trees)
-    opened = tuple(_open(backend, tree, indices, layout.log_domain) for tree in trees)
     return PartialProof(
         share=share,
         challenge=pack_words(np.array(challenge, dtype=np.uint64)),
         caps=(caps[0], caps[1], caps[2], caps[3]),
-        sums=pack_words(sums),
+        sums=pack_words(buses.sums),
         openings=pack_words(openings),
         layers=tuple(pack_words(tree.cap) for tree in layer_trees),
         final=pack_words(final),
         nonce=nonce,
         trees=(opened[0], opened[1], opened[2], opened[3]),
-        layer_rows=tuple(_open(backend, tree, indices, layout.log_domain) for tree in layer_trees),
+        layer_rows=tuple(layer_rows),
     )
 
 
-def _claim(claimed: U64, height: int) -> U64:
-    """The CLAIM leaf: claimed sum over height."""
-    return field.ext_scale(claimed, np.uint64(pow(height, P - 2, P)))
+@dataclass(frozen=True)
+class Buses:
+    """Stage 2 of a share. ``columns``: extended, None for a chip without bus terms; ``sums``: (instances, 3); ``tree``: over these."""
+
+    columns: list[Matrix | None]
+    sums: U64
+    tree: Tree | None
 
 
-def _matrix(slot: Slot, by_tree: dict[TreeKind, list[Matrix]]) -> Matrix:
-    return by_tree[slot.tree][slot.matrix]
+def step_3_bus_columns(
+    backend: Backend, key: ProvingKey, state: ShareState, transcript: Transcript, challenges: U64, progress: Progress
+) -> Buses:
+    """3. Stage 2: bus columns and claimed sums. The traces are spent."""
+    layout = state.layout
+    sums = np.zeros((len(layout.airs), 3), dtype=np.uint64)
+    extended: list[Matrix | None] = []
+    state.traces.reverse()
+    for number, (instance, air) in enumerate(zip(layout.instances, layout.airs, strict=True)):
+        progress("buses", 0.25 * number / len(layout.airs))
+        trace = state.traces.pop()
+        if not air.aux_width:
+            extended.append(None)
+            continue
+        fixed = key.fixed[instance.chip] if air.fixed_width else None
+        columns, sums[number] = backend.logup(air, trace, fixed, challenges)
+        del trace
+        extended.append(backend.lde(columns, layout.log_blowup))
+    progress("commit buses", 0.25)
+    committed = [matrix for matrix in extended if matrix is not None]
+    tree = backend.commit(committed, key.parameters.cap_log) if committed else None
+    transcript.aux(tree.root.tolist() if tree is not None else None, [domain.ext_scalar(claimed) for claimed in sums])
+    return Buses(extended, sums, tree)
 
 
-def _openings(backend: Backend, group: Group, log_blowup: int, by_tree: dict[TreeKind, list[Matrix]], zeta: U64) -> U64:
-    """All openings of one height, (count, 3), in the layout's order."""
-    point, following = group.point(zeta), group.next_point(zeta)
-    parts = [backend.evaluate(_matrix(slot, by_tree), log_blowup, None, point) for slot in group.slots]
-    parts += [backend.evaluate(_matrix(slot, by_tree), log_blowup, slot.following, following) for slot in group.slots if slot.following]
-    return np.concatenate(parts)
+def step_4_quotient(
+    backend: Backend, key: ProvingKey, state: ShareState, buses: Buses, transcript: Transcript, challenges: U64, progress: Progress
+) -> tuple[U64, Matrix, Tree]:
+    """4. The quotient. Gives gamma, its columns, and the tree over them."""
+    layout = state.layout
+    gamma = transcript.constraint_challenge()
+    tables = [
+        ExtendedTable(
+            air,
+            state.ldes[n],
+            key.fixed_ldes[instance.chip] if air.fixed_width else None,
+            buses.columns[n],
+            _claim(buses.sums[n], 1 << instance.log_height),
+        )
+        for n, (instance, air) in enumerate(zip(layout.instances, layout.airs, strict=True))
+    ]
+    quotient = backend.quotient(tables, layout.log_blowup, challenges, gamma)
+    progress("commit quotient", 0.6)
+    tree = backend.commit([quotient], key.parameters.cap_log)
+    transcript.quotient(tree.root.tolist())
+    return gamma, quotient, tree
 
 
-def _deep_codeword(
-    backend: Backend, layout: Layout, by_tree: dict[TreeKind, list[Matrix]], openings: U64, zeta: U64, challenge: U64, state: ShareState
-) -> Matrix:
-    """The DEEP codeword: each height's openings at zeta and at the next row, and its binding, under powers that run on.
+def step_5_openings(
+    backend: Backend, state: ShareState, columns: Columns, sums: U64, challenges: U64, gamma: U64, transcript: Transcript
+) -> tuple[U64, U64]:
+    """5. Openings out of the domain; the constraints hold there. Gives zeta, and all openings (count, 3) in the layout's order."""
+    layout = state.layout
+    zeta = transcript.evaluation_point()
+    openings = np.concatenate([_openings(backend, group, layout.log_blowup, columns, zeta) for group in layout.groups])
+    transcript.openings(openings)
+    if not constraints_hold(layout, openings, sums, challenges, gamma, zeta):
+        raise UnsatisfiedTrace(f"share {state.contribution.share}: a trace does not satisfy its constraints")
+    return zeta, openings
+
+
+def step_6_deep_codeword(backend: Backend, state: ShareState, columns: Columns, openings: U64, zeta: U64, transcript: Transcript) -> Matrix:
+    """6. DEEP: one codeword for all heights. Each height's openings at zeta and at the next row, and its binding, under powers that run on.
 
     From the lowest height up: what is below is lifted and takes the powers that follow this height's.
     """
+    challenge = transcript.deep_challenge()
     below: Matrix | None = None
-    for group, bound in zip(reversed(layout.groups), reversed(state.bound), strict=True):
+    for group, bound in zip(reversed(state.layout.groups), reversed(state.bound), strict=True):
         middle, count = group.start + group.now_count, group.end - group.start
-        ldes = [_matrix(slot, by_tree) for slot in group.slots]
+        ldes = [columns[slot.tree][slot.matrix] for slot in group.slots]
         point, following, bound_point = group.point(zeta), group.next_point(zeta), group.point(state.bound_point)
         opened = backend.deep(
             ldes, openings[group.start : middle], group.following, openings[middle : group.end], point, following, challenge
         )
-        main = [_matrix(slot, by_tree) for slot in group.main_slots]
+        main = [columns[slot.tree][slot.matrix] for slot in group.main_slots]
         tied = backend.deep(main, bound, (), np.zeros((0, 3), dtype=np.uint64), bound_point, bound_point, state.binding)
         codeword = backend.add_scaled(opened, tied, field.ext_power(challenge, count))
         if below is not None:
@@ -245,6 +247,52 @@ def _deep_codeword(
         below = codeword
     assert below is not None, "a share has at least one height"
     return below
+
+
+def step_7_fri(backend: Backend, key: ProvingKey, layout: Layout, codeword: Matrix, transcript: Transcript) -> tuple[list[Tree], U64]:
+    """7. FRI layers and final polynomial. Gives the layers' trees, and the coefficients (final_degree, 3)."""
+    trees: list[Tree] = []
+    for _ in layout.layers:
+        trees.append(backend.commit_codeword(codeword, FOLD_LOG_ARITY, key.parameters.cap_log))
+        transcript.layer(trees[-1].root.tolist())
+        codeword = backend.fold(codeword, FOLD_LOG_ARITY, transcript.fold_challenge())
+    final = fri.final_coefficients(backend.download(codeword), layout.final_degree)
+    transcript.final(final)
+    return trees, final
+
+
+def step_8_grinding(backend: Backend, key: ProvingKey, transcript: Transcript) -> int:
+    """8. Grinding. Gives the nonce."""
+    nonce = backend.grind(transcript.grinding_seed(), key.parameters.pow_bits)
+    transcript.nonce(nonce)
+    return nonce
+
+
+def step_9_queries(
+    backend: Backend, key: ProvingKey, layout: Layout, trees: Sequence[Tree | None], layer_trees: Sequence[Tree], transcript: Transcript
+) -> tuple[list[Opened], list[Opened]]:
+    """9. Queries. Gives what is opened of the trees, and of the layers' trees."""
+    indices = transcript.query_indices(key.parameters.queries, layout.log_domain)
+    opened = [[_open(backend, tree, indices, layout.log_domain) for tree in each] for each in (trees, layer_trees)]
+    return opened[0], opened[1]
+
+
+def _claim(claimed: U64, height: int) -> U64:
+    """The CLAIM leaf: claimed sum over height."""
+    return field.ext_scale(claimed, np.uint64(pow(height, P - 2, P)))
+
+
+def _openings(backend: Backend, group: Group, log_blowup: int, columns: Columns, zeta: U64) -> U64:
+    """All openings of one height, (count, 3), in the layout's order."""
+    point, following = group.point(zeta), group.next_point(zeta)
+    matrices = [columns[slot.tree][slot.matrix] for slot in group.slots]
+    parts = [backend.evaluate(matrix, log_blowup, None, point) for matrix in matrices]
+    parts += [
+        backend.evaluate(matrix, log_blowup, slot.following, following)
+        for slot, matrix in zip(group.slots, matrices, strict=True)
+        if slot.following
+    ]
+    return np.concatenate(parts)
 
 
 def _open(backend: Backend, tree: Tree | None, indices: U64, log_domain: int) -> Opened:

@@ -165,3 +165,11 @@ class Transcript:
         """``count`` indices below 2^log_size: low bits of squeezed words."""
         mask = (1 << log_size) - 1
         return np.array([word & mask for word in self._sponge.squeeze(count)], dtype=np.uint64)
+
+
+def step_2_logup_challenges(challenge: Sequence[int], share: int) -> tuple[Transcript, U64]:
+    """2. LogUp challenges, the same for all shares. The transcript is the share's from here on. One function for both sides."""
+    transcript = Transcript.of_job(challenge)
+    challenges = transcript.logup_challenges()
+    transcript.share(share)
+    return transcript, challenges

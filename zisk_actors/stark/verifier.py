@@ -1,9 +1,8 @@
-"""The verifier: the same numbered steps as ``prover.py``, from the other side.
+"""The verifier: the same numbered steps as ``prover.py``, under the same names, from the other side.
 
-Rules: no backend, no prover, no clock. Parameters come from the verifying key,
-the chip set and the level from the caller; a proof's own word is only compared.
-Sizes come from the layout. Every check that fails raises its own subclass of
-ProofInvalid. All queries of a share are checked at once.
+Rules: no backend, no prover, no clock. Parameters come from the verifying key, the chip set and the level from the caller; a proof's
+own word is only compared. Sizes come from the layout. Every check that fails raises its own subclass of ProofInvalid. All queries of
+a share are checked at once. native/verifier/verify.hpp has the same steps.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from zisk_actors.stark.layout import Group, Layout, TreeKind
 from zisk_actors.stark.params import Parameters, Report, security
 from zisk_actors.stark.proof import PartialProof, Proof, ShareProof, pack_words, unpack
 from zisk_actors.stark.statement import Contribution, Digest, Statement, global_challenge, instance_words
-from zisk_actors.stark.transcript import Transcript
+from zisk_actors.stark.transcript import Transcript, step_2_logup_challenges
 
 
 @dataclass(frozen=True)
@@ -88,63 +87,112 @@ def verify_share(partial: PartialProof, contribution: Contribution, challenge: D
     parameters = vk.parameter_set
     if partial.challenge != pack_words(np.array(challenge, dtype=np.uint64)):
         raise WrongChallenge(f"share {contribution.share} was proven for another statement or other contributions")
-    share = unpack(partial, layout, parameters)
+    share, number = unpack(partial, layout, parameters), contribution.share
+    bound, roots = step_1_contribution(share, contribution, vk)
+    transcript, challenges = step_2_logup_challenges(challenge, number)
+    sums = step_3_bus_columns(layout, share, roots, transcript)
+    gamma = step_4_quotient(roots, transcript)
+    zeta = step_5_openings(number, layout, share, challenges, gamma, transcript)
+    deep = step_6_deep_codeword(transcript)
+    betas = step_7_fri(share, transcript)
+    step_8_grinding(number, share, parameters, transcript)
+    step_9_queries(layout, share, parameters, Codeword(zeta, deep, bound, contribution.bindings), betas, transcript)
+    return sums
 
-    # 1. Contribution: the stage-1 root, and where its columns are bound.
-    roots = {kind: tuple(int(word) for word in merkle.root_of_cap(cap)) for kind, cap in share.caps.items()}
+
+@dataclass(frozen=True)
+class Bound:
+    """Where the main columns of a share are bound: ``point`` (3,), and ``combiner`` (3,), whose powers combine them."""
+
+    point: U64
+    combiner: U64
+
+
+@dataclass(frozen=True)
+class Codeword:
+    """What the DEEP codeword is made of beside the columns and their openings. ``bindings``: one for each height."""
+
+    zeta: U64
+    challenge: U64
+    bound: Bound
+    bindings: Sequence[Ext]
+
+
+def step_1_contribution(share: ShareProof, contribution: Contribution, vk: VerifyingKey) -> tuple[Bound, dict[TreeKind, Digest]]:
+    """1. Contribution: the stage-1 root, and where its columns are bound. Gives that, and the roots of all trees."""
+    roots = {kind: _root(cap) for kind, cap in share.caps.items()}
     if roots.get(TreeKind.FIXED, (0, 0, 0, 0)) != vk.fixed_root:
         raise WrongRoot(f"share {contribution.share}: the fixed columns are not the key's")
     if roots[TreeKind.MAIN] != contribution.root:
         raise WrongRoot(f"share {contribution.share}: the stage-1 root is not the one that was contributed")
     early = Transcript.of_share(vk.digest, instance_words(contribution.share, contribution.instances), contribution.root)
-    bound_point, binding = early.evaluation_point(), early.binding_challenge()
+    return Bound(early.evaluation_point(), early.binding_challenge()), roots
 
-    # 2. LogUp challenges, the same for all shares.
-    transcript = Transcript.of_job(challenge)
-    challenges = transcript.logup_challenges()
-    transcript.share(contribution.share)
 
-    # 3. Stage 2: bus columns and claimed sums.
+def step_3_bus_columns(layout: Layout, share: ShareProof, roots: dict[TreeKind, Digest], transcript: Transcript) -> list[Ext]:
+    """3. Stage 2: bus columns and claimed sums. Gives the sums."""
     sums = [domain.ext_scalar(claimed) for claimed in share.sums]
     for air, claimed in zip(layout.airs, sums, strict=True):
         if not air.aux_width and any(claimed):
             raise BusImbalance(f"chip {air.name} has no bus terms and claims a sum")
     transcript.aux(roots.get(TreeKind.AUX), sums)
+    return sums
 
-    # 4. The quotient.
+
+def step_4_quotient(roots: dict[TreeKind, Digest], transcript: Transcript) -> U64:
+    """4. The quotient. Gives gamma."""
     gamma = transcript.constraint_challenge()
     transcript.quotient(roots[TreeKind.QUOTIENT])
+    return gamma
 
-    # 5. Openings out of the domain; the constraints hold there.
+
+def step_5_openings(number: int, layout: Layout, share: ShareProof, challenges: U64, gamma: U64, transcript: Transcript) -> U64:
+    """5. Openings out of the domain; the constraints hold there. Gives zeta."""
     zeta = transcript.evaluation_point()
     transcript.openings(share.openings)
     if not constraints_hold(layout, share.openings, share.sums, challenges, gamma, zeta):
-        raise QuotientMismatch(f"share {contribution.share}: the constraints do not hold at the out-of-domain point")
+        raise QuotientMismatch(f"share {number}: the constraints do not hold at the out-of-domain point")
+    return zeta
 
-    # 6. DEEP: one codeword for all heights.
-    deep = transcript.deep_challenge()
 
-    # 7. FRI layers and final polynomial.
+def step_6_deep_codeword(transcript: Transcript) -> U64:
+    """6. DEEP: one codeword for all heights. Gives the challenge whose powers combine the columns; its values are found at the queries."""
+    return transcript.deep_challenge()
+
+
+def step_7_fri(share: ShareProof, transcript: Transcript) -> list[U64]:
+    """7. FRI layers and final polynomial. Gives each layer's folding challenge."""
     betas: list[U64] = []
     for cap in share.layers:
-        transcript.layer(merkle.root_of_cap(cap).tolist())
+        transcript.layer(_root(cap))
         betas.append(transcript.fold_challenge())
     transcript.final(share.final)
+    return betas
 
-    # 8. Grinding.
+
+def step_8_grinding(number: int, share: ShareProof, parameters: Parameters, transcript: Transcript) -> None:
+    """8. Grinding. The nonce has its work in it."""
     seed = transcript.grinding_seed()
     word = poseidon2.grinding_words(seed, np.array([share.nonce], dtype=np.uint64), parameters.pow_bits)[0]
     if int(word) & ((1 << parameters.pow_bits) - 1):
-        raise GrindingMissing(f"share {contribution.share}: the nonce has no proof of work")
+        raise GrindingMissing(f"share {number}: the nonce has no proof of work")
     transcript.nonce(share.nonce)
 
-    # 9. Queries.
+
+def step_9_queries(
+    layout: Layout, share: ShareProof, parameters: Parameters, codeword: Codeword, betas: list[U64], transcript: Transcript
+) -> None:
+    """9. Queries. What is opened is in its trees, and the layers fold the DEEP codeword to the final polynomial."""
     indices = transcript.query_indices(parameters.queries, layout.log_domain)
     _check_paths(layout, share, indices)
-    codeword = _deep_at_queries(layout, share, indices, zeta, deep, bound_point, binding, contribution.bindings)
+    values = _deep_at_queries(layout, share, indices, codeword)
     leaves = [rows.rows[0].reshape(parameters.queries, -1, 3) for rows in share.layer_rows]
-    fri.check_queries(layout.layers, layout.final_log_size, indices, codeword, leaves, betas, share.final)
-    return sums
+    fri.check_queries(layout.layers, layout.final_log_size, indices, values, leaves, betas, share.final)
+
+
+def _root(cap: U64) -> Digest:
+    a, b, c, d = merkle.root_of_cap(cap).tolist()
+    return a, b, c, d
 
 
 def _tree_indices(indices: U64, log_domain: int, log_height: int) -> U64:
@@ -167,33 +215,24 @@ def _check_paths(layout: Layout, share: ShareProof, indices: U64) -> None:
             raise PathMismatch(f"a row opened in FRI layer {number} is not in it")
 
 
-def _deep_at_queries(
-    layout: Layout,
-    share: ShareProof,
-    indices: U64,
-    zeta: U64,
-    challenge: U64,
-    bound_point: U64,
-    binding: U64,
-    bindings: Sequence[Ext],
-) -> U64:
+def _deep_at_queries(layout: Layout, share: ShareProof, indices: U64, codeword: Codeword) -> U64:
     """The DEEP codeword at the queries, (q, 3): every height's share of it, lifted to the largest."""
     numerators: list[U64] = []
     denominators: list[U64] = []
-    powers = domain.ext_powers(challenge, layout.batched)
-    first = 0
-    for group, bound in zip(layout.groups, bindings, strict=True):
+    powers = domain.ext_powers(codeword.challenge, layout.batched)
+    first, zeta, bound = 0, codeword.zeta, codeword.bound
+    for group, binding in zip(layout.groups, codeword.bindings, strict=True):
         entries = indices >> np.uint64(layout.log_domain - group.log_height)
         points = field.ext(fri.points_at(entries, group.log_height, domain.SHIFT))
         count = group.end - group.start + 1
-        numerators += _deep_numerators(group, share, powers[first : first + count], binding, bound)
+        numerators += _deep_numerators(group, share, powers[first : first + count], bound.combiner, binding)
         first += count
-        denominators += [field.sub(points, pole) for pole in (group.point(zeta), group.next_point(zeta), group.point(bound_point))]
+        denominators += [field.sub(points, pole) for pole in (group.point(zeta), group.next_point(zeta), group.point(bound.point))]
     terms = field.ext_mul(np.stack(numerators), field.ext_inverse(np.stack(denominators)))
     return domain.sum_ext(terms, axis=0)
 
 
-def _deep_numerators(group: Group, share: ShareProof, powers: U64, binding: U64, bound: Ext) -> tuple[U64, U64, U64]:
+def _deep_numerators(group: Group, share: ShareProof, powers: U64, combiner: U64, binding: Ext) -> tuple[U64, U64, U64]:
     """Sums of factor * (column - value), (q, 3), of what is opened at zeta, at the next row, and at the binding's point.
 
     ``powers``: (openings of the group + 1, 3), the factors, the binding's last.
@@ -212,7 +251,7 @@ def _deep_numerators(group: Group, share: ShareProof, powers: U64, binding: U64,
     def weighted(columns: U64, factors: U64, opened: U64) -> U64:
         return field.sub(combined(columns, factors), domain.sum_ext(field.ext_mul(factors, opened), axis=0))
 
-    tied = field.sub(combined(main, domain.ext_powers(binding, main.shape[1])), domain.ext_array(bound))
+    tied = field.sub(combined(main, domain.ext_powers(combiner, main.shape[1])), domain.ext_array(binding))
     return (
         weighted(now, powers[: group.now_count], share.openings[group.start : middle]),
         weighted(then, powers[group.now_count : -1], share.openings[middle : group.end]),
