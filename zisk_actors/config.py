@@ -13,12 +13,12 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeVar
 
 import msgspec
-import tomli
 
 from zisk_actors.errors import NotFoundError, UsageError
 from zisk_actors.settings import (
@@ -217,8 +217,8 @@ def _read(path: Path, required: bool) -> str | None:
 
 def _parse(path: Path, content: str) -> dict[str, Any]:
     try:
-        return tomli.loads(content)
-    except tomli.TOMLDecodeError as error:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from zisk_actors.settings import (
     COORDINATOR_ENVIRONMENT,
@@ -23,6 +23,7 @@ from zisk_actors.settings import (
     WorkerConfig,
     keys,
 )
+from zisk_actors.toml_files import Value, line, value
 
 WIDTH: Final = 120
 BEGIN: Final = "<!-- written by python -m zisk_actors.config_files: {} -->"
@@ -34,10 +35,11 @@ class Variant(NamedTuple):
 
     kind: type[Section]
     purpose: str
-    values: Mapping[str, Any]  # Any: str, int, float or bool
+    values: Mapping[str, Value]
 
 
-_LOCAL_COORDINATOR: Final = {
+# Time limits that no real proof of one machine reaches; a worker that is gone is noticed soon.
+LOCAL_COORDINATOR: Final[Mapping[str, Value]] = {
     "coordinator.heartbeat_interval_seconds": 2,
     "coordinator.heartbeat_max_missed": 5,
     "coordinator.phase1_timeout_seconds": 3600,
@@ -50,12 +52,12 @@ VARIANTS: Final = {
     "local.toml": Variant(
         CoordinatorConfig,
         "A coordinator for one machine: loopback only, patient with slow processors, quick to notice a worker that is gone.",
-        _LOCAL_COORDINATOR,
+        LOCAL_COORDINATOR,
     ),
     "dev.toml": Variant(
         CoordinatorConfig,
         "A coordinator to develop against: as for one machine, with everything in the log and no waiting when it is stopped.",
-        {**_LOCAL_COORDINATOR, "logging.level": "debug", "logging.format": "compact", "server.shutdown_timeout_seconds": 1},
+        {**LOCAL_COORDINATOR, "logging.level": "debug", "logging.format": "compact", "server.shutdown_timeout_seconds": 1},
     ),
     "prod.toml": Variant(
         CoordinatorConfig,
@@ -111,8 +113,7 @@ def render(name: str) -> str:
         if key.table != table:
             table = key.table
             lines += ["", f"[{table}]"]
-        value = variant.values.get(key.dotted, key.default)
-        lines += [f"# {_comment(key)}", f"{key.name} = {_toml(value)}"]
+        lines += [f"# {_comment(key)}", line(key.name, variant.values.get(key.dotted, key.default))]
     return "\n".join(lines) + "\n"
 
 
@@ -146,21 +147,15 @@ def _table(kind: type[Section], flags: Mapping[str, str], environment: Mapping[s
 
 def _comment(key: Key) -> str:
     unit = f"; {key.unit}" if key.unit else ""
-    return f"{key.meaning}{unit} (default {_toml(key.default)})"
+    return f"{key.meaning}{unit} (default {value(key.default)})"
 
 
 def _default(key: Key) -> str:
-    return "empty" if key.default == "" else f"`{_toml(key.default)}`"
+    return "empty" if key.default == "" else f"`{value(key.default)}`"
 
 
 def _code(text: str | None) -> str:
     return "" if text is None else f"`{text}`"
-
-
-def _toml(value: str | float) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _all(root: Path) -> Iterator[tuple[Path, str]]:

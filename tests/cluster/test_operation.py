@@ -70,8 +70,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     settings = local_settings.coordinator_settings
 
     def patient(seconds: int) -> None:
-        line = "shutdown_timeout_seconds = "
-        monkeypatch.setattr(local, "coordinator_settings", lambda *these: settings(*these).replace(f"{line}0", f"{line}{seconds}"))
+        later = {"server.shutdown_timeout_seconds": seconds}
+        monkeypatch.setattr(local, "coordinator_settings", lambda *these: {**settings(*these), **later})
 
     return patient
 
@@ -107,6 +107,12 @@ def test_metrics_say_what_happens(start: Start) -> None:
     assert get(f"{url}/health") == (200, "OK")
     status, text = get(f"{url}/readyz")
     assert (status, json.loads(text)["status"]) == (200, "ready")
+
+
+def test_a_cluster_lives_in_a_folder_of_any_name(start: Start, tmp_path: Path) -> None:
+    cluster = start(workers=1, folder=tmp_path / 'a "quoted" \\ folder #1')
+    with cluster.connect() as client:
+        assert client.wait(client.submit(Kind.EXECUTE, ELF), seconds=60).state is State.COMPLETED
 
 
 def test_the_coordinator_drains(start: Start, patient: Callable[[int], None]) -> None:

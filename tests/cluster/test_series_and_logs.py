@@ -47,7 +47,7 @@ def test_every_declared_series_is_on_the_page_of_a_real_daemon(start: Start, tmp
 def test_a_json_log_is_json_with_whole_ids(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("coordinator_settings", "worker_settings"):
         write = getattr(local, name)
-        monkeypatch.setattr(local, name, lambda *these, write=write: write(*these).replace('format = "compact"', 'format = "json"'))
+        monkeypatch.setattr(local, name, lambda *these, write=write: {**write(*these), "logging.format": "json"})
     cluster = start(workers=1)
     with cluster.connect() as client:
         job = client.submit(Kind.PROVE, ELF, params="test")

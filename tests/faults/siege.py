@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,12 +28,13 @@ from tests.faults.hostile import GREETING, address, garbage, knock, p99, residen
 from tests.faults.stage import ELF, process, refusals
 from zisk_actors.client import local
 from zisk_actors.client.blocking import BlockingClient
+from zisk_actors.toml_files import Value
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import KeyPair, new_keypair
 from zisk_actors.wire.values import Kind, State
 
 FAKE: Final = "tests.cluster.fake_prover:FakeProver"
-OPEN: Final = "max_bad_messages_per_minute = 1000000000\nmax_messages_per_second = 1000000000"
+OPEN: Final = {"security.max_bad_messages_per_minute": 1000000000, "security.max_messages_per_second": 1000000000}
 MOST_WORSE: Final = 1.2
 MOST_BYTES: Final = 64 * 2**20
 ATTACK: Final = ("nice", "-n", "19", sys.executable, "-m", "tests.faults.hostile", "--attack")
@@ -75,7 +76,7 @@ def siege(plan: Plan) -> int:
     if plan.frames:
         with _stage(OPEN) as stage:
             _decode(stage, plan, report)
-    with _stage("") as stage:
+    with _stage(local.NO_SETTINGS) as stage:
         _flood(stage, plan, report)
         _connections(stage, plan, report)
     report.say("nothing broke" if not report.breaks else f"{len(report.breaks)} breaks: " + "; ".join(report.breaks))
@@ -123,8 +124,8 @@ class Stage:
 
 
 @contextmanager
-def _stage(security: str) -> Iterator[Stage]:
-    with local.embedded(workers=1, prover=FAKE, security=security) as cluster, cluster.connect() as client:
+def _stage(settings: Mapping[str, Value]) -> Iterator[Stage]:
+    with local.embedded(workers=1, prover=FAKE, settings=settings) as cluster, cluster.connect() as client:
         yield Stage(cluster, client)
 
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 def test_a_flooding_key_is_cut_off_and_nobody_else_is(start: Start) -> None:
-    cluster = start(workers=1, security="put_off_seconds = 3")
+    cluster = start(workers=1, settings={"security.put_off_seconds": 3})
     keys = new_keypair()
     AllowList(cluster.folder / "keys" / "allowed").add("client", keys.public, "mallory")
     with cluster.connect() as client:
@@ -59,7 +59,7 @@ def test_a_flooding_key_is_cut_off_and_nobody_else_is(start: Start) -> None:
 
 
 def test_a_key_has_so_many_connections(start: Start) -> None:
-    cluster = start(workers=1, security="max_connections_per_key = 5")
+    cluster = start(workers=1, settings={"security.max_connections_per_key": 5})
     clients = []
     try:
         for _ in range(5):

@@ -28,14 +28,14 @@ from zisk_actors.wire.worker_link import WorkerSays
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SEED = 1
-OPEN = "max_bad_messages_per_minute = 1000000000"
+OPEN = {"security.max_bad_messages_per_minute": 1000000000}
 """A coordinator that cuts nobody off, so that it decodes all of a flood."""
 COUNT = 10_000
 
 
 @pytest.mark.parametrize(("at", "samples", "union"), [("client", CLIENT, ClientSays), ("worker", WORKER, WorkerSays)])
 def test_mutated_messages_change_nothing(start: Start, at: str, samples: tuple[msgspec.Struct, ...], union: Any) -> None:
-    cluster = start(workers=1, security=OPEN)
+    cluster = start(workers=1, settings=OPEN)
     pid = process(cluster, "coordinator").pid
     keys = new_keypair()
     AllowList(cluster.folder / "keys" / "allowed").add(at, keys.public, "mallory")
@@ -82,7 +82,7 @@ def oversized() -> Iterator[Frames]:
 
 
 def test_messages_over_the_limits_reach_nobody(start: Start) -> None:
-    cluster = start(workers=1, security=OPEN)
+    cluster = start(workers=1, settings=OPEN)
     pid = process(cluster, "coordinator").pid
     with cluster.connect() as client:
         memory = resident(pid)

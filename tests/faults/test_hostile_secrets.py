@@ -68,7 +68,7 @@ def test_no_secret_is_in_what_anybody_can_read(start: Start, tmp_path: Path) -> 
 
 
 def test_what_names_a_file_or_an_address_is_refused(start: Start) -> None:
-    cluster = start(workers=1, security="max_bad_messages_per_minute = 1000")
+    cluster = start(workers=1, settings={"security.max_bad_messages_per_minute": 1000})
     before = sorted(cluster.folder.rglob("*"))
 
     def messages() -> list[list[bytes]]:

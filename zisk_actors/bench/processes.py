@@ -30,6 +30,7 @@ from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId, new_job_id
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Ending
+from zisk_actors.toml_files import Value, document
 from zisk_actors.transport.auth import KeyPair, new_keypair, write_keypair
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind, State
@@ -65,28 +66,23 @@ class Place:
         write_keypair(folder / "coordinator.key", self._server)
         lines = [f"operator {self.client.public} bench", *(f"worker {keys.public} {name}" for name, keys in self.workers.items())]
         (folder / "allowed").write_text("\n".join(lines) + "\n", encoding="ascii")
-        settings = f"""[server]
-port = 0
-[coordinator]
-port = 0
-heartbeat_interval_seconds = {heartbeat_seconds}
-heartbeat_max_missed = 3
-max_total_workers = {max(1000, workers)}
-max_queued_jobs = {max_queued}
-job_ttl_seconds = 1000000000
-max_queued_jobs_per_client = 0
-[metrics]
-port = 0
-[store]
-folder = "{folder / "state"}"
-[security]
-key_file = "{folder / "coordinator.key"}"
-allow_file = "{folder / "allowed"}"
-[logging]
-level = "info"
-format = "compact"
-"""
-        (folder / "coordinator.toml").write_text(settings, encoding="utf-8")
+        settings: dict[str, Value] = {
+            "server.port": 0,
+            "coordinator.port": 0,
+            "coordinator.heartbeat_interval_seconds": heartbeat_seconds,
+            "coordinator.heartbeat_max_missed": 3,
+            "coordinator.max_total_workers": max(1000, workers),
+            "coordinator.max_queued_jobs": max_queued,
+            "coordinator.job_ttl_seconds": 1000000000,
+            "coordinator.max_queued_jobs_per_client": 0,
+            "metrics.port": 0,
+            "store.folder": str(folder / "state"),
+            "security.key_file": str(folder / "coordinator.key"),
+            "security.allow_file": str(folder / "allowed"),
+            "logging.level": "info",
+            "logging.format": "compact",
+        }
+        (folder / "coordinator.toml").write_text(document(settings), encoding="utf-8")
 
     @property
     def server_key(self) -> str:

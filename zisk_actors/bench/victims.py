@@ -25,6 +25,7 @@ import trio
 from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.client.processes import last_words
 from zisk_actors.errors import ZiskError
+from zisk_actors.toml_files import Value, document
 from zisk_actors.transport.auth import KeyPair, new_keypair, write_keypair
 
 START_SECONDS: Final = 60.0
@@ -69,7 +70,7 @@ class Victims:
             write_keypair(folder / f"{name}.key", pair)
         lines = [f"operator {self.client.public} chaos", *(f"worker {pair.public} {name}" for name, pair in keys.items())]
         (folder / "allowed").write_text("\n".join(lines) + "\n", encoding="ascii")
-        (folder / "coordinator.toml").write_text(_coordinator_settings(folder, mock, settle_seconds), encoding="utf-8")
+        (folder / "coordinator.toml").write_text(document(_coordinator_settings(folder, mock, settle_seconds)), encoding="utf-8")
 
     @property
     def server_key(self) -> str:
@@ -174,50 +175,40 @@ class Victims:
 
     def _write_worker_settings(self, where: Ready) -> None:
         for name in self.names:
-            text = f"""[worker]
-worker_id = "{name}"
-backend = "{"mock" if self._mock else "cpu"}"
-mock_verb_seconds = {self._verb_seconds}
-threads = 1
-cache_folder = "{self.folder / name}"
-[coordinator]
-url = "{where.worker_url}"
-[connection]
-reconnect_interval_seconds = 0.05
-reconnect_max_seconds = 0.2
-[security]
-key_file = "{self.folder / f"{name}.key"}"
-server_key = "{self.server_key}"
-[logging]
-format = "json"
-"""
-            (self.folder / f"{name}.toml").write_text(text, encoding="utf-8")
+            settings: dict[str, Value] = {
+                "worker.worker_id": name,
+                "worker.backend": "mock" if self._mock else "cpu",
+                "worker.mock_verb_seconds": self._verb_seconds,
+                "worker.threads": 1,
+                "worker.cache_folder": str(self.folder / name),
+                "coordinator.url": where.worker_url,
+                "connection.reconnect_interval_seconds": 0.05,
+                "connection.reconnect_max_seconds": 0.2,
+                "security.key_file": str(self.folder / f"{name}.key"),
+                "security.server_key": self.server_key,
+                "logging.format": "json",
+            }
+            (self.folder / f"{name}.toml").write_text(document(settings), encoding="utf-8")
 
 
-def _coordinator_settings(folder: Path, mock: bool, settle_seconds: float) -> str:
-    return f"""[server]
-port = 0
-shutdown_timeout_seconds = 0
-[coordinator]
-port = 0
-heartbeat_interval_seconds = 1
-heartbeat_max_missed = 5
-restart_settle_seconds = {settle_seconds}
-straggler_factor = 0
-job_ttl_seconds = 604800
-[backend]
-mode = "{"mock" if mock else "coordinator"}"
-mock_workers = 0
-[metrics]
-enabled = false
-[store]
-folder = "{folder / "state"}"
-[security]
-key_file = "{folder / "coordinator.key"}"
-allow_file = "{folder / "allowed"}"
-[logging]
-format = "compact"
-"""
+def _coordinator_settings(folder: Path, mock: bool, settle_seconds: float) -> dict[str, Value]:
+    return {
+        "server.port": 0,
+        "server.shutdown_timeout_seconds": 0,
+        "coordinator.port": 0,
+        "coordinator.heartbeat_interval_seconds": 1,
+        "coordinator.heartbeat_max_missed": 5,
+        "coordinator.restart_settle_seconds": settle_seconds,
+        "coordinator.straggler_factor": 0,
+        "coordinator.job_ttl_seconds": 604800,
+        "backend.mode": "mock" if mock else "coordinator",
+        "backend.mock_workers": 0,
+        "metrics.enabled": False,
+        "store.folder": str(folder / "state"),
+        "security.key_file": str(folder / "coordinator.key"),
+        "security.allow_file": str(folder / "allowed"),
+        "logging.format": "compact",
+    }
 
 
 async def _kill(process: subprocess.Popen[bytes]) -> None:

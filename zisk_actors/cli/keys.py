@@ -90,7 +90,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tell(path: Path, public: str, role: str, name: str, *, as_json: bool) -> None:
-    line = f'server_key = "{public}"' if role == COORDINATOR else f"{role} {public} {name}"
+    from zisk_actors import toml_files
+
+    line = toml_files.line("server_key", public) if role == COORDINATOR else f"{role} {public} {name}"
     if as_json:
         print_json("zisk.key/1", file=str(path), role=role, name=name, public=public, line=line)
     else:

@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -26,14 +27,16 @@ import msgspec
 from zisk_actors.actors.coordinator.ready import Ready
 from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
-from zisk_actors.client.local_settings import coordinator_settings, state_folder, worker_settings
+from zisk_actors.client.local_settings import COMMENT, coordinator_settings, state_folder, worker_settings
 from zisk_actors.client.processes import Process, collect, last_words, start_time, stop_all
 from zisk_actors.errors import BY_EXIT_CODE, NotFoundError, UsageError, ZiskError
+from zisk_actors.toml_files import Value, document
 from zisk_actors.transport.auth import KeyPair, new_keypair, read_keypair, write_keypair
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 STATE: Final = "cluster.json"
+NO_SETTINGS: Final[Mapping[str, Value]] = MappingProxyType({})
 
 
 class ClusterFailed(ZiskError):
@@ -149,12 +152,12 @@ def start(
     prover: str = "",
     mock: bool = False,
     log_level: str = "info",
-    security: str = "",
+    settings: Mapping[str, Value] = NO_SETTINGS,
 ) -> LocalCluster:
     """Start a coordinator and workers on loopback and wait until all workers are registered.
 
     `threads` of each worker, 0 shares the processors out; port 0 takes a free one; `prover` is `module:factory` in place of the real
-    prover, for tests; `mock` is a cluster that proves nothing; `security` are more lines of that table of the coordinator's settings.
+    prover, for tests; `mock` is a cluster that proves nothing; `settings` are more of the coordinator's.
     Raises `AlreadyRunning`, `ClusterFailed`, and what the processes refuse.
     """
     folder = folder or home() / "local"
@@ -163,19 +166,19 @@ def start(
     if (running := find(folder)) is not None:
         raise AlreadyRunning(f"a local cluster runs already in {running.folder}", hint="`zisk ps` shows it, `zisk down` stops it")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return _Starter(folder, detach=detach, prover=prover, mock=mock, log_level=log_level, security=security).start(
+    return _Starter(folder, detach=detach, prover=prover, mock=mock, log_level=log_level, settings=settings).start(
         workers, api_port, cluster_port, threads
     )
 
 
 @contextmanager
 def embedded(
-    *, workers: int = 2, threads: int = 0, prover: str = "", log_level: str = "info", security: str = ""
+    *, workers: int = 2, threads: int = 0, prover: str = "", log_level: str = "info", settings: Mapping[str, Value] = NO_SETTINGS
 ) -> Iterator[LocalCluster]:
     """A cluster in a temporary folder that ends with the block, and with this process, however it ends."""
     folder = Path(tempfile.mkdtemp(prefix="zisk-"))
     try:
-        starter = _Starter(folder, detach=False, prover=prover, log_level=log_level, security=security, temporary=True)
+        starter = _Starter(folder, detach=False, prover=prover, log_level=log_level, settings=settings, temporary=True)
         cluster = starter.start(workers, 0, 0, threads)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -198,7 +201,7 @@ class _Starter:
         log_level: str,
         mock: bool = False,
         temporary: bool = False,
-        security: str = "",
+        settings: Mapping[str, Value] = NO_SETTINGS,
     ) -> None:
         self._folder = folder
         self._detach = detach
@@ -206,7 +209,7 @@ class _Starter:
         self._mock = mock
         self._log_level = log_level
         self._temporary = temporary
-        self._security = security
+        self._settings = settings
         self._children: list[subprocess.Popen[bytes]] = []
         self._processes: list[Process] = []
 
@@ -225,9 +228,8 @@ class _Starter:
         self._write("keys/allowed", "\n".join(allowed) + "\n")
         ready = self._folder / state_folder(mock=self._mock) / "ready.json"
         ready.unlink(missing_ok=True)
-        self._write(
-            "coordinator.toml", coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._security)
-        )
+        settings = coordinator_settings(self._folder, api_port, cluster_port, self._log_level, self._mock, self._settings)
+        self._write("coordinator.toml", document(settings, COMMENT))
         remove = ["--remove-when-orphaned", str(self._folder)] if self._temporary else []
         self._spawn("coordinator", "coordinator", ["--ready-file", str(ready), *remove])
         urls = self._wait_for_coordinator(ready)
@@ -235,7 +237,7 @@ class _Starter:
         memory = memory_of_machine() // max(1, len(names))
         for name in names:
             settings = worker_settings(self._folder, name, urls.worker_url, server_key, threads, memory, self._log_level, self._mock)
-            self._write(f"{name}.toml", settings)
+            self._write(f"{name}.toml", document(settings, COMMENT))
             self._spawn("worker", name, [])
         facts = ClusterFile(
             version=1,

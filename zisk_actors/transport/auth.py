@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import tomli
 import trio
 import zmq
 from zmq.utils import z85
 
 from zisk_actors.errors import NotFoundError
+from zisk_actors.toml_files import document
 from zisk_actors.transport.allowlist import PORTS, KeyFileError, check_public_key, is_key
 from zisk_actors.transport.zmq import Socket
 
@@ -62,7 +63,8 @@ def write_keypair(path: Path, keys: KeyPair) -> None:
         raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(f'# CurveZMQ key pair. Whoever has the secret half is you.\npublic = "{keys.public}"\nsecret = "{keys.secret}"\n')
+            halves = {"public": keys.public, "secret": keys.secret}
+            file.write(document(halves, "CurveZMQ key pair. Whoever has the secret half is you."))
     except OSError as error:
         path.unlink(missing_ok=True)
         raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
@@ -84,9 +86,9 @@ def read_keypair(path: Path) -> KeyPair:
             f"the key file {path} can be read by others (mode {stat.S_IMODE(mode):04o})", hint=f"chmod 600 {path}, and change the key"
         )
     try:
-        table = tomli.loads(content)
+        table = tomllib.loads(content)
         public, secret = str(table["public"]), str(table["secret"])
-    except (tomli.TOMLDecodeError, KeyError):
+    except (tomllib.TOMLDecodeError, KeyError):
         raise KeyFileError(f"{path} is not a key file: it needs the lines public = and secret =") from None
     check_public_key(public, str(path))
     if not is_key(secret) or zmq.curve_public(secret.encode("ascii")).decode("ascii") != public:
