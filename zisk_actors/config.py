@@ -20,6 +20,7 @@ from typing import Any, Final, TextIO, TypeVar
 
 import msgspec
 
+from zisk_actors import backends
 from zisk_actors.errors import NotFoundError, UsageError
 from zisk_actors.settings import (
     COORDINATOR_ENVIRONMENT,
@@ -136,9 +137,9 @@ def _plainly(complaint: str, value: Any) -> str:
 
 
 WORDS: Final = {
-    "backend.mode": ("coordinator", "mock"),
-    "worker.backend": ("cpu", "reference", "mock"),
-    "verifier.backend": ("cpu", "reference"),
+    "backend.mode": backends.MODES,
+    "worker.backend": backends.NAMES,
+    "verifier.backend": backends.PROVING,
     "service.environment": ("development", "staging", "production"),
 }
 """Keys whose values are one of a few words."""

@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from zisk_actors.backends import MOCK
 from zisk_actors.errors import ProofInvalid, UsageError
 from zisk_actors.stark.magic import MOCK_MAGIC
 
-BACKEND: Final = "mock"
+BACKEND: Final = MOCK
 PARAMS: Final = "mock"
 NOTICE: Final = "MOCK: a mock backend made this; it proves nothing"
 KEY_MAGIC: Final = b"zisk-MOCK-key\x01"

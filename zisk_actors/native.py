@@ -64,6 +64,13 @@ class Library:
         return ctypes.addressof(ctypes.c_char.in_dll(self.dll, symbol))
 
 
+def level() -> tuple[str, str]:
+    """What the library runs on here, and what to do about that, for `zisk doctor`. Raises NativeUnavailable."""
+    name = load().zk_cpu_name()
+    slow = "this processor has neither AVX2 nor AVX-512: proving takes several times as long" if name == "scalar" else ""
+    return f"loads, and runs at the level {name} with up to {os.cpu_count()} threads", slow
+
+
 def _text(dll: ctypes.CDLL) -> str:
     """The header that a library was compiled with. AttributeError where it carries none."""
     function = dll.zk_interface

@@ -18,10 +18,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from zisk_actors.backends import make_backend
+from zisk_actors.backends import DEFAULT, make_backend, proving_bytes
 from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
-from zisk_actors.chips.footprint import proving_bytes
 from zisk_actors.errors import BeyondBudget, MemoryShort, ProofInvalid, UsageError, ZiskError
 from zisk_actors.machine import plan
 from zisk_actors.machine.emulator import Emulator
@@ -187,7 +186,8 @@ def other_runs(contributions: Sequence[bytes], key: bytes, steps: int, exit_code
 class Prover:
     """A device's prover. One call at a time; calls may come in any order and for different programs."""
 
-    def __init__(self, backend: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, backend: str = DEFAULT, threads: int | None = None) -> None:
+        self._name = backend
         self.backend = make_backend(backend, threads)
         # What a share may take, in bytes; 0 is no limit.
         self.memory_bytes = 0
@@ -275,7 +275,7 @@ class Prover:
             return
         instructions = len(self.program(elf).rom)
         counted: tuple[dict[str, int], dict[str, int]] = (emulator.count(start, stop), {})
-        needed, least = (proving_bytes(records, instructions, parameters.log_blowup) for records in counted)
+        needed, least = (proving_bytes(self._name, records, instructions, parameters.log_blowup) for records in counted)
         if needed > self.memory_bytes:
             error = MemoryShort(
                 f"share {share.index} of {len(share.weights)} ({stop - start} steps) needs about {needed / 2**30:.1f} GiB to be proved; "

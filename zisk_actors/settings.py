@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from zisk_actors import ids
+from zisk_actors.backends import DEFAULT, MOCK, PROVING, either
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1, le=10**9)]
@@ -139,7 +140,7 @@ class CoordinatorSecurity(Section, frozen=True):
 class VerifierSettings(Section, frozen=True):
     """The two processes of the coordinator that compute: one derives keys and verifies proofs, one executes what jobs run."""
 
-    backend: Annotated[str, says("what it computes with: cpu or reference")] = "cpu"
+    backend: Annotated[str, says(f"what it computes with: {either(PROVING)}")] = DEFAULT
     threads: Annotated[Natural, says("threads of it; 0 is as many as there are processors")] = 0
 
 
@@ -171,7 +172,9 @@ class WorkerCore(Section, frozen=True):
 
     worker_id: Annotated[str, Meta(pattern=rf"^\Z|{ids.WORKER_PATTERN}"), says("unlike any other worker's; empty: made at the start")] = ""
     compute_capacity: ComputeCapacity = ComputeCapacity()
-    backend: Annotated[str, says("what it computes with: cpu or reference, or mock for a coordinator whose backend.mode is mock")] = "cpu"
+    backend: Annotated[str, says(f"what it computes with: {either(PROVING)}, or {MOCK} for a coordinator whose backend.mode is {MOCK}")] = (
+        DEFAULT
+    )
     mock_verb_seconds: Annotated[float, Meta(ge=0, le=3600), says("with backend mock: how long a share takes in each phase")] = 0.05
     threads: Annotated[Natural, says("threads of the prover; 0 is as many as there are processors")] = 0
     memory_bytes: Annotated[int, Meta(ge=0), says("larger shares are refused; 0: nine tenths of the machine's or control group's")] = 0

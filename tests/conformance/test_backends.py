@@ -5,7 +5,6 @@ A backend that is not there (no native library, no compiler, no device) is skipp
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 from tests import toy
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import CHALLENGE_COUNT
+from zisk_actors.backends import PROVING, make_backend
 from zisk_actors.backends.base import Backend, ExtendedTable, Matrix
 from zisk_actors.backends.reference import ReferenceBackend
 from zisk_actors.errors import ZiskError
@@ -22,22 +22,15 @@ from zisk_actors.stark.errors import ZeroDenominator
 from zisk_actors.stark.field import U64, P
 from zisk_actors.stark.proof import encode
 
-BACKENDS = {
-    "reference": ("zisk_actors.backends.reference", "ReferenceBackend"),
-    "cpu": ("zisk_actors.backends.cpu", "CpuBackend"),
-    "cuda": ("zisk_actors.backends.cuda", "CudaBackend"),
-}
 REFERENCE = ReferenceBackend()
 
 
-@pytest.fixture(params=list(BACKENDS), scope="module")
+@pytest.fixture(params=PROVING, scope="module")
 def backend(request: pytest.FixtureRequest) -> Backend:
-    module, name = BACKENDS[request.param]
     try:
-        made: Backend = getattr(importlib.import_module(module), name)()
+        return make_backend(request.param)
     except (ImportError, ZiskError) as error:
         pytest.skip(f"no {request.param} backend here: {error}")
-    return made
 
 
 def random(seed: int, *shape: int) -> U64:
@@ -64,7 +57,6 @@ def test_upload_and_download(backend: Backend):
     assert np.array_equal(down, values)
     assert down.flags.c_contiguous
     assert down.dtype == np.uint64
-    assert backend.name in BACKENDS
 
 
 def test_upload_refuses_what_is_no_matrix_of_field_elements(backend: Backend):

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from zisk_actors.backends import DEFAULT
 from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError, ZiskError
 from zisk_actors.wire.blobs import unpack_bundle
 from zisk_actors.wire.codec import decode_record, encode_record
@@ -207,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="zisk-compute", description="The compute child of a zisk worker; not for people.")
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--prover", default=DEFAULT_PROVER)
-    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--backend", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--memory", type=int, default=0)
     options = parser.parse_args()

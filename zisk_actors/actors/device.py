@@ -23,6 +23,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.compute import DEFAULT_PROVER
+from zisk_actors.backends import DEFAULT
 from zisk_actors.errors import ZiskError
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.compute import LENGTH_BYTES, MAX_FRAME_BYTES, Broke, Call, Done, Ready, Reply, Step
@@ -60,7 +61,7 @@ class DeviceSettings:
     """What a child is started with; 0 threads are as many as there are processors, 0 bytes no limit of a share's memory. `prover` is
     `module:factory`."""
 
-    backend: str = "cpu"
+    backend: str = DEFAULT
     threads: int = 0
     prover: str = DEFAULT_PROVER
     memory_bytes: int = 0

@@ -93,11 +93,6 @@ class ExtendedTable:
 class Backend(Protocol):
     """What the prover asks for. The heights allowed are 2^6 to 2^22 for traces; the blowup is 2, 4 or 8."""
 
-    @property
-    def name(self) -> str:
-        """``reference``, ``cpu``, ..."""
-        ...
-
     def upload(self, values: U64) -> Matrix:
         """Take a (width, height) matrix. It is copied or kept; the caller no longer writes to it.
 

@@ -1,6 +1,6 @@
-"""How fast this machine runs the native kernels.
+"""How fast this machine runs a backend, and the kernels of the native library.
 
-    python -m zisk_actors.backends.bench [--log-height K] [--columns W] [--threads T]
+    python -m zisk_actors.backends.bench [--backend NAME] [--log-height K] [--columns W] [--threads T]
 
 Rules of this file: a rate is work per second of processor time, so "per core"; on a quiet machine T threads give T times as
 much. Each figure is the best of a few runs, because noise only ever slows things down. Cells are trace cells (before extension).
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zisk_actors.air.bus import CHALLENGE_COUNT
+from zisk_actors.backends import DEFAULT, PROVING, make_backend
 from zisk_actors.backends.base import ExtendedTable
-from zisk_actors.backends.cpu import CpuBackend
 from zisk_actors.chips import CHIPS
 from zisk_actors.native import load
 from zisk_actors.stark.field import P
@@ -45,10 +45,10 @@ def _cpu_seconds(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def figures(log_height: int, columns: int, threads: int) -> Iterator[Figure]:
+def figures(name: str, log_height: int, columns: int, threads: int) -> Iterator[Figure]:
     """The figures, one by one as they are measured."""
     rng = np.random.default_rng(0)
-    backend = CpuBackend(threads=threads)
+    backend = make_backend(name, threads)
     native = load()
     height = 1 << log_height
 
@@ -101,13 +101,14 @@ def figures(log_height: int, columns: int, threads: int) -> Iterator[Figure]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Rates of the native kernels on this machine, per core.")
+    parser.add_argument("--backend", choices=PROVING, default=DEFAULT, help=f"whose (default {DEFAULT})")
     parser.add_argument("--log-height", type=int, default=18, help="log2 of the trace height (default 18)")
     parser.add_argument("--columns", type=int, default=24, help="columns of the matrices (default 24)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     options = parser.parse_args()
-    name = load().zk_cpu_name()
-    print(f"{name}, {options.columns} columns of 2^{options.log_height}, {options.threads} threads; rates per core")
-    for each in figures(options.log_height, options.columns, options.threads):
+    print(f"{options.backend}, {options.columns} columns of 2^{options.log_height}, {options.threads} threads; rates per core")
+    print(f"the native library runs at the level {load().zk_cpu_name()}")
+    for each in figures(options.backend, options.log_height, options.columns, options.threads):
         print(f"{each.name:36s} {each.rate / 1e6:9.2f} M {each.unit}/s   ({each.seconds:.3f} s)", flush=True)
 
 

@@ -119,8 +119,6 @@ def _compiled(digest: bytes, air: Air) -> _CompiledAir:
 class CpuBackend:
     """``Backend`` on this machine's processor. ``threads``: for all backends of this process; all cores if not given."""
 
-    name = "cpu"
-
     def __init__(self, threads: int | None = None) -> None:
         self._native = load()
         if threads is not None:

@@ -68,7 +68,8 @@ def _ext_column(values: U64, column: int) -> U64:
 class ReferenceBackend:
     """``Backend`` in numpy."""
 
-    name = "reference"
+    def __init__(self, threads: int | None = None) -> None:
+        """``threads``: none of its own, whatever is asked for."""
 
     def upload(self, values: U64) -> Matrix:
         """See base.py."""

@@ -23,6 +23,7 @@ import msgspec
 import trio
 
 from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.backends import DEFAULT, MOCK, REAL
 from zisk_actors.client.processes import last_words
 from zisk_actors.errors import ZiskError
 from zisk_actors.toml_files import Value, document
@@ -177,7 +178,7 @@ class Victims:
         for name in self.names:
             settings: dict[str, Value] = {
                 "worker.worker_id": name,
-                "worker.backend": "mock" if self._mock else "cpu",
+                "worker.backend": MOCK if self._mock else DEFAULT,
                 "worker.mock_verb_seconds": self._verb_seconds,
                 "worker.threads": 1,
                 "worker.cache_folder": str(self.folder / name),
@@ -201,7 +202,7 @@ def _coordinator_settings(folder: Path, mock: bool, settle_seconds: float) -> di
         "coordinator.restart_settle_seconds": settle_seconds,
         "coordinator.straggler_factor": 0,
         "coordinator.job_ttl_seconds": 604800,
-        "backend.mode": "mock" if mock else "coordinator",
+        "backend.mode": MOCK if mock else REAL,
         "backend.mock_workers": 0,
         "metrics.enabled": False,
         "store.folder": str(folder / "state"),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from zisk_actors import __version__
+from zisk_actors.backends import DEFAULT, PROVING
 from zisk_actors.cli.output import (
     duration,
     guest_input,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_GUEST = "tests/guests/cycles.elf"
-PROVING = ("execute", "contribute", "prove", "aggregate")
+PHASES = ("execute", "contribute", "prove", "aggregate")
 """The phases whose sum is the time of a run; setup and verify stand beside them."""
 
 
@@ -91,6 +92,7 @@ def peak_memory_bytes() -> int:
 @input_options
 @click.option("--cycles", type=click.IntRange(1, 1 << 40), help="Input of the benchmark guest: how many instructions to run.")
 @click.option("--shares", type=click.IntRange(1, 64), default=1, show_default=True, help="Cut the run, and prove share after share.")
+@click.option("--backend", type=click.Choice(PROVING), default=DEFAULT, show_default=True, help="What it computes with.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the prover; one per core unless said.")
 @params_option
 @json_option
@@ -100,6 +102,7 @@ def bench(
     records: tuple[str, ...],
     cycles: int | None,
     shares: int,
+    backend: str,
     threads: int | None,
     level: str,
     as_json: bool,
@@ -120,11 +123,12 @@ def bench(
 
     from zisk_actors.proving import Prover
 
-    measured = measure([Prover(threads=threads) for _ in range(shares)], program, stdin, level)
+    measured = measure([Prover(backend, threads) for _ in range(shares)], program, stdin, level)
     fields: dict[str, object] = {
         "version": __version__,
         "machine": processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "backend": backend,
         "threads": threads,
         "guest": os.path.basename(elf),
         "params": level,
@@ -164,7 +168,7 @@ def measure(provers: list[Prover], program: bytes, stdin: bytes, level: str) -> 
     proof = watch.time("aggregate", lambda: provers[0].aggregate(program, level, contributions, partials))
     peak = peak_memory_bytes()
     verified = watch.time("verify", lambda: verify(proof, vk=key, level=level))
-    seconds = sum(watch.seconds[phase] for phase in PROVING)
+    seconds = sum(watch.seconds[phase] for phase in PHASES)
     return Measured(
         cycles=run.steps,
         seconds={phase: round(value, 4) for phase, value in watch.seconds.items()},

@@ -130,25 +130,22 @@ def local_findings(config_file: str | None) -> Iterator[Finding]:
     from zisk_actors.client.probe import ok
 
     yield ok("release", f"zisk_actors {__version__}")
-    yield _native()
+    yield from _backends()
     yield from _settings(config_file)
     yield _disk()
     yield _files()
 
 
-def _native() -> Finding:
-    from zisk_actors import native
+def _backends() -> Iterator[Finding]:
+    """What backends say of this machine."""
+    from zisk_actors import backends
     from zisk_actors.client.probe import failed, ok, warn
 
-    try:
-        library = native.load()
-    except native.NativeUnavailable as error:
-        return failed("native code", error)
-    name = library.zk_cpu_name()
-    words = f"loads, and runs at the level {name} with up to {os.cpu_count()} threads"
-    if name == "scalar":
-        return warn("native code", words, "this processor has neither AVX2 nor AVX-512: proving takes several times as long")
-    return ok("native code", words)
+    for title, words, then, error in backends.checks():
+        if error is not None:
+            yield failed(title, error)
+        else:
+            yield warn(title, words, then) if then else ok(title, words)
 
 
 def _settings(config_file: str | None) -> Iterator[Finding]:

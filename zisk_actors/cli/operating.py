@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from zisk_actors.backends import is_mock
 from zisk_actors.cli.connection import connect
 from zisk_actors.cli.output import BEGINNING, duration, json_option, print_json, say, size, table
 from zisk_actors.errors import UsageError
@@ -86,7 +87,7 @@ def status_lines(cluster: ClusterStatus) -> list[tuple[str, str]]:
 
 
 def _mode(cluster: ClusterStatus) -> str:
-    return "MOCK: its proofs prove nothing" if cluster.backend == "mock" else f"verifies with {cluster.backend}"
+    return "MOCK: its proofs prove nothing" if is_mock(cluster.backend) else f"verifies with {cluster.backend}"
 
 
 def _running(cluster: ClusterStatus, jobs: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from zisk_actors.backends import DEFAULT, MOCK, REAL
 from zisk_actors.config_files import LOCAL_COORDINATOR
 from zisk_actors.toml_files import Value
 
@@ -28,7 +29,7 @@ def coordinator_settings(
         "metrics.port": 0,
         "coordinator.port": cluster_port,
         **LOCAL_COORDINATOR,
-        "backend.mode": "mock" if mock else "coordinator",
+        "backend.mode": MOCK if mock else REAL,
         "backend.mock_workers": 0,
         "store.folder": str(folder / state_folder(mock=mock)),
         "security.key_file": str(folder / "keys" / "coordinator.key"),
@@ -45,7 +46,7 @@ def worker_settings(
     """The settings of one worker, by their names."""
     return {
         "worker.worker_id": name,
-        "worker.backend": "mock" if mock else "cpu",
+        "worker.backend": MOCK if mock else DEFAULT,
         "worker.threads": threads,
         "worker.memory_bytes": memory,
         "worker.cache_folder": str(folder / name),

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import trio
 
+from zisk_actors.backends import REAL, is_mock
 from zisk_actors.client.client import attach
 from zisk_actors.errors import NotAuthorised, Unreachable, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair
@@ -172,8 +173,8 @@ def _of_cluster(cluster: ClusterStatus, version: str, ahead: float) -> Iterator[
         count = sum(cluster.workers.values())
         workers = f"{count} worker{'' if count == 1 else 's'}"
         yield ok("cluster", f"takes work; {workers}, {cluster.units_free} of {cluster.units} units free")
-    if cluster.backend == "mock":
-        yield warn("mode", "the cluster is a mock: its proofs prove nothing", 'set backend.mode to "coordinator" for real ones')
+    if is_mock(cluster.backend):
+        yield warn("mode", "the cluster is a mock: its proofs prove nothing", f'set backend.mode to "{REAL}" for real ones')
     low = cluster.disk_total_bytes and cluster.disk_free_bytes < max(2**30, cluster.disk_total_bytes // 50)
     if low:
         words = f"{cluster.disk_free_bytes / 2**30:.1f} GiB free where the coordinator's state is"
