@@ -134,7 +134,13 @@ class SimJournal(Journal):
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        super().__init__(machine.disk.folder())
+        super().__init__(machine.disk.folder() / "journal")
+
+    def path(self, folder: Path) -> None:
+        return None
+
+    def files(self, folder: Path) -> list[Path]:
+        return []
 
     def connect(self, folder: Path) -> sqlite3.Connection:
         return self._machine.disk.connect(self._machine)

@@ -40,6 +40,7 @@ SPARE_DESCRIPTORS: Final = 500
 @click.option("--check-config", is_flag=True, help="Check the settings, print what they are, and end.")
 @click.option("--check-state", is_flag=True, help="Check the journal, print what is damaged, and end; not while it is in use.")
 @click.option("--set-aside", metavar="JOB", help="Move a damaged job's rows out of the way, and end; not while the state is in use.")
+@click.option("--accept-loss", is_flag=True, help="Start on the state as it is, whatever of the journal was lost; says what that was.")
 @click.option("--ready-file", metavar="FILE", hidden=True)
 @click.option("--die-with-parent", type=int, default=0, hidden=True)
 @click.option("--remove-when-orphaned", metavar="FOLDER", hidden=True)
@@ -54,6 +55,7 @@ def main(
     check_config: bool,
     check_state: bool,
     set_aside: str | None,
+    accept_loss: bool,
     ready_file: str | None,
     die_with_parent: int,
     remove_when_orphaned: str | None,
@@ -76,6 +78,8 @@ def main(
         if check_state or set_aside:
             sys.exit(_look_at_state(_state_folder(settings), set_aside))
         daemon.start_log(settings.logging, origins, os.environ)
+        if accept_loss:
+            _accept_loss(_state_folder(settings))
         code = daemon.run(partial(_serve, settings, ready_file, die_with_parent, prover))
         if remove_when_orphaned and os.getppid() != die_with_parent:
             time.sleep(ORPHAN_SECONDS)  # for the workers to end, which see the same
@@ -99,9 +103,17 @@ def _look_at_state(folder: Path, job: str | None) -> int:
         return 0
     found = check(folder / "journal")
     for damage in found.damages:
-        click.echo(f"job {damage.job} cannot be read: {damage.reason}")
-    click.echo(f"{found.jobs} jobs, {found.ended} of them ended, {len(found.damages)} damaged")
+        click.echo(f"job {damage.job} cannot be read: {damage.reason}" if damage.job else f"the journal: {damage.reason}")
+    click.echo(f"{found.jobs} jobs, {found.ended} of them ended, {sum(bool(damage.job) for damage in found.damages)} damaged")
     return 1 if found.damages else 0
+
+
+def _accept_loss(folder: Path) -> None:
+    from zisk_actors import log
+    from zisk_actors.store import damage
+
+    for words in damage.accept_loss(folder / "journal"):
+        log.get().warning("loss accepted", what=words)
 
 
 async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:

@@ -23,7 +23,25 @@ class StoreCorrupt(ZiskError):
     code = "store-corrupt"
 
 
+class JournalMismatch(UsageError):
+    """The journal is not the one that was here: it was lost, emptied, or exchanged for another or an older one."""
+
+    code = "journal-mismatch"
+
+
+class JournalFormat(UsageError):
+    """The journal is of a release that is newer than this one, or no journal of ours."""
+
+    code = "journal-format"
+
+
 class StoreUnwritable(RefusedRetryLater):
     """The disk is full, read-only or gone."""
 
     code = "store-unwritable"
+
+
+class JournalReplaced(StoreUnwritable):
+    """While we run, the journal's file was removed or exchanged: what is written to it would be lost."""
+
+    code = "journal-replaced"

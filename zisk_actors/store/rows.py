@@ -3,7 +3,7 @@
 Rules of this file:
 * The body of a row is the strict record of `wire.codec`. The head of an ended job is the little that is looked at without asking for the
   job; it is written from the same summary in the same moment.
-* A checksum covers all that a row says, the job's id first.
+* A checksum covers all that a row says.
 """
 
 from __future__ import annotations
@@ -89,8 +89,18 @@ def decode_head(content: bytes) -> Head:
     return _HEAD.decode(content)
 
 
-def checksum(job: str, *parts: bytes) -> int:
-    """Over the job's id and what the row says of it."""
+def checksum(*values: str | int | float | bytes) -> int:
+    """Over all values of a row but those that the data base counts on itself."""
+    return zlib.crc32(msgspec.msgpack.encode(values))
+
+
+def checked(*values: str | int | float | bytes) -> tuple[str | int | float | bytes, ...]:
+    """A row with its checksum."""
+    return (*values, checksum(*values))
+
+
+def checksum_before_4(job: str, *parts: bytes) -> int:
+    """What a row of an event or of an ended job had up to format 3."""
     crc = zlib.crc32(job.encode("ascii", "replace"))
     for part in parts:
         crc = zlib.crc32(part, crc)

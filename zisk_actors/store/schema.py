@@ -1,132 +1,178 @@
-"""The journal's tables, and how an older journal becomes one of ours.
-
-Formats, which each later release goes on reading:
-* 1: events, programs, keys.
-* 2: events of single shares.
-* 3: `ended` has one row for each job that has ended, so that a start need not fold all its events; `live` says where the events of the
-  others begin; `outbox` has the ends that are owed to the webhook; `marks` has who gave something wrong in jobs that are forgotten.
+"""The journal's tables, and what of them is read at a start.
 
 Rules of this file:
-* An upgrade is one transaction: a journal is of one format or of another.
 * Events go in at the end and leave in whole jobs; `seq` never comes back.
+* Each row has a checksum, and each table the count and the sum of its rows' checksums, in `facts`, of the same transaction. So a row that
+  was changed, removed or added by somebody else is found.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, replay
 from zisk_actors.core.job_events import Event, Submitted
-from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
-from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable
-from zisk_actors.store.rows import Past, checksum, decode_head, encode_head, past_of
+from zisk_actors.store.errors import JournalFormat, StoreCorrupt, StoreUnwritable
+from zisk_actors.store.rows import Past, checked, checksum, decode_head, encode_head
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.errors import WireError
 
-FORMAT: Final = 3
-READS: Final = (1, 2, 3)
+FORMAT: Final = 4
 
-TABLES: Final = """
-create table if not exists facts (name text primary key, value text not null) strict;
-create table if not exists events (seq integer primary key autoincrement, job text not null, body blob not null, crc integer not null)
-  strict;
-create table if not exists programs (program text primary key, name text not null, size integer not null, added_at real not null) strict;
-create table if not exists keys (program text not null, params text not null, sha256 text not null, size integer not null,
-  primary key (program, params)) strict;
-create table if not exists live (job text primary key, first integer not null) strict, without rowid;
-create table if not exists ended (number integer primary key autoincrement, job text not null unique, first integer not null,
-  last integer not null, ended_at real not null, head blob not null, body blob not null, crc integer not null) strict;
-create table if not exists outbox (job text primary key, ended_at real not null, tries integer not null, next_at real not null,
-  state text not null, error text not null) strict;
-create table if not exists marks (worker text primary key, incarnation text not null, job text not null, share integer not null,
-  reason text not null) strict;
-"""
+FACTS: Final = "create table facts (name text primary key, value text not null) strict"
+COLUMNS: Final = {
+    "events": "seq integer primary key autoincrement, job text not null, body blob not null",
+    "live": "job text primary key, first integer not null",
+    "ended": "number integer primary key autoincrement, job text not null unique, first integer not null, last integer not null, "
+    "ended_at real not null, head blob not null, body blob not null",
+    "outbox": "job text primary key, ended_at real not null, tries integer not null, next_at real not null, state text not null, "
+    "error text not null",
+    "marks": "worker text primary key, incarnation text not null, job text not null, share integer not null, reason text not null",
+    "programs": "program text primary key, name text not null, size integer not null, added_at real not null",
+    "keys": "program text not null, params text not null, sha256 text not null, size integer not null",
+}
+"""The tables whose rows have checksums, by name: `crc` is the last column of each."""
 
-INSERT_ENDED: Final = "insert into ended (job, first, last, ended_at, head, body, crc) values (?, ?, ?, ?, ?, ?, ?)"
+NAMES: Final = {table: [column.split()[0] for column in columns.split(", ")] for table, columns in COLUMNS.items()}
+
 LIVE_EVENTS: Final = (
     "select seq, job, body, crc from events where seq >= (select min(first) from live) and job in (select job from live) order by seq"
 )
 ALL_EVENTS: Final = "select seq, job, body, crc from events order by seq"
+HOMELESS: Final = "select job from events except select job from live except select job from ended"
+"""Jobs with events that are neither live nor ended."""
 
 DAMAGED: Final = "`When the state is damaged` in docs/operations.md says how to go on"
 
-_UNWRITABLE: Final = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a data base raises that is damaged: the words of its errors may have damaged names in them."""
+
+_UNWRITABLE: Final = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOMEM")
 
 
-def disk_is_gone(error: sqlite3.Error) -> bool:
+def disk_is_gone(error: Exception) -> bool:
     """Whether it is the disk that does not do what it should, full, read-only or gone, and nothing is wrong with the journal."""
     return getattr(error, "sqlite_errorname", "").startswith(_UNWRITABLE)
 
 
-def failure(error: sqlite3.Error, folder: Path) -> StoreCorrupt | StoreUnwritable:
+def failure(error: Exception, folder: Path) -> StoreCorrupt | StoreUnwritable:
     """What an error at the opening means: a disk that cannot be written is not a journal that is broken."""
     if disk_is_gone(error):
         return StoreUnwritable(f"cannot write the journal in {folder}: {error}", hint="the disk is full, read-only or gone")
     return StoreCorrupt(f"cannot open the journal in {folder}: {error}", hint=DAMAGED)
 
 
-def prepare(base: sqlite3.Connection, folder: Path) -> int:
-    """Make the tables or bring them to our format, and begin an epoch; its number. Raises `StoreCorrupt` and `sqlite3.Error`."""
-    fresh = base.execute("select count(*) from sqlite_master").fetchone()[0] == 0
-    if fresh:
-        base.execute("pragma auto_vacuum=incremental")
-    base.executescript("pragma journal_mode=wal; pragma synchronous=full; pragma journal_size_limit=16777216; " + TABLES)
-    facts = dict(base.execute("select name, value from facts").fetchall())
-    written = int(facts.get("format", FORMAT))
-    if written not in READS:
-        raise StoreCorrupt(f"the journal in {folder} has format {written} and this release reads {READS[0]} to {READS[-1]}")
-    epoch = int(facts.get("epoch", 0)) + 1
-    base.execute("begin immediate")
+def make_table(table: str) -> str:
+    """The statement that makes a table."""
+    return f"create table {table} ({COLUMNS[table]}, crc integer not null) strict"
+
+
+def insert(table: str) -> str:
+    """The statement that writes a row; a number that the data base counts on is not among its values."""
+    names = [*(name for name in NAMES[table] if name != "number"), "crc"]
+    return f"insert into {table} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
+
+
+def format_of(base: sqlite3.Connection, folder: Path) -> int:
+    """The format of a journal, 0 where nothing is there yet. Raises `JournalFormat` and `sqlite3.Error`."""
+    tables = {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
+    if not tables:
+        return 0
+    if "facts" not in tables or "events" not in tables:
+        raise JournalFormat(f"{folder} has a data base that is no journal of ours", hint="store.folder says where the state is")
+    written = dict(base.execute("select name, value from facts").fetchall()).get("format", "")
+    if not written.isdecimal() or not 1 <= int(written) <= FORMAT:
+        raise JournalFormat(
+            f"the journal in {folder} has format {written[:20] or 'unknown'}, and this release reads 1 to {FORMAT}",
+            hint="a newer release has written it: use that one, or give this one another store.folder",
+        )
+    return int(written)
+
+
+def check_tables(base: sqlite3.Connection, folder: Path) -> None:
+    """Raises `JournalFormat` where a table is not as this format has it, and `sqlite3.Error`."""
+    for table, names in NAMES.items():
+        found = [name for _, name, *_ in base.execute(f"pragma table_info({table})")]
+        if found != [*names, "crc"]:
+            raise JournalFormat(f"the table {table} of the journal in {folder} is not that of format {FORMAT}", hint=DAMAGED)
+
+
+# ------------------------------------------------------------------------------------------------------- the tables' own sums
+
+
+def sums_of(base: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    """By table the number of rows and the sum of their checksums, as they are."""
+    return {table: base.execute(f"select count(*), coalesce(sum(crc), 0) from {table}").fetchone() for table in COLUMNS}
+
+
+def noted_sums(base: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    """The same as it was written down with the last change. Raises `StoreCorrupt`."""
+    facts = dict(base.execute("select name, value from facts where name like 'sum %'").fetchall())
     try:
-        if written < FORMAT:
-            _upgrade(base)
-        base.executemany("insert or replace into facts values (?, ?)", [("format", str(FORMAT)), ("epoch", str(epoch))])
-        base.execute("commit")
-    except BaseException:
-        base.execute("rollback")
-        raise
-    if written < FORMAT:
-        base.execute("pragma auto_vacuum=incremental")
-        base.execute("vacuum")
-    return epoch
+        return {table: (int(words[0]), int(words[1])) for table in COLUMNS for words in [facts[f"sum {table}"].split()]}
+    except (KeyError, ValueError, IndexError):
+        raise StoreCorrupt("the journal's own count of its rows cannot be read", hint=DAMAGED) from None
 
 
-def _upgrade(base: sqlite3.Connection) -> None:
-    """Write the rows of ended and of live jobs, which older formats do not have."""
-    for job, (first, last, events) in events_by_job(base, ALL_EVENTS).items():
-        record = fold(job, first, events)
-        if record.state.final:
-            base.execute(INSERT_ENDED, ended_row(past_of(summarise(record)), first, last))
-        else:
-            base.execute("insert into live values (?, ?)", (job, first))
+def note_sums(base: sqlite3.Connection, sums: dict[str, tuple[int, int]]) -> None:
+    """Write them down, within a transaction."""
+    rows = [(f"sum {table}", f"{count} {total}") for table, (count, total) in sums.items()]
+    base.executemany("insert or replace into facts values (?, ?)", rows)
+
+
+def missing_rows(base: sqlite3.Connection, *, only_counts: bool = False) -> list[str]:
+    """What somebody else did to the tables, in words: rows that are missing, too many or, unless `only_counts`, exchanged; jobs that are in
+    no list. Raises `StoreCorrupt`."""
+    noted = noted_sums(base)
+    found = []
+    for table, (count, total) in sums_of(base).items():
+        if count != noted[table][0]:
+            found.append(f"the table {table} has {count} rows, and was left with {noted[table][0]}")
+        elif total != noted[table][1] and not only_counts:
+            found.append(f"a row of the table {table} is not the one that was written")
+    found += [f"job {job} has events, and is neither among the live nor among the ended jobs" for (job,) in base.execute(HOMELESS)]
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------- what is read
 
 
 def events_by_job(base: sqlite3.Connection, statement: str) -> dict[JobId, tuple[int, int, list[Event]]]:
     """Events by job, with the first and the last row of each, jobs in order of submission. Raises `StoreCorrupt` that names the row."""
+    return by_job(_events(base, statement))
+
+
+def by_job(events: Iterable[tuple[int, JobId, Event]]) -> dict[JobId, tuple[int, int, list[Event]]]:
+    """Rows of events by job. Raises `StoreCorrupt`."""
     jobs: dict[JobId, tuple[int, int, list[Event]]] = {}
-    for seq, job, event in _events(base, statement):
+    for seq, job, event in events:
         if job not in jobs and not isinstance(event, Submitted):
-            raise StoreCorrupt(f"row {seq} of the journal is of job {job}, whose beginning is missing", hint=_what_to_do(job))
-        first, _, events = jobs.get(job, (seq, seq, []))
-        events.append(event)
-        jobs[job] = (first, seq, events)
+            raise StoreCorrupt(f"row {seq} of the journal is of job {job}, whose beginning is missing", hint=what_to_do(job))
+        first, _, mine = jobs.get(job, (seq, seq, []))
+        mine.append(event)
+        jobs[job] = (first, seq, mine)
     return jobs
 
 
 def _events(base: sqlite3.Connection, statement: str) -> Iterator[tuple[int, JobId, Event]]:
     for seq, job, body, crc in base.execute(statement):
-        if checksum(job, body) != crc:
-            raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum", hint=_what_to_do(job))
-        try:
-            event: Event = decode_record(body, Event)
-        except WireError as error:
-            raise StoreCorrupt(f"row {seq} of the journal, of job {job}, cannot be read: {error}", hint=_what_to_do(job)) from None
-        yield seq, JobId(job), event
+        if checksum(seq, job, body) != crc:
+            raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum", hint=what_to_do(job))
+        yield seq, JobId(job), decode_event(seq, job, body)
+
+
+def decode_event(seq: int, job: str, body: bytes) -> Event:
+    """What the row of an event says. Raises `StoreCorrupt`."""
+    try:
+        event: Event = decode_record(body, Event)
+    except WireError as error:
+        raise StoreCorrupt(f"row {seq} of the journal, of job {job}, cannot be read: {error}", hint=what_to_do(job)) from None
+    return event
 
 
 def fold(job: str, first: int, events: list[Event]) -> JobRecord:
@@ -135,27 +181,39 @@ def fold(job: str, first: int, events: list[Event]) -> JobRecord:
         return replay(events)
     except IllegalTransition as error:
         words = f"the events of job {job} from row {first} on are not those of a job: {error.message}"
-        raise StoreCorrupt(words, hint=_what_to_do(job)) from None
+        raise StoreCorrupt(words, hint=what_to_do(job)) from None
 
 
 def live_events(base: sqlite3.Connection) -> dict[JobId, tuple[int, list[Event]]]:
     """The events of jobs that have not ended, with the first row of each. Raises `StoreCorrupt`."""
+    for job, first in ((str(job), first) for job, first in rows_of(base, "live")):
+        if base.execute("select job from events where seq = ?", (first,)).fetchone() != (job,):
+            raise StoreCorrupt(f"job {job} is among the live ones, and its first event is not there", hint=what_to_do(job))
     return {job: (first, events) for job, (first, _, events) in events_by_job(base, LIVE_EVENTS).items()}
 
 
 def past_jobs(base: sqlite3.Connection) -> Iterator[Past]:
     """The jobs that have ended, in order of their ends. Raises `StoreCorrupt`."""
-    for number, job, head, body, crc in base.execute("select number, job, head, body, crc from ended order by number"):
-        if checksum(job, head, body) != crc:
-            raise StoreCorrupt(f"row {number} of the ended jobs, of job {job}, fails its checksum", hint=_what_to_do(job))
+    for number, job, first, last, ended_at, head, body, crc in base.execute("select * from ended order by number"):
+        if checksum(job, first, last, ended_at, head, body) != crc:
+            raise StoreCorrupt(f"row {number} of the ended jobs, of job {job}, fails its checksum", hint=what_to_do(job))
         yield Past(JobId(job), decode_head(head), body)
 
 
-def ended_row(past: Past, first: int, last: int) -> tuple[object, ...]:
-    """The values of `INSERT_ENDED`."""
-    head = encode_head(past.head)
-    return (past.job, first, last, past.head.ended_at, head, past.body, checksum(past.job, head, past.body))
+def rows_of(base: sqlite3.Connection, table: str) -> list[tuple[str | int | float | bytes, ...]]:
+    """The rows of one of the smaller tables, without their checksums. Raises `StoreCorrupt` that names the row."""
+    rows = []
+    for number, *values, crc in base.execute(f"select rowid, * from {table} order by rowid"):
+        if checksum(*values) != crc:
+            raise StoreCorrupt(f"row {number} of the table {table} of the journal, of {values[0]!r}, fails its checksum", hint=DAMAGED)
+        rows.append(tuple(values))
+    return rows
 
 
-def _what_to_do(job: str) -> str:
+def ended_row(past: Past, first: int, last: int) -> tuple[str | int | float | bytes, ...]:
+    """A row of `ended`."""
+    return checked(past.job, first, last, float(past.head.ended_at), encode_head(past.head), past.body)
+
+
+def what_to_do(job: str) -> str:
     return f"`zisk-coordinator --check-state` lists all damage; `--set-aside {job}` starts without this job and keeps its rows"

@@ -59,7 +59,7 @@ def test_a_job_that_begins_and_ends_in_one_write_has_ended(journal: Journal) -> 
 
 def test_an_end_is_on_disk_with_its_summary_and_its_notice_or_not_at_all(journal: Journal) -> None:
     journal.append([(ONE, submitted(ONE))])
-    journal._base.execute("drop table outbox")
+    journal._base.execute("create trigger full before insert on outbox begin select raise(abort, 'no room'); end")
     events: list[Event] = [submitted(ONE), Cancelled(2.0, "enough")]
     with pytest.raises(StoreUnwritable):
         journal.append([(ONE, events[1])], [Ending(summarise(replay(events)), True)])

@@ -14,13 +14,14 @@ import pytest
 from zisk_actors.core.job_events import Admitted, Cancelled, Event, Submitted
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId
-from zisk_actors.store.errors import StoreCorrupt, StoreLocked, StoreUnwritable
+from zisk_actors.store.errors import JournalFormat, StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.journal import Journal
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind
 
 ONE = JobId("01234567-89ab-4def-8123-456789abcdef")
 TWO = JobId("11234567-89ab-4def-8123-456789abcdef")
+THREE = JobId("21234567-89ab-4def-8123-456789abcdef")
 
 
 def submitted(job: JobId) -> Submitted:
@@ -114,20 +115,43 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
         again(tmp_path)
 
 
-def test_a_journal_of_the_format_before_is_read_and_is_of_ours_from_then_on(journal: Journal, tmp_path: Path) -> None:
-    journal._base.execute("update facts set value = '1' where name = 'format'")
-    journal.close()
-    opened = again(tmp_path)
-    assert opened.epoch == 2
-    assert opened._base.execute("select value from facts where name = 'format'").fetchone() == ("3",)
-    opened.close()
+def test_a_journal_of_the_format_before_is_read_and_is_of_ours_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    base = sqlite3.connect(tmp_path / "journal" / "journal.sqlite")
+    base.executescript((Path(__file__).parent / "journal-format-3.sql").read_text())
+    base.close()
+    for epoch in (2, 3):
+        opened = again(tmp_path)
+        assert opened.epoch == epoch
+        assert opened._base.execute("select value from facts where name = 'format'").fetchone() == ("4",)
+        known = opened.recall()
+        assert [record.job for record in known.live] == [TWO]
+        assert [past.job for past in known.ended] == [THREE]
+        assert [(mark.worker, mark.job) for mark in known.marks] == [("liar", ONE)]
+        assert [notice.job for notice in opened.owed()] == [THREE]
+        assert [(program.name, list(program.keys)) for program in opened.programs()] == [("fibonacci", ["test"])]
+        opened.close()
 
 
-def test_a_journal_of_another_format_is_refused(journal: Journal, tmp_path: Path) -> None:
-    journal._base.execute("update facts set value = '99' where name = 'format'")
+@pytest.mark.parametrize("written", ["99", "4a", ""])
+def test_a_journal_of_another_format_is_refused(journal: Journal, tmp_path: Path, written: str) -> None:
+    journal._base.execute("update facts set value = ? where name = 'format'", (written,))
     journal.close()
-    with pytest.raises(StoreCorrupt, match="format 99"):
+    with pytest.raises(JournalFormat, match=f"format {written or 'unknown'}, and this release reads 1 to 4"):
         again(tmp_path)
+
+
+def test_a_data_base_that_is_no_journal_or_lacks_a_column_is_refused(journal: Journal, tmp_path: Path) -> None:
+    journal._base.execute("alter table live drop column first")
+    journal.close()
+    with pytest.raises(JournalFormat, match="the table live"):
+        again(tmp_path)
+    (tmp_path / "other").mkdir()
+    base = sqlite3.connect(tmp_path / "other" / "journal.sqlite")
+    base.execute("create table songs (name text)")
+    base.close()
+    with pytest.raises(JournalFormat, match="no journal of ours"):
+        Journal(tmp_path / "other")
 
 
 def test_what_cannot_be_written_says_so_and_changes_nothing(journal: Journal) -> None:

@@ -1,0 +1,66 @@
+"""How an older journal becomes one of ours.
+
+Formats, which each later release goes on reading:
+* 1: events, programs, keys.
+* 2: events of single shares.
+* 3: `ended` has one row for each job that has ended, so that a start need not fold all its events; `live` says where the events of the
+  others begin; `outbox` has the ends that are owed to the webhook; `marks` has who gave something wrong in jobs that are forgotten.
+* 4: each row of each table has a checksum over all of it, and each table the sum of them; the journal has an identity.
+
+Rule of this file: an upgrade is one transaction, so a journal is of one format or of another.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from zisk_actors.core.job_events import Event
+from zisk_actors.core.summary import summarise
+from zisk_actors.ids import JobId
+from zisk_actors.store import schema
+from zisk_actors.store.errors import StoreCorrupt
+from zisk_actors.store.rows import checked, checksum_before_4, past_of
+
+SMALL = ("outbox", "marks", "programs", "keys")
+
+
+def upgrade(base: sqlite3.Connection, written: int) -> None:
+    """Within a transaction, bring a journal of format 1 to 3 to ours. Raises `StoreCorrupt` that names the row, and `sqlite3.Error`."""
+    old = {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
+    jobs = schema.by_job(_events_before_4(base))
+    events = [checked(seq, job, body) for seq, job, body in base.execute("select seq, job, body from events order by seq")]
+    last = base.execute("select coalesce(max(seq), 0) from sqlite_sequence where name = 'events'").fetchone()[0]
+    ended = list(_ended_before_4(base)) if written == 3 else []
+    small = {table: base.execute(f"select * from {table} order by rowid").fetchall() for table in SMALL if table in old}
+    for table in schema.COLUMNS:
+        if table in old:
+            base.execute(f"drop table {table}")
+        base.execute(schema.make_table(table))
+    base.executemany(schema.insert("events"), events)
+    base.execute("delete from sqlite_sequence where name = 'events'")
+    base.execute("insert into sqlite_sequence values ('events', ?)", (last,))
+    base.executemany(schema.insert("ended"), ended)
+    known = {row[0] for row in ended}
+    for job, (first, end, history) in jobs.items():
+        record = schema.fold(job, first, history)
+        if not record.state.final:
+            base.execute(schema.insert("live"), checked(job, first))
+        elif job not in known:
+            base.execute(schema.insert("ended"), schema.ended_row(past_of(summarise(record)), first, end))
+    for table, rows in small.items():
+        base.executemany(schema.insert(table), [checked(*row) for row in rows])
+
+
+def _events_before_4(base: sqlite3.Connection) -> Iterator[tuple[int, JobId, Event]]:
+    for seq, job, body, crc in base.execute(schema.ALL_EVENTS):
+        if checksum_before_4(job, body) != crc:
+            raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum", hint=schema.what_to_do(job))
+        yield seq, JobId(job), schema.decode_event(seq, job, body)
+
+
+def _ended_before_4(base: sqlite3.Connection) -> Iterator[tuple[str | int | float | bytes, ...]]:
+    for number, job, first, last, ended_at, head, body, crc in base.execute("select * from ended order by number"):
+        if checksum_before_4(job, head, body) != crc:
+            raise StoreCorrupt(f"row {number} of the ended jobs, of job {job}, fails its checksum", hint=schema.what_to_do(job))
+        yield checked(job, first, last, ended_at, head, body)
