@@ -30,6 +30,7 @@ from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import BlobMissing, StoreUnwritable
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Ending
+from zisk_actors.store.space import Reserve
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
 
@@ -171,6 +172,7 @@ class SimBlobs(BlobStore):
     def __init__(self, machine: Machine, name: str) -> None:
         self._machine = machine
         self._root = Path(f"/simulated/{name}")
+        self.reserve = Reserve(self._root, 0)
 
     @property
     def _blobs(self) -> dict[str, bytes]:
@@ -204,6 +206,9 @@ class SimBlobs(BlobStore):
             return self._blobs[Path(path).name]
         except KeyError:
             raise NotFoundError(f"there is nothing at {path}") from None
+
+    def must_hash(self, name: BlobId, offset: int) -> bool:
+        return False
 
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes:
         content = self._blobs.get(name)

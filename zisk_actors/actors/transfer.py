@@ -62,6 +62,7 @@ class Shelf(Protocol):
     """Where blobs come from and go to: the folder of a daemon, or a client's memory."""
 
     def has(self, blob: BlobRef) -> bool: ...
+    def must_hash(self, name: BlobId, offset: int) -> bool: ...
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes: ...
     def incoming(self, blob: BlobRef | None = None) -> Receiving: ...
 
@@ -85,8 +86,10 @@ class Exchange:
     async def take(self, message: FetchChunk | Chunk | NoChunk, bulk: bytes) -> None:
         """Deal with a transfer message of the other side. Raises `LinkClosed` where an answer cannot be sent."""
         if isinstance(message, FetchChunk):
+            wanted = (message.blob, message.offset, message.length)
             try:
-                content = self._shelf.read_chunk(message.blob, message.offset, message.length)
+                long = self._shelf.must_hash(message.blob, message.offset)
+                content = await in_thread(self._shelf.read_chunk, *wanted) if long else self._shelf.read_chunk(*wanted)
             except ZiskError as error:  # not there, or it cannot be read
                 await self._send(NoChunk(message.blob, error.message), b"")
             else:

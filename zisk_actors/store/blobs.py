@@ -2,7 +2,9 @@
 
 Rules of this file:
 * A file under its name is complete: bytes go to a temporary file, are flushed to disk, and the name appears atomically.
-* What is read whole is hashed again; a file that rotted is moved aside and reported, never handed out.
+* Nothing is handed out whose hash is not checked: what is read whole is hashed, and of what is read in parts the whole is hashed with the
+  first part, and again after `TRUSTED_SECONDS`. A file that rotted is moved aside and reported; then the blob is not there, and good bytes are taken.
+* A reserve of the disk is kept free: what does not fit is refused before a byte of it is taken, and what cannot be written is dropped.
 * Names are checked before they touch a path.
 * Who asks whether a blob is there, or puts it, makes it young again: `sweep` removes only what nobody has asked for in a while, and looks
   at the age and removes in one step.
@@ -19,11 +21,12 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NoReturn
 
 from zisk_actors.ids import BlobId, blob_id, is_blob_id
 from zisk_actors.store import resuming
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
+from zisk_actors.store.space import Reserve, unwritable
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
 
@@ -31,16 +34,31 @@ CHECK_BYTES: Final = 65536
 ASIDE: Final = ".corrupt"
 YOUNG_SECONDS: Final = 600.0
 """A blob that was asked for so recently need not be made young again."""
+TRUSTED_SECONDS: Final = 300.0
+"""A blob that was hashed so recently is read on without being hashed again."""
+MAX_TRUSTED: Final = 10_000
 
 
 class BlobStore:
-    """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive. `broken` says that the
-    last write failed."""
+    """A folder of blobs. `durable=False` leaves out the flush to disk, for a worker's cache, which need not survive. So many bytes of its
+    disk are kept free as `reserve_bytes` says. `rotten` is told of each blob that is moved aside. `broken` says that the last write
+    failed."""
 
     broken: bool = False
 
-    def __init__(self, root: Path, *, durable: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        durable: bool = True,
+        clock: Callable[[], float] = time.time,
+        reserve_bytes: int = 0,
+        rotten: Callable[[BlobId], None] | None = None,
+    ) -> None:
         self._root = root
+        self.reserve = Reserve(root, reserve_bytes)
+        self._rotten = rotten
+        self._hashed: dict[BlobId, float] = {}
         self._clock = clock
         self._sweeping = threading.Lock()
         self._durable = durable
@@ -106,6 +124,7 @@ class BlobStore:
     def keep(self, blob: BlobRef, content: bytes) -> None:
         """Keep the bytes of a blob as somebody else names it. Raises `StoreUnwritable` and `WrongBlob`."""
         if not self.has(blob):
+            self.reserve.check(blob.size)
             with self.incoming() as incoming:
                 incoming.write(content)
                 incoming.publish(blob)
@@ -120,14 +139,47 @@ class BlobStore:
         except OSError as error:
             raise StoreUnwritable(f"blob {blob.sha256} cannot be read: {error}") from None
         if blob_id(content) != blob.sha256:
-            with contextlib.suppress(OSError):
-                os.utime(path, (self._clock(), self._clock()))  # somebody may want to look at it, for as long as at a blob
-                path.rename(path.with_suffix(ASIDE))
-            raise StoreCorrupt(f"blob {blob.sha256} has rotted on disk; it was moved aside")
+            raise self._set_aside(blob.sha256)
         return content
 
+    def sound(self, name: BlobId) -> bool:
+        """Whether a blob is there and hashes to its name; one that does not is moved aside. Reads all of it. Raises `StoreUnwritable`."""
+        path = self.path(name)
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreUnwritable(f"blob {name} cannot be read: {error}") from None
+        if digest.hexdigest() != name:
+            self._set_aside(name)
+            return False
+        if len(self._hashed) >= MAX_TRUSTED:
+            self._hashed.clear()
+        self._hashed[name] = time.monotonic()
+        return True
+
+    def must_hash(self, name: BlobId, offset: int) -> bool:
+        """Whether reading this part begins with hashing the whole, which for a large blob is for a thread."""
+        return not offset or time.monotonic() - self._hashed.get(name, -TRUSTED_SECONDS) >= TRUSTED_SECONDS
+
+    def _set_aside(self, name: BlobId) -> StoreCorrupt:
+        """Have a blob that rotted not be there any more; the error that says so."""
+        path = self.path(name)
+        self._hashed.pop(name, None)
+        with contextlib.suppress(OSError):
+            os.utime(path, (self._clock(), self._clock()))  # somebody may want to look at it, for as long as at a blob
+            path.rename(path.with_suffix(ASIDE))
+        if self._rotten is not None:
+            self._rotten(name)
+        return StoreCorrupt(f"blob {name} has rotted on disk; it was moved aside", hint="it is fetched or made again where that can be")
+
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes:
-        """A part of a blob, for one who will hash the whole. Raises `BlobMissing` where that part is not there."""
+        """A part of a blob, which is hashed as a whole before where it `must_hash`. Raises `BlobMissing` where that part is not there, and
+        `StoreUnwritable`."""
+        if self.must_hash(name, offset) and not self.sound(name):
+            raise BlobMissing(f"there is no blob {name}")
         try:
             with self.path(name).open("rb") as file:
                 file.seek(offset)
@@ -172,7 +224,9 @@ class BlobStore:
 
     def incoming(self, blob: BlobRef | None = None) -> Incoming:
         """A blob that is yet to come. Of a large one that is named, what an earlier transfer has left is there already; reading that may
-        take a while."""
+        take a while. Raises `DiskFull` where it does not fit, and `StoreUnwritable`."""
+        if blob is not None:
+            self.reserve.check(blob.size)
         try:
             if blob is not None and blob.size >= resuming.RESUMED_BYTES:
                 resuming.clear(self._incoming, leave_unnamed=True)
@@ -182,7 +236,7 @@ class BlobStore:
             handle, name = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
             self.broken = True
-            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+            raise unwritable("cannot store a blob", error) from None
         return Incoming(self, os.fdopen(handle, "wb"), Path(name), durable=self._durable)
 
 
@@ -224,8 +278,7 @@ class Incoming:
         try:
             self._file.write(content)
         except OSError as error:
-            self._store.broken = True
-            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+            self._failed(error)
         self._hash.update(content)
 
     def flush(self) -> None:
@@ -234,8 +287,13 @@ class Incoming:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._store.broken = True
-            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> NoReturn:
+        """What was written so far is dropped: a disk that is full needs the room."""
+        self._store.broken = True
+        self.spoil()
+        raise unwritable("cannot store a blob", error) from None
 
     def publish(self, blob: BlobRef) -> None:
         """Give the blob its name. Raises `WrongBlob` where the bytes written do not hash to it."""
@@ -250,8 +308,7 @@ class Incoming:
             self._store.broken = False
             self._kept = True
         except OSError as error:
-            self._store.broken = True
-            raise StoreUnwritable(f"cannot store a blob: {error}") from None
+            self._failed(error)
 
 
 def flush_folder(path: Path) -> None:

@@ -41,6 +41,12 @@ class StoreUnwritable(RefusedRetryLater):
     code = "store-unwritable"
 
 
+class DiskFull(StoreUnwritable):
+    """There is no room on the disk, or none but what is kept free."""
+
+    code = "disk-full"
+
+
 class JournalReplaced(StoreUnwritable):
     """While we run, the journal's file was removed or exchanged: what is written to it would be lost."""
 

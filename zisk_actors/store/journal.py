@@ -307,7 +307,7 @@ class Journal:
                 changed = {table: sums for table, sums in changes.sums.items() if sums != self._sums[table]}
                 schema.note_sums(self._base, changed)
         except schema.UNREADABLE as error:
-            raise StoreUnwritable(f"cannot write the journal: {error}") from None
+            raise schema.unwritable(error, "cannot write the journal") from None
         self._sums = changes.sums
 
     @contextlib.contextmanager

@@ -5,6 +5,7 @@ Rules of this file:
 * A part that begins past what is there is not taken: there are no holes.
 * An input becomes a blob when it has the size and the hash that its end names, and not otherwise.
 * Names are those of jobs, which their pattern keeps from being paths.
+* What a full disk does not take is dropped again, and the disk's reserve is left free.
 * These are plain blocking calls, one at a time for one job; whoever runs in a loop calls them in a thread.
 """
 
@@ -19,10 +20,8 @@ from pathlib import Path
 from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
 from zisk_actors.store.blobs import BlobStore, flush_folder
-from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.space import unwritable
 from zisk_actors.wire.values import BlobRef
-
-READ_BYTES = 1 << 20
 
 
 class InputMismatch(UsageError):
@@ -53,7 +52,8 @@ class PartialInputs:
             return 0
 
     def write(self, job: JobId, offset: int, content: bytes) -> int:
-        """Keep a part; how much there is then, all of it on disk. Raises `StoreUnwritable`."""
+        """Keep a part; how much there is then, all of it on disk. Raises `DiskFull` and `StoreUnwritable`, and then keeps what there was."""
+        self._store.reserve.check(len(content))
         try:
             handle = os.open(self._folder / job, os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -62,18 +62,22 @@ class PartialInputs:
                     return size
                 if os.pread(handle, len(content), offset) == content:
                     return size
-                left = memoryview(content)
-                while left:
-                    left = left[os.pwrite(handle, left, offset + len(content) - len(left)) :]
-                os.ftruncate(handle, offset + len(content))
-                os.fsync(handle)
+                try:
+                    left = memoryview(content)
+                    while left:
+                        left = left[os.pwrite(handle, left, offset + len(content) - len(left)) :]
+                    os.ftruncate(handle, offset + len(content))
+                    os.fsync(handle)
+                except OSError:
+                    os.ftruncate(handle, size)
+                    raise
                 if not size:
                     flush_folder(self._folder)
                 return offset + len(content)
             finally:
                 os.close(handle)
         except OSError as error:
-            raise StoreUnwritable(f"cannot store the input of job {job}: {error}") from None
+            raise unwritable(f"cannot store the input of job {job}", error) from None
 
     def publish(self, job: JobId, blob: BlobRef) -> None:
         """Make a complete input the blob that its end names. Raises `InputMismatch` and `StoreUnwritable`, and then keeps what there is."""
@@ -97,7 +101,7 @@ class PartialInputs:
                 )
             self._store.adopt(path, blob)
         except OSError as error:
-            raise StoreUnwritable(f"cannot store the input of job {job}: {error}") from None
+            raise unwritable(f"cannot store the input of job {job}", error) from None
 
     def drop(self, job: JobId) -> None:
         """Forget what there is of a job's input."""
@@ -106,8 +110,5 @@ class PartialInputs:
 
 
 def _hash(path: Path) -> str:
-    whole = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            whole.update(piece)
-    return whole.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, replay
 from zisk_actors.core.job_events import Event, Submitted
 from zisk_actors.ids import JobId
-from zisk_actors.store.errors import JournalFormat, StoreCorrupt, StoreUnwritable
+from zisk_actors.store.errors import DiskFull, JournalFormat, StoreCorrupt, StoreUnwritable
 from zisk_actors.store.rows import Past, checked, checksum, decode_head, encode_head
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.errors import WireError
@@ -63,8 +63,15 @@ def disk_is_gone(error: Exception) -> bool:
 def failure(error: Exception, folder: Path) -> StoreCorrupt | StoreUnwritable:
     """What an error at the opening means: a disk that cannot be written is not a journal that is broken."""
     if disk_is_gone(error):
-        return StoreUnwritable(f"cannot write the journal in {folder}: {error}", hint="the disk is full, read-only or gone")
+        return unwritable(error, f"cannot write the journal in {folder}")
     return StoreCorrupt(f"cannot open the journal in {folder}: {error}", hint=DAMAGED)
+
+
+def unwritable(error: Exception, what: str) -> StoreUnwritable:
+    """What an error of a write means: a full disk is said as that."""
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        return DiskFull(f"{what}: the disk is full", hint="make room on it; work goes on by itself then")
+    return StoreUnwritable(f"{what}: {error}", hint="the disk is read-only or gone")
 
 
 def make_table(table: str) -> str:

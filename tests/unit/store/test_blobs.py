@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from zisk_actors.ids import BlobId
+from zisk_actors.ids import BlobId, JobId
 from zisk_actors.store.blobs import BlobStore
-from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
+from zisk_actors.store.errors import BlobMissing, DiskFull, StoreCorrupt, StoreUnwritable
 from zisk_actors.store.memory import MemoryBlobs
+from zisk_actors.store.partial import PartialInputs
+from zisk_actors.store.resuming import RESUMED_BYTES
+from zisk_actors.store.space import Reserve
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
@@ -75,6 +78,60 @@ def test_a_rotten_blob_is_moved_aside(tmp_path: Path) -> None:
     assert not store.has(blob)
     with pytest.raises(BlobMissing):
         store.get(blob)
+
+
+def test_what_rotted_is_served_to_nobody_and_good_bytes_are_taken_again(tmp_path: Path) -> None:
+    noticed: list[str] = []
+    store = BlobStore(tmp_path, rotten=noticed.append)
+    blob = store.put(b"content")
+    path = store.path(blob.sha256)
+    assert store.read_chunk(blob.sha256, 0, 3) == b"con"
+    path.write_bytes(b"c0ntent")
+    with pytest.raises(BlobMissing):
+        store.read_chunk(blob.sha256, 0, 3)  # the beginning of another transfer
+    assert not store.has(blob)
+    assert noticed == [blob.sha256]
+    store.keep(blob, b"content")
+    path.write_bytes(b"c0ntent")
+    assert not BlobStore(tmp_path).sound(blob.sha256)
+    assert not store.sound(blob.sha256)
+    store.keep(blob, b"content")
+    assert store.sound(blob.sha256)
+    assert not store.must_hash(blob.sha256, 3)
+    assert store.get(blob) == b"content"
+
+
+def test_a_reserve_is_kept_free(tmp_path: Path) -> None:
+    free = 1_000_000
+    store = BlobStore(tmp_path, reserve_bytes=900_000)
+    store.reserve = Reserve(tmp_path, 900_000, free=lambda path: free)
+    store.put(bytes(100_000))
+    large = reference(bytes(100_001))
+    for ask in (lambda: store.put(bytes(100_001)), lambda: store.incoming(large)):
+        with pytest.raises(DiskFull, match="100,001 bytes do not fit: 1,000,000 are free"):
+            ask()
+    inputs = PartialInputs(store)
+    job = JobId("01234567-89ab-4def-8123-456789abcdef")
+    assert inputs.write(job, 0, bytes(50_000)) == 50_000
+    free = 950_000
+    with pytest.raises(DiskFull):
+        inputs.write(job, 50_000, bytes(50_001))
+    assert inputs.size(job) == 50_000
+    assert not store.broken, "others, who need less, are served"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_what_a_full_disk_does_not_take_is_dropped_and_said_as_that(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    content = bytes(RESUMED_BYTES)
+    incoming = store.incoming(reference(content))
+    with incoming:
+        incoming._file.close()
+        incoming._file = Path("/dev/full").open("wb", buffering=0)
+        with pytest.raises(DiskFull, match="cannot store a blob: the disk is full"):
+            incoming.write(content)
+    assert store.broken
+    assert list((tmp_path / "incoming").iterdir()) == []
 
 
 def test_a_truncated_blob_is_not_there(tmp_path: Path) -> None:
