@@ -30,6 +30,8 @@ import msgspec
 
 from zisk_actors.backends import DEFAULT
 from zisk_actors.errors import MemoryShort, ProofInvalid, UsageError, ZiskError
+from zisk_actors.ids import blob_id
+from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.wire.blobs import unpack_bundle
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.compute import (
@@ -200,7 +202,18 @@ def _failure(kind: FailureKind, code: str, message: str) -> Failure:
 
 
 def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
+    """What is computed on: the bytes whose hash is the name of their file. Raises `BlobMissing`, `StoreUnwritable` where the disk does not
+    give them, and `StoreCorrupt` where they have rotted."""
+    file = Path(path)
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise BlobMissing(f"there is no blob {file.name}") from None
+    except OSError as error:
+        raise StoreUnwritable(f"blob {file.name} cannot be read: {error}") from None
+    if blob_id(content) != file.name:
+        raise StoreCorrupt(f"blob {file.name} has rotted on disk", hint="it is fetched or made again where that can be")
+    return content
 
 
 def main() -> None:

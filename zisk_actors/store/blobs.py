@@ -2,8 +2,9 @@
 
 Rules of this file:
 * A file under its name is complete: bytes go to a temporary file, are flushed to disk, and the name appears atomically.
-* Nothing is handed out whose hash is not checked: what is read whole is hashed, and of what is read in parts the whole is hashed with the
-  first part, and again after `TRUSTED_SECONDS`. A file that rotted is moved aside and reported; then the blob is not there, and good bytes are taken.
+* Nothing is handed out whose hash is not checked. What is read whole is hashed; what is read in parts is hashed as a whole with the first
+  part, and again after `TRUSTED_SECONDS`. A file that rotted is moved aside and reported: the blob is not there then, and good bytes are
+  taken.
 * A reserve of the disk is kept free: what does not fit is refused before a byte of it is taken, and what cannot be written is dropped.
 * Names are checked before they touch a path.
 * Who asks whether a blob is there, or puts it, makes it young again: `sweep` removes only what nobody has asked for in a while, and looks

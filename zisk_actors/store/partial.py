@@ -52,7 +52,7 @@ class PartialInputs:
             return 0
 
     def write(self, job: JobId, offset: int, content: bytes) -> int:
-        """Keep a part; how much there is then, all of it on disk. Raises `DiskFull` and `StoreUnwritable`, and then keeps what there was."""
+        """Keep a part; how much there is then, all of it on disk. Raises `StoreUnwritable`, and then keeps what there was."""
         self._store.reserve.check(len(content))
         try:
             handle = os.open(self._folder / job, os.O_RDWR | os.O_CREAT, 0o600)

@@ -2,7 +2,7 @@
 
 Rules of this file:
 * A frame is a length (4 bytes, little-endian) and a msgpack record; one call at a time, and each call ends with one `Done` or `Broke`.
-* Big inputs go by path: the parent has checked their hashes. Results go by value.
+* Big inputs go by path: a file is named by the hash of its content, which the child checks. Results go by value.
 * The child is of our own release, so there is no version; a frame that does not decode means that the child is broken.
 """
 
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
+from zisk_actors.ids import BlobId, is_blob_id
 from zisk_actors.wire.values import U64, Count, Failure, Fraction, OutputWords, Params, Tagged, VerifiedReport, Word
 
 MAX_FRAME_BYTES: Final = 2**31 - 1
@@ -87,6 +90,13 @@ class MeasureCall(Tagged, frozen=True):
 
 
 Call = MeasureCall | SetupCall | ExecuteCall | ContributeCall | ProveCall | AggregateCall | VerifyCall | CompareCall
+
+
+def blobs_of(call: Call) -> list[BlobId]:
+    """The names of the blobs that a call names by their paths."""
+    values = msgspec.structs.astuple(call)
+    paths = [path for value in values for path in (value if isinstance(value, tuple) else (value,)) if isinstance(path, str)]
+    return [BlobId(name) for path in paths if is_blob_id(name := path.rsplit("/", 1)[-1])]
 
 
 class Ready(Tagged, frozen=True):

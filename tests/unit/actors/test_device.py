@@ -14,6 +14,7 @@ from tests.cluster.fake_prover import FakeGuestTrapped
 from zisk_actors.actors.compute import broke
 from zisk_actors.actors.device import CallFailed, Device, DeviceSettings
 from zisk_actors.errors import Incompatible, JobFailed, MemoryShort, ProofInvalid, UsageError
+from zisk_actors.ids import blob_id
 from zisk_actors.wire.blobs import Bundle, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import ContributeCall, ExecuteCall, SetupCall, VerifyCall
@@ -26,9 +27,12 @@ ROOT = Path(__file__).resolve().parents[3]
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     contents = {"elf": b"\x7fELF", "bad": b"#!", "empty": b"", "trap": b"trap", "hang": b"hang=0", "die": b"die=0"}
+    contents |= {"large": b"large=0", "exhaust": b"exhaust=0"}
+    paths = {}
     for name, content in {**contents, "bundle": pack_list(Bundle(()))}.items():
-        (tmp_path / name).write_bytes(content)
-    return {path.name: str(path) for path in tmp_path.iterdir()}
+        (tmp_path / blob_id(content)).write_bytes(content)
+        paths[name] = str(tmp_path / blob_id(content))
+    return paths
 
 
 @pytest.fixture
@@ -63,6 +67,17 @@ async def test_what_a_call_raises_is_typed_and_the_child_goes_on(device: Device,
         await device.call(VerifyCall(paths["elf"], paths["elf"], "test", paths["bundle"]))
     assert caught.value.failure.kind is FailureKind.INTERNAL
     assert caught.value.retryable
+    assert device.starts == 1
+
+
+async def test_nothing_is_computed_on_that_has_rotted_or_is_gone(device: Device, paths: dict[str, str]) -> None:
+    elf = trio.Path(paths["elf"])
+    await elf.write_bytes(b"\x7fELG")
+    for code in ("store-corrupt", "blob-missing"):
+        with pytest.raises(CallFailed) as caught:
+            await device.call(ExecuteCall(paths["elf"], paths["empty"]))
+        assert (caught.value.failure.code, caught.value.failure.kind) == (code, FailureKind.WORKER)
+        await elf.unlink(missing_ok=True)
     assert device.starts == 1
 
 
@@ -123,8 +138,7 @@ async def test_a_child_that_dies_is_a_failed_call(device: Device, paths: dict[st
 
 async def test_memory_that_is_short_is_a_failure_of_its_own_kind_and_another_device_may_have_it(paths: dict[str, str]) -> None:
     for wish, memory, code in (("large", 10**8, "memory-short"), ("exhaust", 0, "out-of-memory")):
-        Path(paths["empty"]).with_name(wish).write_bytes(f"{wish}=0".encode())
-        call = ContributeCall(paths["elf"], str(Path(paths["empty"]).with_name(wish)), "test", 0, (1,))
+        call = contribute(paths, wish)
         async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver", memory_bytes=memory), "test") as device:
             with pytest.raises(CallFailed) as caught:
                 await device.call(call)
@@ -133,7 +147,7 @@ async def test_memory_that_is_short_is_a_failure_of_its_own_kind_and_another_dev
             await device.call(ContributeCall(paths["elf"], paths["empty"], "test", 0, (1,)))
             assert device.starts == 1, "the child goes on"
     async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver", memory_bytes=10**10), "test") as device:
-        await device.call(ContributeCall(paths["elf"], str(Path(paths["empty"]).with_name("large")), "test", 0, (1,)))
+        await device.call(contribute(paths, "large"))
 
 
 async def test_a_prover_that_does_not_load_is_a_failed_call(paths: dict[str, str]) -> None:

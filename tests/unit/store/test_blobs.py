@@ -127,7 +127,7 @@ def test_what_a_full_disk_does_not_take_is_dropped_and_said_as_that(tmp_path: Pa
     incoming = store.incoming(reference(content))
     with incoming:
         incoming._file.close()
-        incoming._file = Path("/dev/full").open("wb", buffering=0)
+        incoming._file = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - the blob's own file, which it closes
         with pytest.raises(DiskFull, match="cannot store a blob: the disk is full"):
             incoming.write(content)
     assert store.broken

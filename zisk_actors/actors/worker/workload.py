@@ -26,6 +26,8 @@ from zisk_actors.actors.worker.calls import prepare
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import ProgramId
 from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.errors import StoreCorrupt
+from zisk_actors.wire.compute import Call, blobs_of
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
 from zisk_actors.wire.worker_link import PHASE_OF, Answer, Failed, Progress, Task, answer
 
@@ -176,8 +178,21 @@ class Workload:
                 await self._say(outcome)
 
     async def _perform(self, task: Task, phase: Phase) -> bytes:
-        """The result of a task, which is on our shelf too. Raises `CallFailed` and what fetching its inputs raises."""
+        """The result of a task, which is on our shelf too. What has rotted there is fetched again, once. Raises `CallFailed` and what
+        fetching inputs raises."""
         call = await prepare(task, self._path, self._store)
+        try:
+            return await self._compute(task, phase, call)
+        except CallFailed as error:
+            if error.failure.code != StoreCorrupt.code:
+                raise
+            self._log.error("a kept blob has rotted: it is fetched again", error=error.message)
+        for blob in blobs_of(call):
+            await in_thread(self._store.sound, blob)
+        return await self._compute(task, phase, await prepare(task, self._path, self._store))
+
+    async def _compute(self, task: Task, phase: Phase, call: Call) -> bytes:
+        """What the device makes of a call, which is on our shelf too. Raises `CallFailed`."""
         sent_at = -1.0
         last_step = ""
         channel_put, channel_get = trio.open_memory_channel[Progress](1)

@@ -17,8 +17,9 @@ from zisk_actors.actors.threads import RUNNER
 from zisk_actors.actors.worker.workload import Workload
 from zisk_actors.ids import JobId, WorkerId, new_incarnation
 from zisk_actors.store.blobs import BlobStore
-from zisk_actors.wire.values import BlobRef, Lease, Phase
-from zisk_actors.wire.worker_link import Answer, ContributeTask
+from zisk_actors.store.errors import BlobMissing
+from zisk_actors.wire.values import BlobRef, FailureKind, Lease, Phase
+from zisk_actors.wire.worker_link import Answer, ContributeTask, Failed
 
 LEASE = Lease(WorkerId("a"), new_incarnation(), JobId("11111111-1111-4111-8111-111111111111"), 0, 1)
 KEY = (LEASE, Phase.CONTRIBUTE)
@@ -30,11 +31,16 @@ class Rig:
     def __init__(self, store: BlobStore) -> None:
         self.store = store
         self.said: list[Any] = []
+        self.elsewhere: dict[str, bytes] = {}
         self.device = FakeDevice()
         self.workload = Workload(self.device, store, self.path, self.say, log.get())
 
     async def path(self, blob: BlobRef) -> str:
         await trio.lowlevel.checkpoint()
+        if not self.store.has(blob):
+            if blob.sha256 not in self.elsewhere:
+                raise BlobMissing(f"there is no blob {blob.sha256}")
+            self.store.put(self.elsewhere[blob.sha256])
         return str(self.store.path(blob.sha256))
 
     async def say(self, message: msgspec.Struct, bulk: bytes = b"") -> None:
@@ -133,3 +139,21 @@ async def alone(rig: Rig, task: ContributeTask) -> list[Answer]:
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
     return fresh.answers()
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_rotted_in_the_cache_is_not_computed_on_but_fetched_again(rig: Rig, autojump_clock: MockClock, known: bool) -> None:
+    async def script() -> None:
+        stdin = b"vsleep=4"
+        task = rig.task(stdin=stdin)
+        rig.elsewhere = {task.stdin.sha256: stdin} if known else {}
+        rig.store.path(task.stdin.sha256).write_bytes(b"vsleep=5")
+        await rig.accept(task)
+        await trio.sleep(10)
+        if known:
+            assert len(rig.answers()) == 1
+        else:
+            [failed] = [message for message in rig.said if isinstance(message, Failed)]
+            assert (failed.failure.kind, failed.failure.code) == (FailureKind.WORKER, "blob-missing")
+
+    await ran(rig, script)
