@@ -1,13 +1,12 @@
 """The files in configs/ and the tables of docs/operations.md, written from the settings themselves.
 
-`python -m zisk_actors.config_files` in the root of the repository writes them; a test compares.
+`scripts/generate` writes them; a test compares.
 
 Rules of this file: every key is in every file of its daemon, with its meaning, unit and default; only values differ between the files.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,7 +25,7 @@ from zisk_actors.settings import (
 from zisk_actors.toml_files import Value, line, value
 
 WIDTH: Final = 120
-BEGIN: Final = "<!-- written by python -m zisk_actors.config_files: {} -->"
+BEGIN: Final = "<!-- written by scripts/generate: {} -->"
 END: Final = "<!-- end -->"
 
 
@@ -106,7 +105,7 @@ def render(name: str) -> str:
         "#",
         f"#   {daemon} --config configs/{name}",
         "#",
-        "# Written by python -m zisk_actors.config_files; a copy is yours to change. A key that is left out has its default.",
+        "# Written by scripts/generate; a copy is yours to change. A key that is left out has its default.",
     ]
     table = ""
     for key in keys(variant.kind):
@@ -158,21 +157,9 @@ def _code(text: str | None) -> str:
     return "" if text is None else f"`{text}`"
 
 
-def _all(root: Path) -> Iterator[tuple[Path, str]]:
+def files(root: Path) -> Iterator[tuple[Path, str]]:
+    """What is written, each file with its content."""
     for name in VARIANTS:
         yield root / "configs" / name, render(name)
     page = root / "docs" / "operations.md"
     yield page, fill(page.read_text(encoding="utf-8"))
-
-
-def main() -> int:
-    """Write all files that are not as they should be, and name them."""
-    for path, content in list(_all(Path())):
-        if not path.exists() or path.read_text(encoding="utf-8") != content:
-            path.write_text(content, encoding="utf-8")
-            print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -31,7 +31,7 @@ def test_every_declared_series_is_on_the_page_of_a_real_daemon(start: Start, tmp
     with cluster.connect() as client:
         assert client.wait(client.submit(Kind.PROVE, ELF, params="test"), seconds=60).state is State.COMPLETED
     there = kinds(cluster.metrics_url)
-    for metric in declared.COORDINATOR:
+    for metric in declared.listed("coordinator"):
         assert there.get(metric.name) == type(metric).__name__.lower(), metric.name
     pid = process(cluster, "worker-1").pid
     os.kill(pid, signal.SIGTERM)
@@ -40,7 +40,7 @@ def test_every_declared_series_is_on_the_page_of_a_real_daemon(start: Start, tmp
     with running("worker", log, "--config", cluster.folder / "worker-1.toml", "--metrics-port", "0"):
         (line,) = until(lambda: log.exists() and lines(log, "metrics server listening"), "the worker's page", 30) or []
         there = kinds(line.partition("url=")[2].split()[0])
-    for metric in declared.WORKER:
+    for metric in declared.listed("worker"):
         assert there.get(metric.name) == type(metric).__name__.lower(), metric.name
 
 

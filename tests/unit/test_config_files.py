@@ -14,7 +14,7 @@ from zisk_actors.config import load
 from zisk_actors.settings import COORDINATOR_FLAGS, WITHOUT_EFFECT, WORKER_FLAGS, CoordinatorConfig, Section, WorkerConfig, keys
 
 ROOT = Path(__file__).resolve().parents[2]
-AGAIN = "run python -m zisk_actors.config_files"
+AGAIN = "run scripts/generate"
 
 
 @pytest.mark.parametrize("name", config_files.VARIANTS)

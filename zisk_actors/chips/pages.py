@@ -1,6 +1,6 @@
 """The pages of docs/chips/, written from the chips themselves: columns, constraints, bus terms.
 
-`python -m zisk_actors.chips.pages` in the root of the repository writes them; a test compares.
+`scripts/generate`, or `python -m zisk_actors.chips.pages` in the root of the repository, writes them; a test compares.
 
 Rules of this file: a page says what the AIR says and nothing else. What a chip proves and why comes from the text at the top of its file;
 the constraints that tie the LogUp columns to the bus terms are the same for every chip (air/bus.py) and are not repeated.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
-from zisk_actors.web.cluster_view import GAUGES, PHASE, WORKER, ClusterView
+from zisk_actors.web.cluster_view import PHASE, WORKER, ClusterView
 from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, MAX_SERIES, QUICK_SECONDS, Counter, Histogram, Label, Recorder
 from zisk_actors.wire.values import Kind, Phase, State
 
@@ -79,33 +79,12 @@ WEBHOOKS_GIVEN_UP: Final = Counter(
     "coordinator_webhooks_given_up_total", "jobs", "Jobs whose end the webhook was not told of: all attempts failed for too long."
 )
 
-RECORDED: Final = (
-    REQUESTS,
-    REQUEST_SECONDS,
-    JOBS,
-    WORKER_JOBS,
-    JOB_SECONDS,
-    QUEUE_SECONDS,
-    PHASE_SECONDS,
-    RETRIES,
-    DOUBLED,
-    LATE,
-    COMMIT_SECONDS,
-    JOURNAL_EVENTS,
-    LOOP_LAG,
-    REFUSALS,
-    JOINS,
-    LOSSES,
-    WEBHOOKS,
-    WEBHOOKS_GIVEN_UP,
-)
-
 
 class Metrics(Recorder[ClusterView]):
     """What the coordinator records. Times are seconds; reasons and causes are short words of ours, never a peer's text."""
 
     def __init__(self) -> None:
-        super().__init__(GAUGES, RECORDED)
+        super().__init__("coordinator")
         self.refusals: dict[str, int] = {}
         """The same as the counter of refusals, by "WHERE REASON", for whoever has no Prometheus."""
 

@@ -1,27 +1,20 @@
-"""All metrics: the names to import, the page that serves them, and the documentation made from their declarations.
-
-`python -m zisk_actors.web.metrics > docs/metrics.md` writes the documentation; a test compares it.
-"""
+"""All metrics: the names to import, the page that serves them, and the documentation made from their declarations."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import trio
 
-from zisk_actors.web import cluster, cluster_view, worker
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.cluster_view import ClusterView, WorkerSeen, WorkerState
-from zisk_actors.web.series import CONTENT_TYPE, Counter, Gauge, Histogram, Recorder
+from zisk_actors.web.series import CONTENT_TYPE, Declared, Histogram, Recorder, declared
 from zisk_actors.web.server import Answer, Page
 from zisk_actors.web.worker import WorkerMetrics, WorkerView
 
 __all__ = [
-    "COORDINATOR",
     "MANUAL",
-    "WORKER",
     "ClusterView",
     "Metrics",
     "WorkerMetrics",
@@ -29,26 +22,21 @@ __all__ = [
     "WorkerState",
     "WorkerView",
     "document",
+    "listed",
     "metrics_page",
 ]
 
-Declared = Counter | Histogram | Gauge[Any]  # Any: the two daemons' gauges read different views
-
-MANUAL: Final[tuple[Declared, ...]] = (
-    cluster.REQUESTS,
-    cluster.REQUEST_SECONDS,
-    cluster_view.ACTIVE_JOBS,
-    cluster.JOBS,
-    cluster_view.PROGRAMS,
-    cluster_view.WORKERS_CONNECTED,
-    cluster.WORKER_JOBS,
-    cluster.JOB_SECONDS,
+MANUAL: Final = (
+    "coordinator_requests_total",
+    "coordinator_request_duration_seconds",
+    "coordinator_active_jobs",
+    "coordinator_jobs_total",
+    "coordinator_registered_programs_total",
+    "coordinator_workers_connected",
+    "coordinator_worker_jobs_total",
+    "coordinator_job_duration_seconds",
 )
 """The eight that the operator's manual names."""
-
-_DECLARED: Final[tuple[Declared, ...]] = (*cluster_view.GAUGES, *cluster.RECORDED)
-COORDINATOR: Final = (*MANUAL, *(metric for metric in _DECLARED if metric not in MANUAL))
-WORKER: Final[tuple[Declared, ...]] = (*worker.GAUGES, *worker.RECORDED)
 
 V = TypeVar("V")
 
@@ -66,8 +54,15 @@ def metrics_page(metrics: Recorder[V], source: Callable[[], V]) -> Page:
     return page
 
 
+def listed(daemon: str) -> list[Declared]:
+    """What is declared of a daemon: first what the manual names, in its order, then the others by name."""
+    metrics = {metric.name: metric for metric in declared(daemon)}
+    return [metrics.pop(name) for name in MANUAL if name in metrics] + list(metrics.values())
+
+
 def document() -> str:
-    """The page docs/metrics.md."""
+    """The page docs/metrics.md, of what the modules that are imported declare."""
+    coordinator, worker = listed("coordinator"), listed("worker")
     return "\n".join(
         [
             "# Metrics",
@@ -76,23 +71,23 @@ def document() -> str:
             "they are asked for. Counters begin at 0 when a process starts. Besides these there are the usual `process_*` series: memory,",
             "processor time, open files, start time.",
             "",
-            "This page is written by `python -m zisk_actors.web.metrics > docs/metrics.md` from the declarations in `zisk_actors/web/`.",
+            "This page is written by `scripts/generate` from the declarations, each of which stands where its metric is counted.",
             "",
             "## Coordinator",
             "",
             "The first eight have the names that the operator's manual gives them.",
             "",
-            *_table(COORDINATOR),
+            *_table(coordinator),
             "",
             "## Worker",
             "",
-            *_table(WORKER),
+            *_table(worker),
             "",
             "## Buckets",
             "",
             "Upper bounds of the histograms, in seconds.",
             "",
-            *_buckets((*COORDINATOR, *WORKER)),
+            *_buckets((*coordinator, *worker)),
             "",
         ]
     )
@@ -113,7 +108,3 @@ def _buckets(metrics: Sequence[Declared]) -> list[str]:
         users = ", ".join(f"`{metric.name}`" for metric in histograms if metric.buckets == bounds)
         rows.append(f"| {users} | {', '.join(f'{bound:g}' for bound in bounds)} |")
     return rows
-
-
-if __name__ == "__main__":
-    sys.stdout.write(document())

@@ -1,8 +1,8 @@
 """How a metric is declared, recorded and written for Prometheus.
 
 Rules of this file:
-* A metric is declared once: name, unit, meaning and labels, and for a gauge also how it is read from a view of the state. The page, the
-  recording and the documentation follow from that.
+* A metric is declared once, wherever it is counted: name, unit, meaning and labels, and for a gauge also how it is read from a view of
+  the state. The page, the recording and the documentation follow from that. Its name begins with its daemon's.
 * A gauge is never counted up and down: it is read from a view that was taken for this scrape, so it cannot drift.
 * Label values are our own words or checked ids, never a peer's text. A metric keeps at most `MAX_SERIES` combinations of open labels; the
   one that was not recorded for longest goes.
@@ -10,11 +10,12 @@ Rules of this file:
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily
@@ -47,7 +48,21 @@ class Label(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counter:
+class _Declared:
+    """Everything that is declared is in ``declared``. ValueError for a second one of a name."""
+
+    def __post_init__(self) -> None:
+        name: str = vars(self)["name"]
+        if name in _ALL:
+            raise ValueError(f"the metric {name} is declared twice")
+        _ALL[name] = self
+
+
+_ALL: Final[dict[str, Any]] = {}
+
+
+@dataclass(frozen=True)
+class Counter(_Declared):
     """What only goes up while a process lives."""
 
     name: str
@@ -57,7 +72,7 @@ class Counter:
 
 
 @dataclass(frozen=True)
-class Histogram:
+class Histogram(_Declared):
     """How long something took; `buckets` are upper bounds in seconds."""
 
     name: str
@@ -68,7 +83,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Gauge(Generic[V]):
+class Gauge(_Declared, Generic[V]):
     """How things stand, read from a view of the state."""
 
     name: str
@@ -76,6 +91,14 @@ class Gauge(Generic[V]):
     help: str
     read: Callable[[V], Readings]
     labels: tuple[Label, ...] = ()
+
+
+Declared = Counter | Histogram | Gauge[Any]  # Any: the two daemons' gauges read different views
+
+
+def declared(daemon: str) -> tuple[Declared, ...]:
+    """What the modules that were imported so far declare of a daemon, by name."""
+    return tuple(_ALL[name] for name in sorted(_ALL) if name.startswith(f"{daemon}_"))
 
 
 def one(read: Callable[[V], float]) -> Callable[[V], Readings]:
@@ -127,41 +150,61 @@ class _Together(Collector):
 class Recorder(Generic[V]):
     """What a process counts, in a registry of its own, and the page that shows it beside the gauges.
 
-    Counting belongs to the loop's thread; `render` may run in another.
+    Counting belongs to the loop's thread; `render` may run in another. `daemon`: whose metrics, by the beginning of their names.
     """
 
-    def __init__(self, gauges: Sequence[Gauge[V]], recorded: Sequence[Counter | Histogram]) -> None:
+    def __init__(self, daemon: str) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self._gauges = gauges
+        self._daemon = daemon
+        self._lock = threading.Lock()
+        self._gauges: list[Gauge[V]] = []
         self._counters: dict[str, prometheus.Counter] = {}
         self._histograms: dict[str, prometheus.Histogram] = {}
         self._recent: dict[str, OrderedDict[tuple[str, ...], None]] = {}
         prometheus.ProcessCollector(registry=self.registry)
-        for metric in recorded:
-            labels = names(metric.labels)
-            parent: prometheus.Counter | prometheus.Histogram
-            if isinstance(metric, Counter):
-                parent = self._counters[metric.name] = prometheus.Counter(metric.name, metric.help, labels, registry=self.registry)
-            else:
-                parent = self._histograms[metric.name] = prometheus.Histogram(
-                    metric.name, metric.help, labels, buckets=metric.buckets, registry=self.registry
-                )
-            if labels and all(label.values for label in metric.labels):
-                for values in product(*(label.values for label in metric.labels)):
-                    parent.labels(*values)  # a series that is there at 0 can be seen to rise to 1
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """What was declared since this was called last: modules may be imported later than this is made."""
+        with self._lock:
+            known = {gauge.name for gauge in self._gauges} | self._counters.keys() | self._histograms.keys()
+            for metric in declared(self._daemon):
+                if metric.name not in known:
+                    self._take(metric)
+
+    def _take(self, metric: Declared) -> None:
+        labels = names(metric.labels)
+        parent: prometheus.Counter | prometheus.Histogram
+        if isinstance(metric, Gauge):
+            self._gauges.append(metric)
+            return
+        if isinstance(metric, Counter):
+            parent = self._counters[metric.name] = prometheus.Counter(metric.name, metric.help, labels, registry=self.registry)
+        else:
+            parent = self._histograms[metric.name] = prometheus.Histogram(
+                metric.name, metric.help, labels, buckets=metric.buckets, registry=self.registry
+            )
+        if labels and all(label.values for label in metric.labels):
+            for values in product(*(label.values for label in metric.labels)):
+                parent.labels(*values)  # a series that is there at 0 can be seen to rise to 1
 
     def render(self, view: V) -> bytes:
         """The page in Prometheus' text format 0.0.4, of a view that nobody changes."""
+        self._take_up()
         return prometheus.generate_latest(_Together(ViewCollector(self._gauges, lambda: view), _WithoutCreated(self.registry)))
 
     def count(self, metric: Counter, *labels: str, amount: float = 1) -> None:
         """Add to a counter."""
+        if metric.name not in self._counters:
+            self._take_up()
         parent = self._counters[metric.name]
         self._touch(parent, metric.name, labels)
         (parent.labels(*labels) if labels else parent).inc(amount)
 
     def observe(self, metric: Histogram, seconds: float, *labels: str) -> None:
         """Add a duration to a histogram."""
+        if metric.name not in self._histograms:
+            self._take_up()
         parent = self._histograms[metric.name]
         self._touch(parent, metric.name, labels)
         (parent.labels(*labels) if labels else parent).observe(seconds)

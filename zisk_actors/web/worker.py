@@ -73,14 +73,12 @@ CONNECTS: Final = Counter(
 )
 LOOP_LAG: Final = Histogram("worker_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 
-RECORDED: Final = (SHARES, SHARE_SECONDS, RESTARTS, CONNECTS, LOOP_LAG)
-
 
 class WorkerMetrics(Recorder[WorkerView]):
     """What a worker records. Times are seconds; causes are short words of ours."""
 
     def __init__(self) -> None:
-        super().__init__(GAUGES, RECORDED)
+        super().__init__("worker")
 
     def share_finished(self, phase: Phase, outcome: ShareOutcome, seconds: float) -> None:
         """A phase of a share came to its end here."""

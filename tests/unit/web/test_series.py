@@ -18,7 +18,7 @@ PARTS = Gauge[int]("toy_parts", "", "In two.", lambda view: [(("low",), view % 1
 
 @pytest.fixture
 def recorder() -> Recorder[int]:
-    return Recorder((DEPTH, PARTS), (EVENTS, COLOURS, PLAIN, SECONDS))
+    return Recorder("toy")
 
 
 def test_gauges_are_read_from_the_view_of_each_scrape(recorder: Recorder[int]):
@@ -92,9 +92,20 @@ def test_open_labels_are_bounded_and_the_oldest_goes(recorder: Recorder[int], mo
 
 def test_two_recorders_share_nothing(recorder: Recorder[int]):
     recorder.count(PLAIN)
-    other = Recorder[int]((DEPTH,), (PLAIN,))
+    other = Recorder[int]("toy")
     assert Page(other.render(0)).value("toy_plain_total") == 0
 
 
 def test_the_content_type_is_that_of_the_manual():
     assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_a_metric_is_its_declaration_and_its_call(recorder: Recorder[int]):
+    """All that a new one takes: it may be declared after the recorder was made, in the module that counts it."""
+    late = Counter("toy_late_total", "things", "Declared late.", (Label("how", ("a", "b")),))
+    assert Page(recorder.render(0)).values("toy_late_total") == {("a",): 0, ("b",): 0}
+    recorder.count(late, "a")
+    assert Page(recorder.render(0)).value("toy_late_total", how="a") == 1
+    later = Histogram("toy_later_seconds", "Counted before anybody looked.", (1.0,))
+    recorder.observe(later, 0.5)
+    assert Page(recorder.render(0)).value("toy_later_seconds_count") == 1
