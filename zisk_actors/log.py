@@ -21,6 +21,8 @@ from typing import Any, Final, NamedTuple, TextIO
 
 import structlog
 
+from zisk_actors.printable import printable
+
 Log = structlog.stdlib.BoundLogger
 
 _LEVELS: Final = {
@@ -102,18 +104,25 @@ class _Steady:
 
 
 class _Both:
-    """Standard error, and a file. When the file cannot be written any more, the rest is on standard error."""
+    """Standard error, and a file. When the file cannot be written any more, that is said once, and the rest is on standard error."""
 
     def __init__(self, file: DailyFile, stream: _Steady) -> None:
         self._file = file
         self._stream = stream
+        self._lost = 0
 
     def write(self, text: str) -> int:
         self._stream.write(text)
         try:
-            self._file.write(text)
+            self._file.write(f"the log file could not be written: {self._lost} lines are missing\n{text}" if self._lost else text)
         except OSError as error:
-            self._stream.write(f"the log file cannot be written: {error.strerror}\n")
+            if not self._lost:
+                self._stream.write(f"the log file cannot be written: {error.strerror}; it goes on here\n")
+            self._lost += 1
+        else:
+            if self._lost:
+                self._stream.write(f"the log file is written again; it lacks {self._lost} lines\n")
+            self._lost = 0
         return len(text)
 
     def flush(self) -> None:
@@ -177,11 +186,11 @@ def configure(level: str = "info", form: str = "pretty", *, rust_log: str = "", 
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if form != "pretty" else []),
+            *([structlog.processors.format_exc_info] if form != "pretty" else [_clean]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sink),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),
         cache_logger_on_first_use=False,
     )
     _now = _Chosen(rust_log or level, form, file_path)
@@ -210,11 +219,12 @@ def _compact(logger: object, name: str, fields: MutableMapping[str, Any]) -> str
     time, level, event = fields.pop("timestamp", ""), fields.pop("level", ""), fields.pop("event", "")
     trace = fields.pop("exception", "")
     line = " ".join([str(time), str(level), str(event), *(f"{key}={value}" for key, value in fields.items())])
-    return _printable(line) + (f"\n{trace}" if trace else "")
+    return printable(line) + (f"\n{trace}" if trace else "")
 
 
-def _printable(line: str) -> str:
-    """One line, whatever a peer has put into a field of it."""
-    if line.isprintable():
-        return line
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in line)
+def _clean(logger: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """One line, whatever a peer has put into a field of it; a traceback is our own text."""
+    for key, value in fields.items():
+        if isinstance(value, str) and key != "exception":
+            fields[key] = printable(value)
+    return fields

@@ -75,6 +75,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def secret(tmp_path: Path) -> str:
     file = tmp_path / "secret"
+    file.touch(mode=0o600)
     file.write_text(SECRET)
     return str(file)
 

@@ -54,7 +54,7 @@ def test_every_key_says_what_it_means(kind: type[Section]) -> None:
 def test_the_flags_are_those_of_the_command(command: click.Command, flags: dict[str, str], kind: type[Section]) -> None:
     there = {", ".join(sorted(option.opts, key=len)) for option in command.params if not getattr(option, "hidden", False)}
     assert set(flags.values()) <= there
-    assert there - set(flags.values()) <= {"--config", "--check-config", "--check-state", "--set-aside", "--version"}
+    assert there - set(flags.values()) <= {"--config", "--check-config", "--check-state", "--set-aside", "--accept-loss", "--version"}
     assert set(flags) <= {key.dotted for key in keys(kind)}
 
 

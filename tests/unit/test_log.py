@@ -105,6 +105,31 @@ def test_no_field_can_forge_a_line(form: str, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert not {"\r", "\x1b", "\u2028"} & set(said.replace("\x1b[0m", ""))
+    log.get().warning("worker lost", reason="\x1b]0;title\x07\u202eback\x9b2J")
+    assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(capsys.readouterr().err) or form == "json"
+
+
+def test_a_log_file_that_takes_nothing_is_said_once_and_what_it_lacks_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.configure("info", "compact", file_path=str(tmp_path / "it.log"))
+    write = log.DailyFile.write
+
+    def full(self: log.DailyFile, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log.DailyFile, "write", full)
+    for number in range(3):
+        log.get().info(f"lost {number}")
+    monkeypatch.setattr(log.DailyFile, "write", write)
+    log.get().info("kept")
+    said = capsys.readouterr().err
+    assert said.count("cannot be written") == 1
+    assert "it lacks 3 lines" in said
+    [file] = tmp_path.iterdir()
+    first, second = file.read_text().splitlines()
+    assert first == "the log file could not be written: 3 lines are missing"
+    assert second.endswith("kept")
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device")])

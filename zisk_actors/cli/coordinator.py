@@ -17,6 +17,7 @@ import trio
 
 from zisk_actors import __version__, config
 from zisk_actors.cli import daemon
+from zisk_actors.cli.output import echo
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def main(
         "server.host": host,
         "logging.level": log_level,
     }
+    daemon.keep_files_private()
     try:
         files = daemon.config_files("coordinator", config_file, os.environ)
         settings, origins = config.load(config.CoordinatorConfig, files, os.environ, config.COORDINATOR_ENVIRONMENT, flags)
@@ -99,12 +101,12 @@ def _look_at_state(folder: Path, job: str | None) -> int:
     from zisk_actors.store.damage import check, set_aside
 
     if job:
-        click.echo(f"{set_aside(folder / 'journal', job)} rows of job {job} set aside")
+        echo(f"{set_aside(folder / 'journal', job)} rows of job {job} set aside")
         return 0
     found = check(folder / "journal")
     for damage in found.damages:
-        click.echo(f"job {damage.job} cannot be read: {damage.reason}" if damage.job else f"the journal: {damage.reason}")
-    click.echo(f"{found.jobs} jobs, {found.ended} of them ended, {sum(bool(damage.job) for damage in found.damages)} damaged")
+        echo(f"job {damage.job} cannot be read: {damage.reason}" if damage.job else f"the journal: {damage.reason}")
+    echo(f"{found.jobs} jobs, {found.ended} of them ended, {sum(bool(damage.job) for damage in found.damages)} damaged")
     return 1 if found.damages else 0
 
 

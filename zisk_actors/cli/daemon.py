@@ -21,6 +21,7 @@ from zisk_actors import config, log
 from zisk_actors.cli.system import refused_by_system
 from zisk_actors.config import CoordinatorConfig, Origins, WorkerConfig
 from zisk_actors.errors import UsageError, ZiskError
+from zisk_actors.printable import printable
 from zisk_actors.settings import Logging
 
 HOME: Final = "ZISK_HOME"
@@ -31,6 +32,11 @@ def config_files(name: str, named: str | None, environment: Mapping[str, str]) -
     user = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     files = [(Path("/etc/zisk") / f"{name}.toml", False), (user / "zisk" / f"{name}.toml", False), (Path(f"{name}.toml"), False)]
     return [*files, (Path(named), True)] if named else files
+
+
+def keep_files_private() -> None:
+    """Whatever this process and its children write from now on, nobody but its user can read."""
+    os.umask(0o077)
 
 
 def home(environment: Mapping[str, str]) -> Path:
@@ -80,7 +86,7 @@ def run(main: Callable[[], Awaitable[None]]) -> int:
 def say(error: ZiskError) -> None:
     """One line for a person, and one in the log."""
     log.get().error("cannot go on", code=error.code, error=error.message)
-    print(f"error[{error.code}]: {error.message}" + (f" ({error.hint})" if error.hint else ""), file=sys.stderr)
+    print(printable(f"error[{error.code}]: {error.message}" + (f" ({error.hint})" if error.hint else "")), file=sys.stderr)
 
 
 def _only(error: BaseException) -> BaseException:

@@ -18,7 +18,7 @@ import click
 
 from zisk_actors import __version__
 from zisk_actors.cli.connection import named_in, read_keys
-from zisk_actors.cli.output import json_option, print_json, size
+from zisk_actors.cli.output import echo, json_option, print_json, size
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ def doctor(
         findings.append(finding)
         if not as_json:
             mark = click.style(f"{finding.state:4}", fg=COLOURS[finding.state])
-            click.echo(f"{mark}  {finding.check:12} {finding.found}")
+            echo(f"{mark}  {finding.check:12} {finding.found}")
             if finding.state != "ok" and finding.then:
-                click.echo(f"{'':6}{'':12} -> {finding.then}")
+                echo(f"{'':6}{'':12} -> {finding.then}")
     bad = [finding for finding in findings if finding.state == "fail"]
     if as_json:
         print_json("zisk.doctor/1", healthy=not bad, findings=[asdict(finding) for finding in findings])
     elif not bad:
         warnings = sum(finding.state == "warn" for finding in findings)
-        click.echo(f"nothing is broken{f', {warnings} to look at' if warnings else ''}")
+        echo(f"nothing is broken{f', {warnings} to look at' if warnings else ''}")
     else:
-        click.echo(f"{len(bad)} broken; first: {probe_summary(bad[0])}")
+        echo(f"{len(bad)} broken; first: {probe_summary(bad[0])}")
     if bad:
         raise click.exceptions.Exit(bad[0].exit_code)
 

@@ -14,10 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from zisk_actors.cli.connection import ProgramReference, Session
-from zisk_actors.cli.output import Interrupted, duration, output_lines, print_json, say, size, verified_fields
+from zisk_actors.cli.output import Interrupted, duration, echo, output_lines, print_json, say, size, verified_fields
 from zisk_actors.cli.progress import Progress
 from zisk_actors.errors import JobCancelled, JobFailed
 
@@ -159,7 +157,7 @@ def print_proof(status: JobStatus, path: str, proof_bytes: int, seconds: float, 
     say(f"proved {verified.steps} steps in {verified.shares} shares in {duration(seconds)}: {path}, {size(proof_bytes)}")
     say(f"parameters {verified.params}, {verified.bits:.1f} proven bits{insecure}; exit code {verified.exit_code}; public output:")
     for line in output_lines(verified.output):
-        click.echo(line)
+        echo(line)
 
 
 def execution_report(encoded: bytes) -> ExecutionReport:
@@ -170,5 +168,5 @@ def execution_report(encoded: bytes) -> ExecutionReport:
 
 
 def say_console(console: bytes) -> None:
-    """What the guest printed, as it is."""
-    click.echo(console.decode(errors="replace"), nl=False, err=True)
+    """What the guest printed, without what would be a command to a terminal."""
+    echo(console.decode(errors="replace"), nl=False, err=True)

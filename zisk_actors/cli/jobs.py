@@ -10,7 +10,7 @@ import click
 
 from zisk_actors.cli.connection import connect
 from zisk_actors.cli.following import completed, failure_of, fetch_result, follow, interruptible, print_proof
-from zisk_actors.cli.output import check_writable, duration, json_option, output_lines, print_json, say, seconds_of, table, write_file
+from zisk_actors.cli.output import check_writable, duration, echo, json_option, output_lines, print_json, say, seconds_of, table, write_file
 from zisk_actors.cli.progress import describe
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def show(name: str, as_json: bool) -> None:
     if status.failure is not None:
         rows.append(("failure", f"{status.failure.variant} [{status.failure.code}] {failure_of(status)}"))
     for name, value in rows:
-        click.echo(f"{name:10} {value}")
+        echo(f"{name:10} {value}")
 
 
 @job.command("watch")
@@ -161,4 +161,4 @@ def retry(name: str, as_json: bool) -> None:
     if as_json:
         print_json("zisk.submitted/1", job=job_id)
     else:
-        click.echo(job_id)
+        echo(job_id)

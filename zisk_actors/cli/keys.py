@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from zisk_actors.cli.output import Command, json_option, print_json, say
+from zisk_actors.cli.output import Command, echo, json_option, print_json, say
 from zisk_actors.errors import UsageError
 
 COORDINATOR = "coordinator"
@@ -96,4 +96,4 @@ def _tell(path: Path, public: str, role: str, name: str, *, as_json: bool) -> No
     if as_json:
         print_json("zisk.key/1", file=str(path), role=role, name=name, public=public, line=line)
     else:
-        click.echo(line)
+        echo(line)

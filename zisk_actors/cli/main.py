@@ -26,7 +26,7 @@ from zisk_actors.cli.doctor import doctor
 from zisk_actors.cli.jobs import job
 from zisk_actors.cli.keys import key
 from zisk_actors.cli.operating import log_level, status, stuck
-from zisk_actors.cli.output import Interrupted, report
+from zisk_actors.cli.output import Interrupted, echo, report
 from zisk_actors.cli.programs import program
 from zisk_actors.cli.prove import execute, prove
 from zisk_actors.cli.system import drop_stdout, flush_stdout, occupy_closed_streams, refused_by_system
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         report(error, as_json="--json" in words)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         return USAGE
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "zisk"
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except (click.Abort, KeyboardInterrupt) as interrupt:
         if not isinstance(interrupt, Interrupted):
-            click.echo("interrupted", err=True)
+            echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         drop_stdout()
@@ -104,8 +104,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("ZISK_DEBUG") == "1":
             raise
         said = " ".join(str(error).split())
-        click.echo(f"error[internal]: internal error, please report it: {type(error).__name__}: {said}"[:500], err=True)
-        click.echo("hint: ZISK_DEBUG=1 shows where it happened", err=True)
+        echo(f"error[internal]: internal error, please report it: {type(error).__name__}: {said}"[:500], err=True)
+        echo("hint: ZISK_DEBUG=1 shows where it happened", err=True)
         return INTERNAL_ERROR
 
 

@@ -14,7 +14,7 @@ import click
 
 from zisk_actors.backends import is_mock
 from zisk_actors.cli.connection import connect
-from zisk_actors.cli.output import BEGINNING, duration, json_option, print_json, say, size, table
+from zisk_actors.cli.output import BEGINNING, duration, echo, json_option, print_json, say, size, table
 from zisk_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def status(list_workers: bool, as_json: bool) -> None:
         print_json("zisk.status/1", **fields, **rows)
         return
     for name, value in status_lines(cluster):
-        click.echo(f"{name:12} {value}".rstrip())
+        echo(f"{name:12} {value}".rstrip())
     if list_workers:
-        click.echo()
+        echo()
         table(
             ("WORKER", "STATE", "UNITS", "MEASURED", "PROGRAMS", "HEARD", "ADDRESS", "WORKS FOR"),
             [_row(worker) for worker in workers],

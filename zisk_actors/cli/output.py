@@ -2,6 +2,7 @@
 
 Rules of this file:
 * Data goes to stdout, everything else to stderr. `--json` prints one object with a `schema` name; fields are only ever added to a schema.
+* What others wrote (names, reasons, a guest's console) is printed by `echo`, `say` and `table` only.
 * The public output is 64 words of 32 bits; as hex it is their 256 bytes in memory order (little-endian words).
 * Nothing heavy is imported at the top: `zisk --help` has to be instant.
 """
@@ -19,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from zisk_actors.errors import NotFoundError, UsageError, ZiskError
+from zisk_actors.printable import LAYOUT, printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,14 +46,25 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
 
 
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text for people. What is in it of others can do nothing to their terminal."""
+    click.echo(printable(str(text), LAYOUT), err=err, nl=nl)
+
+
 def print_json(schema: str, **fields: object) -> None:
     """One object on one line of stdout, its schema first."""
-    click.echo(json.dumps({"schema": schema, **fields}, ensure_ascii=False))
+    click.echo(_json({"schema": schema, **fields}))
+
+
+def _json(fields: dict[str, object]) -> str:
+    """Letters as they are, but where something is among them that is not printed."""
+    text = json.dumps(fields, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(fields)
 
 
 def say(text: str) -> None:
     """A remark for the human: stderr."""
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def report(error: ZiskError, *, as_json: bool) -> None:
@@ -65,13 +78,13 @@ def report(error: ZiskError, *, as_json: bool) -> None:
             body |= {"name": name, "number": number}
         if seconds is not None:
             body["retry_after_seconds"] = seconds
-        click.echo(json.dumps({"schema": "zisk.error/1", "error": body}, ensure_ascii=False), err=True)
+        click.echo(_json({"schema": "zisk.error/1", "error": body}), err=True)
         return
     more = [f"{name} {number}"] if name else []
     more += [f"try again in {max(1, round(seconds))} s"] if seconds is not None else []
-    click.echo(f"error[{error.code}]: {error.message}" + (f" ({'; '.join(more)})" if more else ""), err=True)
+    echo(f"error[{error.code}]: {error.message}" + (f" ({'; '.join(more)})" if more else ""), err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        echo(f"hint: {error.hint}", err=True)
 
 
 def output_hex(words: Sequence[int]) -> str:
@@ -153,28 +166,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     For a terminal it is drawn. One that is too narrow has the beginnings of jobs' ids, which name them as well, and where that is still too
     wide, a paragraph for each row.
     """
-    lines = list(rows)
+    lines = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (headings, *lines):
-            click.echo("\t".join(row))
+            echo("\t".join(row))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     if _narrowest(headings, lines) > console.width:
-        lines = [(_beginning(row[0]), *row[1:]) for row in lines]
+        lines = [[_beginning(row[0]), *row[1:]] for row in lines]
     if _narrowest(headings, lines) > console.width:
         widest = max(map(len, headings))
         for row in lines:
-            click.echo("\n".join(f"{heading:{widest}}  {cell}".rstrip() for heading, cell in zip(headings, row, strict=True)) + "\n")
+            echo("\n".join(f"{heading:{widest}}  {cell}".rstrip() for heading, cell in zip(headings, row, strict=True)) + "\n")
         return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
         drawn.add_column(heading, no_wrap=index == 0)
     for row in lines:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))
     console.print(drawn)
 
 

@@ -9,17 +9,7 @@ import click
 
 from zisk_actors.cli.connection import connect, program_file, program_reference
 from zisk_actors.cli.following import completed, follow, interruptible, submit
-from zisk_actors.cli.output import (
-    check_writable,
-    json_option,
-    params_option,
-    print_json,
-    read_file,
-    say,
-    size,
-    table,
-    write_file,
-)
+from zisk_actors.cli.output import check_writable, echo, json_option, params_option, print_json, read_file, say, size, table, write_file
 from zisk_actors.errors import JobFailed
 
 
@@ -40,7 +30,7 @@ def add(elf: str, name: str | None, as_json: bool) -> None:
     if as_json:
         print_json("zisk.program/1", program=added.program, name=added.name, size=added.size)
         return
-    click.echo(f"{added.program}  {added.name}  {size(added.size)}")
+    echo(f"{added.program}  {added.name}  {size(added.size)}")
 
 
 @program.command("setup")
@@ -67,7 +57,7 @@ def setup(program_name: str, target: str | None, level: str, as_json: bool) -> N
         print_json("zisk.setup/1", program=status.program, name=reference.name, params=level, key=path, key_bytes=len(key))
         return
     if path != "-":
-        click.echo(path)
+        echo(path)
     say(f"verifying key of {reference.name} under parameters {level}: {size(len(key))}")
 
 

@@ -11,9 +11,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import click
-
-from zisk_actors.cli.output import duration
+from zisk_actors.cli.output import duration, echo
+from zisk_actors.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -57,7 +56,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = ("{task.description}", "{task.percentage:>3.0f} %", "{task.fields[left]}")
-            text = [TextColumn(column) for column in columns]
+            text = [TextColumn(column, markup=False) for column in columns]
             self._bar = Bar(BarColumn(24), *text, console=Console(stderr=True), transient=True)
             self._bar.add_task("waiting", total=100.0, left="")
             self._bar.start()
@@ -71,11 +70,11 @@ class Progress:
         """Shows what is new in a status of the job."""
         left = "" if status.eta_seconds is None else f"{duration(status.eta_seconds)} left"
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=status.percent, description=describe(status), left=left)
+            self._bar.update(self._bar.task_ids[0], completed=status.percent, description=printable(describe(status)), left=left)
             return
         if self._quiet:
             return
         now = (status.state.value, status.phase, status.waiting_for, int(status.percent // 10))
         if now != self._said:
             self._said = now
-            click.echo(f"{status.percent:3.0f} %  {describe(status)}" + (f"  {left}" if left and not status.state.final else ""), err=True)
+            echo(f"{status.percent:3.0f} %  {describe(status)}" + (f"  {left}" if left and not status.state.final else ""), err=True)

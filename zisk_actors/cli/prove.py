@@ -29,6 +29,7 @@ from zisk_actors.cli.output import (
     DEFAULT_LEVEL,
     check_writable,
     deadline_option,
+    echo,
     guest_input,
     input_options,
     job_input,
@@ -104,7 +105,7 @@ def prove(
             if as_json:
                 print_json("zisk.submitted/1", job=job)
             else:
-                click.echo(job)
+                echo(job)
             return
         status = completed(follow(session, job, quiet=as_json))
         proof = fetch_result(session, status)
@@ -158,5 +159,5 @@ def print_execution(report: ExecutionReport | Execution, *, as_json: bool) -> No
         return
     say_console(report.console)
     for line in output_lines(report.output):
-        click.echo(line)
+        echo(line)
     say(f"{report.steps} steps, exit code {report.exit_code}")

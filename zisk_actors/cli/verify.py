@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from zisk_actors.cli.output import json_option, output_lines, params_option, print_json, read_file, verified_fields
+from zisk_actors.cli.output import echo, json_option, output_lines, params_option, print_json, read_file, verified_fields
 from zisk_actors.errors import UsageError
 
 
@@ -42,12 +42,12 @@ def verify(proof: str, elf: str | None, vk: str | None, level: str, as_json: boo
             proof_bytes=len(proof_bytes),
         )
         return
-    click.echo("valid")
-    click.echo(f"program    {verified.program}")
+    echo("valid")
+    echo(f"program    {verified.program}")
     for index, line in enumerate(output_lines(verified.output)):
-        click.echo(f"{'output' if index == 0 else '':10} {line}")
-    click.echo(f"exit code  {verified.exit_code}")
-    click.echo(f"steps      {verified.steps}")
-    click.echo(f"shares     {verified.shares}")
+        echo(f"{'output' if index == 0 else '':10} {line}")
+    echo(f"exit code  {verified.exit_code}")
+    echo(f"steps      {verified.steps}")
+    echo(f"shares     {verified.shares}")
     insecure = "  INSECURE: for tests only" if verified.params == "test" else ""
-    click.echo(f"params     {verified.params} ({verified.bits:.1f} proven bits){insecure}")
+    echo(f"params     {verified.params} ({verified.bits:.1f} proven bits){insecure}")

@@ -62,6 +62,7 @@ def main(
         "metrics.port": metrics_port,
         "logging.level": log_level,
     }
+    daemon.keep_files_private()
     try:
         files = daemon.config_files("worker", config_file, os.environ)
         settings, origins = config.load(config.WorkerConfig, files, os.environ, config.WORKER_ENVIRONMENT, flags)

@@ -3,13 +3,15 @@
 Rules of this file:
 * A key is allowed for a role, and each port serves certain roles: `PORTS` says which.
 * A key that is added is let in at once; one that is taken away is found by whoever watches `version`, and hung up on.
-* A file that cannot be read, or has a bad line, changes nothing: the list as it was read last stays in force, and `problem` says why.
+* A file that cannot be read, that others can write, or that has a bad line, changes nothing: the list as it was read last stays in force,
+  and `problem` says why.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 from pathlib import Path
 from typing import Final
@@ -79,7 +81,7 @@ class AllowList:
         if self.path.exists():
             self.refresh()
             if self.problem:
-                raise KeyFileError(self.problem, hint="correct the line; a coordinator does not start with half a list")
+                raise KeyFileError(self.problem, hint="correct that; a coordinator does not start with half a list")
 
     def refresh(self) -> None:
         """Read the file again if it has changed. Whatever is wrong with it is in `problem` afterwards, and nothing has changed."""
@@ -88,6 +90,8 @@ class AllowList:
             seen = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
             if seen == self._seen:
                 return
+            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise KeyFileError(f"{self.path}: others can write the allow-list (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 it")
             if status.st_size > MAX_BYTES:
                 raise KeyFileError(f"{self.path}: an allow-list has at most {MAX_BYTES} bytes")
             names = parse_allow_list(self.path.read_text(encoding="utf-8", errors="replace"), str(self.path))

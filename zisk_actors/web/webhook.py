@@ -15,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,9 +112,15 @@ def read_target(url: str, secret_file: str) -> Target | None:
     if not secret_file:
         return Target(url)
     try:
+        mode = stat.S_IMODE(Path(secret_file).stat().st_mode)
         text = Path(secret_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"coordinator.webhook_secret_file: cannot read {secret_file}: {error}") from None
+    if mode & 0o077:
+        raise UsageError(
+            f"coordinator.webhook_secret_file: {secret_file} can be read by others (mode {mode:04o})",
+            hint=f"chmod 600 {secret_file}, and change the secret",
+        )
     try:
         secret = base64.b64decode(text.removeprefix(PREFIX), validate=True) if text.startswith(PREFIX) else text.encode("ascii")
     except binascii.Error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     def call(command: click.Command, *arguments: str) -> Result:
         return CliRunner().invoke(command, arguments)
 
+    before = os.umask(0o022)
+    os.umask(before)
     yield call
+    os.umask(before)
     structlog.reset_defaults()
 
 
@@ -39,6 +43,14 @@ def test_check_config_shows_every_setting_and_where_it_is_from(run: Run, tmp_pat
     assert "server.port = 7001  # coordinator.toml" in result.output
     assert "coordinator.port = 50052  # command line" in result.output
     assert run(worker, "--check-config", "--worker-id", "w-7").output.startswith("worker.worker_id = 'w-7'  # command line")
+
+
+@pytest.mark.parametrize("command", [coordinator, worker])
+def test_what_a_daemon_writes_is_for_nobody_else(run: Run, tmp_path: Path, command: click.Command) -> None:
+    os.umask(0)
+    run(command, "--check-config")
+    (tmp_path / "file").touch()
+    assert (tmp_path / "file").stat().st_mode & 0o077 == 0
 
 
 def test_check_config_says_what_rust_log_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,34 @@ def test_a_refusal_says_when_to_try_again(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().err == "error[usage]: no\n"
 
 
+EVIL = "\x1b]0;title\x07[link=https://evil][/nothing]\u202eback\x9b2J\rover"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("columns", ["200", "20"])
+def test_what_others_wrote_is_no_command_to_a_terminal(
+    terminal: bool, columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "dumb")  # then a table has no bold headings
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    output.table(["NAME", "STATE"], [[EVIL, "ready"]])
+    output.echo(EVIL)
+    output.say(EVIL)
+    output.report(UsageError(EVIL, hint=EVIL), as_json=False)
+    output.print_json("zisk.test/1", name=EVIL)
+    output.report(UsageError(EVIL), as_json=True)
+    said = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e", "\x9b", "\r"} & set(said.out + said.err)
+    assert "[link=" in said.out, "what is printed is there, as it was written"
+
+
+def test_letters_stay_and_so_do_lines_and_tabs(capsys: pytest.CaptureFixture[str]):
+    output.echo("M\u00fcller\t1\n\u2713")
+    output.print_json("zisk.test/1", name="M\u00fcller")
+    assert capsys.readouterr().out == 'M\u00fcller\t1\n\u2713\n{"schema": "zisk.test/1", "name": "M\u00fcller"}\n'
+
+
 def test_records_are_padded_to_words(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "b").write_bytes(b"")

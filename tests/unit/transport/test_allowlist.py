@@ -80,6 +80,23 @@ def test_a_bad_file_changes_nothing_and_says_so(tmp_path: Path, content: bytes) 
     assert allowed.problem == ""
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_list_that_others_can_write_changes_nothing(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "allowed"
+    path.write_text(f"client {KEY} anna\n")
+    path.chmod(0o644)
+    allowed = AllowList(path)
+    allowed.load()
+    path.write_text(f"operator {KEY} anna\n")
+    path.chmod(mode)
+    assert allowed.role_at("client", KEY) == "client"
+    assert f"others can write the allow-list (mode {mode:04o})" in allowed.problem
+    with pytest.raises(KeyFileError, match="others can write"):
+        AllowList(path).load()
+    path.chmod(0o600)
+    assert allowed.role_at("client", KEY) == "operator"
+
+
 def test_a_file_that_is_gone_revokes_nobody(tmp_path: Path) -> None:
     path = tmp_path / "allowed"
     path.write_text(f"client {KEY} anna\n")

@@ -79,6 +79,8 @@ def test_secrets_are_read_from_their_file(tmp_path: Path) -> None:
     plain.write_text("0123456789abcdef0123\n")
     standard.write_text("whsec_" + base64.b64encode(bytes(range(24))).decode())
     short.write_text("hush")
+    for file in (plain, standard, short):
+        file.chmod(0o600)
     assert read_target("https://h", str(plain)) == Target("https://h", b"0123456789abcdef0123")
     assert read_target("https://h", str(standard)) == Target("https://h", bytes(range(24)))
     assert read_target("https://h", "") == Target("https://h")
@@ -87,6 +89,10 @@ def test_secrets_are_read_from_their_file(tmp_path: Path) -> None:
         read_target("https://h", str(short))
     with pytest.raises(UsageError, match="cannot read"):
         read_target("https://h", str(tmp_path / "none"))
+    plain.chmod(0o640)
+    with pytest.raises(UsageError, match="can be read by others") as refused:
+        read_target("https://h", str(plain))
+    assert refused.value.hint == f"chmod 600 {plain}, and change the secret"
     standard.write_text("whsec_!")
     with pytest.raises(UsageError, match="base64"):
         read_target("https://h", str(standard))
