@@ -3,7 +3,7 @@
 Rules of this file:
 * One child at a time and one call at a time. A call that is cancelled, or over its limit, kills the child: nobody knows what state it is
   in.
-* A child that dies in a call is a failed call (`CallFailed`), never a dead worker.
+* A child that dies in a call, or that the system does not let us start, is a failed call (`CallFailed`), never a dead worker.
 * The child is started from the thread that runs the loop: the kernel kills it when its starting *thread* ends, and pool threads come and
   go.
 """
@@ -165,14 +165,12 @@ class Device:
         command = [sys.executable, "-m", "zisk_actors.actors.compute", "--parent", str(os.getpid()), "--prover", self._settings.prover]
         command += ["--backend", self._settings.backend, "--threads", str(self._settings.threads)]
         command += ["--memory", str(self._settings.memory_bytes)]
-        # ASYNC220 would have a thread start it, whose end would kill it; the call returns in milliseconds.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("a process started with pipes has pipes")
-        into, out = os.dup(process.stdin.fileno()), os.dup(process.stdout.fileno())
-        process.stdin.close()
-        process.stdout.close()
-        self._running = running = _Running(process, trio.lowlevel.FdStream(into), trio.lowlevel.FdStream(out))
+        try:
+            self._running = running = _start_child(command)
+        except OSError as error:
+            words = f"the compute process cannot be started: {error.strerror or error}"
+            raise _lost(FailureKind.WORKER, "compute-start", words) from None
+        process = running.process
         self.starts += 1
         if self.starts > 1 and self.on_restart is not None:
             self.on_restart(self._ended)
@@ -191,6 +189,23 @@ class Device:
             raise _lost(FailureKind.WORKER, "compute-start", "the compute process did not start; its log says why")
         self._log.debug("compute process started", pid=process.pid)
         return running
+
+
+def _start_child(command: list[str]) -> _Running:
+    """Start a child with a pipe in and a pipe out. Raises `OSError`, and leaves nothing then."""
+    open_files: list[int] = []
+    try:
+        for _ in range(2):
+            open_files += os.pipe()
+        theirs_in, ours_in, ours_out, theirs_out = open_files
+        process = subprocess.Popen(command, stdin=theirs_in, stdout=theirs_out)
+    except BaseException:
+        for file in open_files:
+            os.close(file)
+        raise
+    os.close(theirs_in)
+    os.close(theirs_out)
+    return _Running(process, trio.lowlevel.FdStream(ours_in), trio.lowlevel.FdStream(ours_out))
 
 
 async def _send(stream: trio.lowlevel.FdStream, call: msgspec.Struct) -> None:

@@ -136,7 +136,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     allowed = AllowList(Path(settings.security.allow_file or folder / "allowed"))
     allowed.load()
     _check_hosts(settings, allowed)
-    _allow_descriptors(2 * settings.security.max_connections + SPARE_DESCRIPTORS)
+    _allow_descriptors(settings.security.max_connections)
 
     # A collection looks at every object that is younger than the one before it, and nobody is answered meanwhile. With a thousand workers a
     # full one takes 100 to 260 ms, one after 10,000 new objects 60, one after 1,000 up to 20. So often the young ones, and the old ones
@@ -179,12 +179,18 @@ def _check_hosts(settings: config.CoordinatorConfig, allowed: AllowList) -> None
             )
 
 
-def _allow_descriptors(count: int) -> None:
-    """Let this process have so many open files, as far as the machine lets it: a connection is one."""
+def _allow_descriptors(connections: int) -> None:
+    """Let this process have as many open files as it can need: a connection is one, at each of two ports, and some are kept for journal,
+    blobs and children. Raises `UsageError` where the machine does not let it."""
+    count = 2 * connections + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if hard not in (resource.RLIM_INFINITY, -1) and hard < count:
+        raise UsageError(
+            f"security.max_connections is {connections}, which takes up to {count} open files, and this process may have {hard}",
+            hint=f"raise the hard limit (LimitNOFILE= of the unit, `ulimit -Hn`), or set it to {max(1, (hard - SPARE_DESCRIPTORS) // 2)}",
+        )
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def _keys(path: Path, *, make: bool) -> KeyPair:

@@ -9,6 +9,9 @@ from zisk_actors.backends import DEFAULT, MOCK, REAL
 from zisk_actors.config_files import LOCAL_COORDINATOR
 from zisk_actors.toml_files import Value
 
+LOCAL_CONNECTIONS = 200
+"""Open connections at each port: few enough for any machine's limit of open files."""
+
 COMMENT = "Written by the start of this local cluster; changed at the next start."
 
 
@@ -34,6 +37,7 @@ def coordinator_settings(
         "store.folder": str(folder / state_folder(mock=mock)),
         "security.key_file": str(folder / "keys" / "coordinator.key"),
         "security.allow_file": str(folder / "keys" / "allowed"),
+        "security.max_connections": LOCAL_CONNECTIONS,
         "logging.level": log_level,
         "logging.format": "compact",
         **more,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -148,6 +149,40 @@ async def test_memory_that_is_short_is_a_failure_of_its_own_kind_and_another_dev
             assert device.starts == 1, "the child goes on"
     async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver", memory_bytes=10**10), "test") as device:
         await device.call(contribute(paths, "large"))
+
+
+@pytest.mark.parametrize("refused", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("place", ["Popen", "first pipe", "second pipe"])
+async def test_a_child_that_the_system_does_not_start_is_a_failed_call(
+    paths: dict[str, str], monkeypatch: pytest.MonkeyPatch, refused: int, place: str
+) -> None:
+    pipe, calls = os.pipe, 0
+
+    def no_pipe() -> tuple[int, int]:
+        nonlocal calls
+        calls += 1
+        if calls == (1 if place == "first pipe" else 2):
+            raise OSError(refused, os.strerror(refused))
+        return pipe()
+
+    def no_process(*arguments: object, **options: object) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    async with Device(DeviceSettings(prover="tests.cluster.fake_prover:FakeProver"), "test") as device:
+        with monkeypatch.context() as broken:
+            if place == "Popen":
+                broken.setattr("subprocess.Popen", no_process)
+            else:
+                broken.setattr("os.pipe", no_pipe)
+            before = len(os.listdir("/proc/self/fd"))
+            await device.warm()
+            calls = 0
+            with pytest.raises(CallFailed, match=os.strerror(refused)) as caught:
+                await device.call(SetupCall(paths["elf"], "test"))
+            assert len(os.listdir("/proc/self/fd")) == before, "nothing is left open"
+        assert (caught.value.failure.kind, caught.value.failure.code) == (FailureKind.WORKER, "compute-start")
+        assert caught.value.retryable
+        assert (await device.call(SetupCall(paths["elf"], "test"))).content, "and it starts when it can"
 
 
 async def test_a_prover_that_does_not_load_is_a_failed_call(paths: dict[str, str]) -> None:

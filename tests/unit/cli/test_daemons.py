@@ -87,6 +87,14 @@ def test_mistakes_of_the_coordinator(run: Run, tmp_path: Path, text: str, argume
     assert "Traceback" not in result.output
 
 
+def test_a_limit_of_open_files_that_is_too_low_is_refused_at_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda what: (1024, 1024))
+    result = run(coordinator)
+    assert result.exit_code == 2
+    assert "security.max_connections is 2000, which takes up to 4500 open files, and this process may have 1024" in result.output
+    assert "or set it to 262" in result.output
+
+
 def test_mistakes_of_the_worker(run: Run, tmp_path: Path) -> None:
     assert "security.key_file" in run(worker).output
     write_keypair(tmp_path / "it.key", new_keypair())
