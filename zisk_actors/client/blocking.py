@@ -1,63 +1,76 @@
 """The client without async: the same names, for scripts, commands and notebooks.
 
 Rules of this file:
-* One thread of its own runs the trio client; calls from any one thread at a time.
-* An interrupt (Ctrl-C) ends the waiting call and leaves the job running.
+* A call is that of `Client`, carried into the thread of the client (`client_thread.py`): signature, documentation and errors are those
+  of the call that it stands for. Only what calls back, or gives more than one answer, is written again here, because it has to happen in
+  the caller's thread.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
+from functools import wraps
 from types import TracebackType
-from typing import Generic, TypeVar, Unpack
-
-import trio
+from typing import Concatenate, ParamSpec, TypeVar, Unpack
 
 from zisk_actors.client.arguments import Input, check, check_callable, input_of
-from zisk_actors.client.client import Client, Proved, connect
-from zisk_actors.client.conversation import Notice
+from zisk_actors.client.client import Client, Proved
+from zisk_actors.client.client_thread import ClientThread
 from zisk_actors.client.inputs import OpenInput
 from zisk_actors.client.options import JobOptions
-from zisk_actors.errors import Unreachable, ZiskError
+from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId
-from zisk_actors.transport.auth import KeyPair
-from zisk_actors.wire.operating import ClusterStatus, Level, Stall
-from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, Word, WorkerStatus
+from zisk_actors.wire.values import BlobRef, JobStatus, Kind, Word
 
+F = TypeVar("F", bound=Callable[..., object])
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class BlockingClient:
+def blocking(method: Callable[Concatenate[Client, P], Awaitable[T]]) -> Callable[Concatenate[ClientThread, P], T]:
+    """A method of `Client` as one that waits."""
+
+    @wraps(method)
+    def call(self: ClientThread, /, *arguments: P.args, **named: P.kwargs) -> T:
+        return self._call(lambda client: method(client, *arguments, **named))
+
+    return call
+
+
+def documented(method: Callable[..., object]) -> Callable[[F], F]:
+    """What is said of a method of `Client` is said of its twin."""
+
+    def same(twin: F) -> F:
+        twin.__doc__ = method.__doc__
+        return twin
+
+    return same
+
+
+class BlockingClient(ClientThread):
     """A connected client; a context manager. Errors are those of `Client`."""
 
-    def __init__(self, url: str, server_key: str, keys: KeyPair, *, seconds: float = 10.0, notice: Notice | None = None) -> None:
-        self._notice = notice
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._client: Client | None = None
-        self._stop: trio.Event | None = None
-        self._thread = threading.Thread(target=self._run, args=(url, server_key, keys, seconds), name="zisk-client", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
+    ask = blocking(Client.ask)
+    ask_parts = blocking(Client.ask_parts)
+    setup = blocking(Client.setup)
+    job = blocking(Client.job)
+    jobs = blocking(Client.jobs)
+    retry = blocking(Client.retry)
+    wait = blocking(Client.wait)
+    result = blocking(Client.result)
+    execution = blocking(Client.execution)
+    cancel = blocking(Client.cancel)
+    fetch = blocking(Client.fetch)
+    add_program = blocking(Client.add_program)
+    programs = blocking(Client.programs)
+    workers = blocking(Client.workers)
+    cluster = blocking(Client.cluster)
+    stalls = blocking(Client.stalls)
+    set_log_level = blocking(Client.set_log_level)
+    ping = blocking(Client.ping)
 
-    def __enter__(self) -> BlockingClient:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Disconnect; jobs run on."""
-        if self._token is not None and self._stop is not None:
-            with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._stop.set)
-            self._thread.join(5)
-
+    @documented(Client.prove)
     def prove(
         self,
         program: bytes | BlobRef,
@@ -76,6 +89,7 @@ class BlockingClient:
         proof = self.result(job)
         return Proved(job, proof, self.job(job))
 
+    @documented(Client.submit)
     def submit(
         self, kind: Kind | str, program: bytes | BlobRef, *, stdin: Input = b"", key: str = "", **options: Unpack[JobOptions]
     ) -> JobId:
@@ -87,31 +101,9 @@ class BlockingClient:
             return into.job
         return self._call(lambda client: client.submit(kind, program, stdin=stdin, key=key, **options))
 
+    @documented(Client.open_input)
     def open_input(self, kind: Kind | str, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> BlockingInput:
         return BlockingInput(self, self._call(lambda client: client.open_input(kind, program, key=key, **options)))
-
-    def setup(self, program: bytes | BlobRef, *, params: str = "128", name: str = "") -> JobId:
-        return self._call(lambda client: client.setup(program, params=params, name=name))
-
-    def job(self, job: str) -> JobStatus:
-        return self._call(lambda client: client.job(job))
-
-    def jobs(
-        self,
-        *,
-        limit: int = 100,
-        state: str = "",
-        kind: str = "",
-        program: str = "",
-        name: str = "",
-        mine: bool = False,
-        since: float = 0.0,
-    ) -> list[JobStatus]:
-        filters = {"state": state, "kind": kind, "program": program, "name": name}
-        return self._call(lambda client: client.jobs(limit=limit, mine=mine, since=since, **filters))
-
-    def retry(self, job: str, *, wait_for_cluster: bool = False) -> JobId:
-        return self._call(lambda client: client.retry(job, wait_for_cluster=wait_for_cluster))
 
     def watch(self, job: str, *, after: int = 0) -> Iterator[JobStatus]:
         """The job as it is, then each change of it, the final state last; of the changes only those above the number `after`."""
@@ -129,94 +121,6 @@ class BlockingClient:
             yield status
             if status.state.final:
                 return
-
-    def wait(self, job: str, *, seconds: float | None = None) -> JobStatus:
-        return self._call(lambda client: client.wait(job, seconds=seconds))
-
-    def result(self, job: str, *, seconds: float | None = None) -> bytes:
-        return self._call(lambda client: client.result(job, seconds=seconds))
-
-    def execution(self, job: str, *, seconds: float | None = None) -> ExecutionReport:
-        return self._call(lambda client: client.execution(job, seconds=seconds))
-
-    def cancel(self, job: str, *, reason: str = "cancelled by the client") -> tuple[bool, JobStatus]:
-        return self._call(lambda client: client.cancel(job, reason=reason))
-
-    def fetch(self, blob: BlobRef) -> bytes:
-        return self._call(lambda client: client.fetch(blob))
-
-    def add_program(self, elf: bytes, *, name: str = "") -> ProgramStatus:
-        return self._call(lambda client: client.add_program(elf, name=name))
-
-    def programs(self) -> list[ProgramStatus]:
-        return self._call(lambda client: client.programs())
-
-    def workers(self) -> list[WorkerStatus]:
-        return self._call(lambda client: client.workers())
-
-    def cluster(self) -> ClusterStatus:
-        return self._call(lambda client: client.cluster())
-
-    def stalls(self, *, seconds: float = 60.0) -> list[Stall]:
-        return self._call(lambda client: client.stalls(seconds=seconds))
-
-    def set_log_level(self, level: Level, *, worker: str = "") -> None:
-        self._call(lambda client: client.set_log_level(level, worker=worker))
-
-    # ------------------------------------------------------------------------------------------------------------- internals
-
-    def _call(self, function: Callable[[Client], Awaitable[T]]) -> T:
-        """Run one call in the client's thread. The wait here is in short steps, so that an interrupt gets through."""
-        if self._token is None or self._client is None:
-            raise Unreachable("the client is closed")
-        client, done, box = self._client, threading.Event(), _Box[T]()
-        scope = trio.CancelScope()
-
-        async def perform() -> None:
-            try:
-                with scope:
-                    box.value = [await function(client)]
-            except Exception as error:
-                box.error = error
-            finally:
-                done.set()
-
-        token = self._token
-        try:
-            token.run_sync_soon(lambda: _spawn(self, perform))
-        except trio.RunFinishedError:
-            raise self._failure or Unreachable("the client is closed") from None
-        try:
-            while not done.wait(0.2):
-                if not self._thread.is_alive():
-                    raise self._failure or Unreachable("the client has stopped")
-        except BaseException:
-            if self._thread.is_alive():
-                token.run_sync_soon(scope.cancel)
-            raise
-        if box.error is not None:
-            raise box.error
-        if not box.value:
-            self._thread.join(5)
-            raise self._failure or Unreachable("the client was closed during a call")
-        return box.value[0]
-
-    def _run(self, url: str, server_key: str, keys: KeyPair, seconds: float) -> None:
-        async def main() -> None:
-            async with connect(url, server_key, keys, seconds=seconds, notice=self._notice) as client, trio.open_nursery() as nursery:
-                self._nursery = nursery
-                self._token, self._client, self._stop = trio.lowlevel.current_trio_token(), client, trio.Event()
-                self._ready.set()
-                await self._stop.wait()
-                nursery.cancel_scope.cancel()
-
-        try:
-            trio.run(main)
-        except BaseException as error:
-            self._failure = error
-        finally:
-            self._client = None
-            self._ready.set()
 
 
 class BlockingInput:
@@ -262,15 +166,3 @@ class BlockingInput:
             if error is not None:
                 with suppress(ZiskError):  # the error that ends the input is the one to tell of
                     self.abort(f"its input ended with {type(error).__name__}")
-
-
-class _Box(Generic[T]):
-    """Where a call's outcome is put by one thread and read by another."""
-
-    def __init__(self) -> None:
-        self.value: list[T] = []
-        self.error: Exception | None = None
-
-
-def _spawn(client: BlockingClient, function: Callable[[], Awaitable[None]]) -> None:
-    client._nursery.start_soon(function)

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Unpack
+from typing import Concatenate, Final, ParamSpec, TypeVar, Unpack
 
 import msgspec
 import trio
@@ -30,38 +30,32 @@ from zisk_actors.transport.base import Link
 from zisk_actors.transport.curve import Network
 from zisk_actors.wire.client_link import (
     AddProgram,
-    CancelReply,
     CancelRequest,
     JobChanged,
-    JobList,
-    JobReply,
     ListJobs,
     ListPrograms,
     ListWorkers,
     Ping,
-    Pong,
-    ProgramList,
     ShowJob,
     Submit,
-    Submitted,
     Unwatch,
     WaitJob,
     WatchJob,
-    WorkerList,
 )
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.operating import (
-    ClusterReply,
     ClusterStatus,
     Level,
     ListStalls,
-    LogLevelSet,
     SetLogLevel,
     ShowCluster,
     Stall,
-    StallList,
 )
+from zisk_actors.wire.requests import Reply, Request
 from zisk_actors.wire.values import BlobRef, ExecutionReport, JobStatus, Kind, ProgramStatus, Seconds, Word, WorkerStatus
+
+A = TypeVar("A", bound=Reply)
+P = ParamSpec("P")
 
 WAIT_SLICE_SECONDS: Final = 20.0
 MAX_PAGE: Final = 1000
@@ -85,6 +79,15 @@ class Client:
     def __init__(self, link: Link, chance: Random = CHANCE, notice: Notice | None = None) -> None:
         self._chance = chance
         self._talk = Conversation(link, notice)
+
+    async def ask(self, request: Callable[Concatenate[int, P], Request[A]], /, *fields: P.args, **named: P.kwargs) -> A:
+        """Any request of `wire/` with its fields, but for its number; its answer. The calls below are such requests, and what is made of
+        their answers."""
+        return await self._talk.ask(request(self._talk.number(), *fields, **named))
+
+    async def ask_parts(self, request: Callable[Concatenate[int, P], Request[A]], /, *fields: P.args, **named: P.kwargs) -> list[A]:
+        """The same where the answer is a list that may come in parts."""
+        return await self._talk.ask_parts(request(self._talk.number(), *fields, **named))
 
     # ------------------------------------------------------------------------------------------------------------------ jobs
 
@@ -144,7 +147,7 @@ class Client:
             while True:
                 asked = msgspec.structs.replace(request, request=self._talk.number(), program=by_name, stdin=given)
                 try:
-                    return JobId((await self._talk.ask(asked, Submitted)).job)
+                    return JobId((await self._talk.ask(asked)).job)
                 except ClusterRefused as refusal:
                     pause = refusal.retry_after_seconds
                     if not wait or pause is None or trio.current_time() + pause > until:
@@ -163,7 +166,7 @@ class Client:
 
     async def job(self, job: str) -> JobStatus:
         """One job, by its id or an unambiguous beginning of it. Raises `ClusterRefused` JOB_NOT_FOUND."""
-        return (await self._talk.ask(ShowJob(self._talk.number(), job), JobReply)).status
+        return (await self.ask(ShowJob, job)).status
 
     async def jobs(
         self,
@@ -185,8 +188,7 @@ class Client:
         cursor = ""
         while len(found) < limit:
             count = min(limit - len(found), MAX_PAGE)
-            asked = ListJobs(self._talk.number(), count, state, kind, program, name, mine, since, cursor)
-            parts = await self._talk.ask_parts(asked, JobList)
+            parts = await self.ask_parts(ListJobs, count, state, kind, program, name, mine, since, cursor)
             found += [status for part in parts for status in part.jobs]
             cursor = parts[-1].cursor
             if not cursor:
@@ -247,8 +249,7 @@ class Client:
         deadline = trio.current_time() + seconds if seconds is not None else float("inf")
         while True:
             left = deadline - trio.current_time()
-            request = WaitJob(self._talk.number(), job, max(0.0, min(left, WAIT_SLICE_SECONDS)))
-            status = (await self._talk.ask(request, JobReply)).status
+            status = (await self.ask(WaitJob, job, max(0.0, min(left, WAIT_SLICE_SECONDS)))).status
             if status.state.final:
                 return status
             if left <= 0:
@@ -272,7 +273,7 @@ class Client:
     async def cancel(self, job: str, *, reason: str = "cancelled by the client") -> tuple[bool, JobStatus]:
         """Cancel a job; False where it had ended before. When this returns, the job has ended; `stopped` in its status are the workers
         whose computing process is dead, `stopping` those that have not said so within ten seconds."""
-        reply = await self._talk.ask(CancelRequest(self._talk.number(), job, reason), CancelReply)
+        reply = await self.ask(CancelRequest, job, reason)
         return reply.cancelled, reply.status
 
     async def fetch(self, blob: BlobRef) -> bytes:
@@ -290,35 +291,34 @@ class Client:
         """Keep a program in the cluster."""
         blob = self._talk.blobs.put(content_of("elf", elf))
         try:
-            parts = await self._talk.ask_parts(AddProgram(self._talk.number(), blob, name), ProgramList)
+            parts = await self.ask_parts(AddProgram, blob, name)
         finally:
             self._talk.blobs.drop(blob)
         return parts[0].programs[0]
 
     async def programs(self) -> list[ProgramStatus]:
         """All programs, oldest first."""
-        return [each for part in await self._talk.ask_parts(ListPrograms(self._talk.number()), ProgramList) for each in part.programs]
+        return [each for part in await self.ask_parts(ListPrograms) for each in part.programs]
 
     async def workers(self) -> list[WorkerStatus]:
         """All connected workers."""
-        return [each for part in await self._talk.ask_parts(ListWorkers(self._talk.number()), WorkerList) for each in part.workers]
+        return [each for part in await self.ask_parts(ListWorkers) for each in part.workers]
 
     async def cluster(self) -> ClusterStatus:
         """How the cluster stands."""
-        return (await self._talk.ask(ShowCluster(self._talk.number()), ClusterReply)).cluster
+        return (await self.ask(ShowCluster)).cluster
 
     async def stalls(self, *, seconds: float = 60.0) -> list[Stall]:
         """What has not got on for so long, of the jobs that we may see, and what each waits for."""
-        parts = await self._talk.ask_parts(ListStalls(self._talk.number(), seconds), StallList)
-        return [each for part in parts for each in part.stalls]
+        return [each for part in await self.ask_parts(ListStalls, seconds) for each in part.stalls]
 
     async def set_log_level(self, level: Level, *, worker: str = "") -> None:
         """Have the coordinator, or a worker, log so much until it is started again. Needs the role of an operator."""
-        await self._talk.ask(SetLogLevel(self._talk.number(), level, worker), LogLevelSet)
+        await self.ask(SetLogLevel, level, worker)
 
     async def ping(self) -> int:
         """The coordinator's epoch: how many times it has started on its state."""
-        await self._talk.ask(Ping(self._talk.number()), Pong)
+        await self.ask(Ping)
         return self._talk.epoch
 
     async def run(self) -> None:

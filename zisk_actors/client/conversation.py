@@ -25,6 +25,7 @@ from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.client_link import ErrorReply, GatewaySays, Leave, Ping, Pong
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
+from zisk_actors.wire.requests import Reply, Request, answer_of
 from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 
 PING_SECONDS: Final = 2.0
@@ -32,7 +33,7 @@ NOTICE_SECONDS: Final = 7.0
 PATIENCE_SECONDS: Final = 30.0
 NOWHERE: Final = (0, 0)
 
-R = TypeVar("R")
+A = TypeVar("A", bound=Reply)
 
 Notice = Callable[[str], None]
 
@@ -170,13 +171,14 @@ class Conversation:
             raise ClusterRefused(message)
         return message
 
-    async def ask(self, request: Any, kind: type[R], content: bytes = b"") -> R:
+    async def ask(self, request: Request[A], content: bytes = b"") -> A:
         """The one answer of a request."""
-        return (await self.ask_parts(request, kind, content))[0]
+        return (await self.ask_parts(request, content))[0]
 
-    async def ask_parts(self, request: Any, kind: type[R], content: bytes = b"") -> list[R]:
+    async def ask_parts(self, request: Request[A], content: bytes = b"") -> list[A]:
         """All parts of the answer."""
-        parts: list[R] = []
+        kind: type[A] = answer_of(type(request))
+        parts: list[A] = []
         try:
             get = await self.begin(request, content)
             while True:

@@ -24,14 +24,15 @@ from zisk_actors.client.errors import ClusterRefused, raise_for
 from zisk_actors.errors import UsageError, ZiskError
 from zisk_actors.ids import BlobId, JobId
 from zisk_actors.wire.blobs import CHUNK_BYTES
-from zisk_actors.wire.client_link import EndInput, InputTaken, JobReply, PushInput, ShowJob
+from zisk_actors.wire.client_link import EndInput, PushInput, ShowJob
+from zisk_actors.wire.requests import Reply, Request
 from zisk_actors.wire.values import BlobRef, JobStatus, State
 
 CANCEL_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 2.0
 """How long the bytes of a slow writer wait here to become a whole part."""
 
-R = TypeVar("R")
+A = TypeVar("A", bound=Reply)
 
 
 class InputLost(UsageError):
@@ -86,7 +87,7 @@ class OpenInput:
             await self._push(bytes(self._rest))
 
     async def _push(self, part: bytes) -> None:
-        reply = await self._ask(PushInput(self._talk.number(), self._job, self._sent), InputTaken, part)
+        reply = await self._ask(PushInput(self._talk.number(), self._job, self._sent), part)
         if reply.received_bytes < self._sent + len(part):
             raise InputLost(
                 f"the coordinator has {reply.received_bytes} bytes of the input, and had acknowledged {self._sent}",
@@ -101,15 +102,15 @@ class OpenInput:
         if self._rest:
             await self._push(bytes(self._rest))
         stdin = BlobRef(BlobId(self._hash.hexdigest()), self._written)
-        return (await self._ask(EndInput(self._talk.number(), self._job, stdin), JobReply)).status
+        return (await self._ask(EndInput(self._talk.number(), self._job, stdin))).status
 
-    async def _ask(self, request: PushInput | EndInput, kind: type[R], part: bytes = b"") -> R:
+    async def _ask(self, request: Request[A], part: bytes = b"") -> A:
         """Raises `JobFailure` and `JobCancelled` where the job has ended in the meantime."""
         try:
-            return await self._talk.ask(request, kind, part)
+            return await self._talk.ask(request, part)
         except ClusterRefused as refusal:
             if refusal.code == "input-closed":
-                raise_for((await self._talk.ask(ShowJob(self._talk.number(), self._job), JobReply)).status)
+                raise_for((await self._talk.ask(ShowJob(self._talk.number(), self._job))).status)
             raise
 
     async def abort(self, reason: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from zisk_actors.wire.requests import Reply, Request
 from zisk_actors.wire.values import Count, Fraction, Job, Kind, Phase, Seconds, Size, Tagged, Text, Value, Word, Worker
 
 Level = Literal["trace", "debug", "info", "warn", "error"]
@@ -58,52 +59,44 @@ class Stall(Value, frozen=True, kw_only=True):
     waiting_for: Text
 
 
-# ----------------------------------------------------------------------------------------------------------- client to coordinator
-
-
-class ShowCluster(Tagged, frozen=True):
-    """Tell me how the cluster stands."""
-
-    request: Count
-
-
-class ListStalls(Tagged, frozen=True):
-    """Tell me what has not got on for so long, of the jobs that I may see."""
-
-    request: Count
-    seconds: Seconds
-
-
-class SetLogLevel(Tagged, frozen=True):
-    """Log so much from now on, until the process is started again; `worker` names whose log, empty is the coordinator's own."""
-
-    request: Count
-    level: Level
-    worker: Word = ""
-
-
 # ----------------------------------------------------------------------------------------------------------- coordinator to client
 
 
-class ClusterReply(Tagged, frozen=True):
+class ClusterReply(Reply, frozen=True):
     """How the cluster stands."""
 
-    request: Count
     cluster: ClusterStatus
 
 
-class StallList(Tagged, frozen=True):
+class StallList(Reply, frozen=True):
     """What does not get on, the longest first. One reply may come in several parts."""
 
-    request: Count
     stalls: tuple[Stall, ...]
     last: bool
 
 
-class LogLevelSet(Tagged, frozen=True):
+class LogLevelSet(Reply, frozen=True):
     """It is set, or on its way to the worker."""
 
-    request: Count
+
+# ----------------------------------------------------------------------------------------------------------- client to coordinator
+
+
+class ShowCluster(Request[ClusterReply], frozen=True):
+    """Tell me how the cluster stands."""
+
+
+class ListStalls(Request[StallList], frozen=True):
+    """Tell me what has not got on for so long, of the jobs that I may see."""
+
+    seconds: Seconds
+
+
+class SetLogLevel(Request[LogLevelSet], frozen=True):
+    """Log so much from now on, until the process is started again; `worker` names whose log, empty is the coordinator's own."""
+
+    level: Level
+    worker: Word = ""
 
 
 # ----------------------------------------------------------------------------------------------------------- coordinator to worker

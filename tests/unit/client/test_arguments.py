@@ -93,8 +93,9 @@ def names(kind: type) -> set[str]:
 
 
 def test_every_public_call_is_in_the_table() -> None:
-    assert set(CALLS) | {"run", "leave", "ping"} == names(Client)
-    assert set(CALLS) | {"close"} == names(BlockingClient)
+    any_request = {"ask", "ask_parts", "ping"}  # what the other calls are made of; their fields are tried there
+    assert set(CALLS) | any_request | {"run", "leave"} == names(Client)
+    assert set(CALLS) | any_request | {"close"} == names(BlockingClient)
     for call, (good, bad) in CALLS.items():
         known = set(inspect.signature(getattr(Client, call)).parameters) - {"self", "options"}
         tried = {name for name, _ in bad}

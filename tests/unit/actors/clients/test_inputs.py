@@ -16,7 +16,7 @@ from zisk_actors.client.arguments import InputAddress
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.errors import JobCancelled, UsageError
 from zisk_actors.wire.blobs import CHUNK_BYTES, reference
-from zisk_actors.wire.client_link import EndInput, InputTaken, JobReply, PushInput
+from zisk_actors.wire.client_link import EndInput, PushInput
 from zisk_actors.wire.values import FailureKind, Kind, State
 
 BIG = b"some word or two" * (CHUNK_BYTES // 16 * 3) + b"the rest"
@@ -81,7 +81,7 @@ async def test_a_part_that_comes_twice_changes_nothing_and_there_are_no_holes(op
         into = await client.open_input(Kind.EXECUTE, ELF)
 
         async def push(offset: int, part: bytes) -> int:
-            reply = await client._talk.ask(PushInput(client._talk.number(), into.job, offset), InputTaken, part)
+            reply = await client._talk.ask(PushInput(client._talk.number(), into.job, offset), part)
             return reply.received_bytes
 
         assert await push(0, b"abc") == 3
@@ -91,7 +91,7 @@ async def test_a_part_that_comes_twice_changes_nothing_and_there_are_no_holes(op
         assert await push(0, b"abc") == 6
         end = EndInput(client._talk.number(), into.job, reference(b"abcdef"))
         for _ in range(2):
-            assert (await client._talk.ask(end, JobReply)).status.state is State.QUEUED
+            assert (await client._talk.ask(end)).status.state is State.QUEUED
 
 
 @pytest.mark.parametrize(("named", "words"), [(b"abcdef", "6 bytes, and 3"), (b"abd", "hashes to")])
@@ -100,12 +100,12 @@ async def test_an_end_that_does_not_fit_is_refused_and_the_job_waits_on(
 ) -> None:
     async with open_world() as world, world.client() as client:
         into = await client.open_input(Kind.EXECUTE, ELF)
-        await client._talk.ask(PushInput(client._talk.number(), into.job, 0), InputTaken, b"abc")
+        await client._talk.ask(PushInput(client._talk.number(), into.job, 0), b"abc")
         with pytest.raises(ClusterRefused, match=words) as caught:
-            await client._talk.ask(EndInput(client._talk.number(), into.job, reference(named)), JobReply)
+            await client._talk.ask(EndInput(client._talk.number(), into.job, reference(named)))
         assert (caught.value.code, caught.value.exit_code) == ("input-mismatch", 2)
         assert (await client.job(into.job)).state is State.WAITING_FOR_INPUT
-        await client._talk.ask(EndInput(client._talk.number(), into.job, reference(b"abc")), JobReply)
+        await client._talk.ask(EndInput(client._talk.number(), into.job, reference(b"abc")))
         assert (await client.job(into.job)).state is State.QUEUED
 
 
@@ -154,7 +154,7 @@ async def test_a_cancel_while_the_end_is_written_down_has_one_supervisor(open_wo
         job = (await client.open_input(Kind.EXECUTE, ELF)).job
         async with trio.open_nursery() as nursery, world.coordinator.recorder._lock:
             end = EndInput(client._talk.number(), job, reference(b""))
-            nursery.start_soon(client._talk.ask, end, JobReply)
+            nursery.start_soon(client._talk.ask, end)
             await trio.testing.wait_all_tasks_blocked()
             assert world.coordinator.jobs.entries[job].lock.locked(), "the end is on its way to the disk"
             nursery.start_soon(world.coordinator.cancel, world.coordinator.jobs.entries[job], "enough")
@@ -179,7 +179,7 @@ async def test_an_end_for_a_job_that_is_cancelled_meanwhile_says_so(
 
         async def end() -> None:
             with pytest.raises(ClusterRefused, match="takes no input: it is cancelled") as caught:
-                await client._talk.ask(EndInput(client._talk.number(), job, reference(b"")), JobReply)
+                await client._talk.ask(EndInput(client._talk.number(), job, reference(b"")))
             assert caught.value.code == "input-closed"
 
         async with trio.open_nursery() as nursery:
