@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.cluster.conftest import FAKE, Start, alive, descendants, gone
-from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.actors.ready import Ready
 from zisk_actors.client import local
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.wire.values import FailureKind, JobStatus, Kind, State

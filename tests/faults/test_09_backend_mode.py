@@ -61,7 +61,7 @@ def test_the_daemon_ends_with_that_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_a_mock_coordinator_needs_no_worker_and_says_what_it_is(tmp_path: Path) -> None:
-    from zisk_actors.actors.coordinator.ready import Ready
+    from zisk_actors.actors.ready import Ready
     from zisk_actors.client.blocking import BlockingClient
     from zisk_actors.transport.auth import new_keypair
 

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.coordinator.session import Session
+from zisk_actors.actors.workers.session import Session
 from zisk_actors.config import CoordinatorCore
 from zisk_actors.wire.values import Kind, State
 from zisk_actors.wire.worker_link import AnswerTaken

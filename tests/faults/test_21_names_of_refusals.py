@@ -13,6 +13,7 @@ import pytest
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.actors.coordinator.process import drain
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind, State
@@ -84,7 +85,7 @@ async def test_a_job_that_is_not_to_wait(open_world: OpenWorld, autojump_clock: 
 
 async def test_a_coordinator_that_is_going_down(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world, world.client() as client:
-        await world.coordinator.drain()
+        await drain(world.coordinator, float("inf"))
         with pytest.raises(ClusterRefused) as caught:
             await client.submit(Kind.EXECUTE, ELF)
         assert (caught.value.name, caught.value.number, caught.value.code) == ("SYSTEM_UNAVAILABLE", 2001, "draining")

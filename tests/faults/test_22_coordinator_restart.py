@@ -35,7 +35,7 @@ async def test_jobs_outlive_the_coordinator(open_world: OpenWorld, autojump_cloc
         before = worker.device.log.count("ContributeCall")
         await world.stop()
         await world.start()
-        assert world.coordinator.epoch == 2
+        assert world.coordinator.recorder.epoch == 2
         async with world.client() as client:
             assert await client.result(done) == proof
             assert await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=10", params="test", key="running") == running

@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
+from zisk_actors.actors.coordinator.process import drain
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.wire.values import Kind, State
@@ -28,7 +29,7 @@ async def test_what_runs_ends_and_what_waits_waits_on(open_world: OpenWorld, aut
             queued = await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test")
             await trio.sleep(1)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(world.coordinator.drain)
+                nursery.start_soon(drain, world.coordinator, float("inf"))
                 await trio.sleep(1)
                 with pytest.raises(ClusterRefused) as caught:
                     await client.submit(Kind.EXECUTE, ELF)

@@ -34,7 +34,7 @@ async def test_a_running_job_fails_at_its_deadline_and_its_workers_stop(open_wor
         assert worker.device.killed == 1
         assert (await client.wait(await client.submit(Kind.PROVE, ELF, params="test", deadline=30))).state is State.COMPLETED
         await trio.sleep(100)
-        assert not world.coordinator.supervised
+        assert not world.coordinator.jobs.supervised
 
 
 async def test_a_queued_job_fails_at_its_deadline_and_leaves_the_queue(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -21,7 +21,6 @@ from trio.testing import MockClock
 from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, process, until
 from tests.unit.actors.conftest import OpenWorld, World
-from zisk_actors.actors.coordinator.view import health_of
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.store import blobs
 from zisk_actors.store.journal import Journal
@@ -37,7 +36,7 @@ def read_only(world: World, on: bool) -> None:
 
 
 def problems(world: World) -> tuple[str, ...]:
-    return health_of(world.coordinator, "1", 0.0, "fake").problems
+    return world.coordinator.overview.health().problems
 
 
 async def test_a_journal_that_cannot_be_written_stops_no_job_and_ends_none(open_world: OpenWorld, autojump_clock: MockClock) -> None:

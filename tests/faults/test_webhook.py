@@ -24,7 +24,6 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld, World
-from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.web.webhook import NotDelivered
 from zisk_actors.wire.values import Kind, State
 
@@ -90,7 +89,7 @@ async def told(world: World, step: float = 1) -> None:
     """Wait until nothing is owed."""
     await trio.sleep(1)
     with trio.fail_after(2000):
-        while world.coordinator.webhooks.owed:  # noqa: ASYNC110 - virtual time
+        while world.coordinator.outbox.owed:  # noqa: ASYNC110 - virtual time
             await trio.sleep(step)
 
 
@@ -147,7 +146,7 @@ async def test_a_receiver_that_fails_is_told_again_over_a_restart(
         assert len(receiver.calls) == 4
         assert len({body for _, _, body in receiver.calls}) == 1
         assert {(path, headers["webhook-id"]) for path, headers, _ in receiver.calls} == {(f"/hook/{job}", job)}
-        page = world.coordinator.metrics.render(view_of(world.coordinator, "1", "fake")).decode()
+        page = world.coordinator.metrics.render(world.coordinator.overview.view()).decode()
         assert 'coordinator_webhooks_total{outcome="success"} 1.0' in page
         await world.stop()
         await world.start()
@@ -174,7 +173,7 @@ async def test_what_nobody_takes_is_given_up(open_world: OpenWorld, autojump_clo
         assert job in world.coordinator.jobs.entries
         await told(world, step=100)
         assert 7 <= len(calls) <= 15
-        page = world.coordinator.metrics.render(view_of(world.coordinator, "1", "fake")).decode()
+        page = world.coordinator.metrics.render(world.coordinator.overview.view()).decode()
         assert "coordinator_webhooks_given_up_total 1.0" in page
         assert f'coordinator_webhooks_total{{outcome="failure"}} {len(calls)}.0' in page
         await trio.sleep(100)

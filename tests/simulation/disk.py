@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from zisk_actors.actors.coordinator.roster import Roster
+from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.core.job_events import Event
 from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import BlobId, JobId, WorkerId, blob_id

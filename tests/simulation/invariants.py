@@ -18,7 +18,6 @@ import trio.testing
 
 from tests.simulation.prover import TRAP, SimDevice, judge, key_of, report_of
 from tests.simulation.trace import Trace
-from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Reissued, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve
@@ -32,7 +31,7 @@ from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.values import BlobRef, ExecutionReport, FailureKind, JobStatus, Kind, Lease, State
 
 if TYPE_CHECKING:
-    from zisk_actors.actors.coordinator.coordinator import Coordinator
+    from zisk_actors.actors.coordinator.composition import Coordinator
 
 
 def _same(job: JobRecord, true: JobRecord | None) -> bool:
@@ -265,10 +264,10 @@ class Laws:
             self.law(_same(entry.record, true), f"job {job} is {stages}")
             final = entry.record.state.final
             self.law(not (final and job in queued), f"job {job} has ended and waits in the queue")
-            place = (job in queued) + (job in coordinator.supervised)
+            place = (job in queued) + (job in coordinator.jobs.supervised)
             wanted = 0 if entry.state is State.WAITING_FOR_INPUT and entry.ending is None else 1
             self.law(final or place == wanted, f"job {job} is {entry.record.stage} and {('nowhere', 'somewhere', 'in two places')[place]}")
-        view = view_of(coordinator, "1", "simulated")
+        view = coordinator.overview.view()
         states = Counter(entry.state for entry in jobs.entries.values())
         self.law({state: count for state, count in view.jobs if count} == dict(states), "gauge of jobs", view.jobs, states)
         self.law(view.queue_depth == len(queued), f"gauge of the queue: {view.queue_depth}, {len(queued)}")
@@ -339,15 +338,15 @@ class Laws:
         if coordinator is None:
             return
         self.inspected(coordinator)
-        scheduler, crews = coordinator.scheduler, coordinator.tasks
+        scheduler = coordinator.scheduler
         left = {
             "queue": list(scheduler.queue),
             "crews": dict(scheduler.crews),
             "wanted shares": scheduler.wanted,
             "claims": list(scheduler.claims),
-            "tasks that are out": crews._out,
-            "shares that are waited for": crews._wanted,
-            "supervised jobs": coordinator.supervised,
+            "tasks that are out": coordinator.tasks._out,
+            "shares that are waited for": coordinator.dispatcher._waited_for,
+            "supervised jobs": coordinator.jobs.supervised,
         }
         for name, what in left.items():
             self.law(not what, f"{name} left over: {what}")

@@ -10,12 +10,13 @@ import pytest
 
 from tests.simulation.faults import plan, plan_of_liars
 from tests.simulation.run import simulate
-from zisk_actors.actors.coordinator import view
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs import phase_run, supervisor
-from zisk_actors.actors.jobs.confirming import GuestFails
+from zisk_actors.actors.clients.overview import Overview
+from zisk_actors.actors.coordinator import process
+from zisk_actors.actors.jobs.confirming import Confirmation, GuestFails
+from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.supervisor import Supervisor
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core.job import evolve
 from zisk_actors.core.job_events import Cancelled, Event, Verified
@@ -61,40 +62,40 @@ def accepted_before_it_is_written(patch: Patch) -> None:
 
 
 def nothing_is_verified(patch: Patch) -> None:
-    async def trusting(coordinator: Coordinator, entry: JobEntry) -> None:
+    async def trusting(self: Supervisor, entry: JobEntry) -> None:
         said = entry.record.submitted
-        key = await coordinator.programs.key_of(said.program, said.params)
+        key = await self._programs.key_of(said.program, said.params)
         report = VerifiedReport(program="", exit_code=0, output=(), params=said.params, bits=0.0, shares=1)
-        await coordinator.jobs.record(entry, Verified(coordinator.clock(), key, report))
+        await self._jobs.record(entry, Verified(self._clock(), key, report))
 
-    patch.setattr(supervisor, "_verify", trusting)
+    patch.setattr(Supervisor, "_verify", trusting)
 
 
 def workers_are_believed(patch: Patch) -> None:
-    async def failing(coordinator: Coordinator, entry: JobEntry, lease: Any, phase: Any, word: Failure) -> str | None:
+    async def failing(self: Confirmation, entry: JobEntry, lease: Any, phase: Any, word: Failure) -> str | None:
         raise GuestFails(word)
 
-    async def reporting(coordinator: Coordinator, entry: JobEntry, report: BlobRef) -> str | None:
+    async def reporting(self: Confirmation, entry: JobEntry, report: BlobRef) -> str | None:
         return ""
 
-    patch.setattr(phase_run, "refute", failing)
-    patch.setattr(supervisor, "confirm_report", reporting)
+    patch.setattr(Confirmation, "refute", failing)
+    patch.setattr(Confirmation, "confirm_report", reporting)
 
 
 def nothing_goes_on_after_a_restart(patch: Patch) -> None:
-    patch.setattr(Coordinator, "resume", lambda self: None)
+    patch.setattr(process, "resume", lambda **parts: None)
 
 
 def a_cancel_ends_what_has_ended(patch: Patch) -> None:
-    async def again(self: Coordinator, entry: JobEntry, reason: str) -> bool:
-        await self.recorder.append(entry.job, Cancelled(self.clock(), reason))
+    async def again(self: Endings, entry: JobEntry, reason: str) -> bool:
+        await self._jobs._recorder.append(entry.job, Cancelled(self._clock(), reason))
         return True
 
-    patch.setattr(Coordinator, "cancel", again)
+    patch.setattr(Endings, "cancel", again)
 
 
 def gauges_say_nothing(patch: Patch) -> None:
-    patch.setattr(view, "_shares", lambda coordinator: (0, 0, 0))
+    patch.setattr(Overview, "_shares", lambda self: (0, 0, 0))
 
 
 def a_lost_worker_keeps_its_place(patch: Patch) -> None:

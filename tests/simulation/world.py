@@ -26,8 +26,8 @@ from tests.simulation.network import Network, SimListener, Weather
 from tests.simulation.prover import SimDevice
 from tests.simulation.receiver import URL, Receiver
 from tests.simulation.trace import Trace
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.coordinator.process import attend, drain, make_coordinator, recall
+from zisk_actors.actors.coordinator.composition import Coordinator, compose
+from zisk_actors.actors.coordinator.process import attend, drain, recall_of
 from zisk_actors.actors.threads import RUNNER
 from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, WorkerRefused
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
@@ -125,7 +125,7 @@ class World:
     async def _until_all_is_told(self) -> None:
         """Wait for the webhook, whose pauses grow."""
         with trio.move_on_after(PATIENCE_SECONDS):
-            while self.coordinator is not None and self.coordinator.webhooks.owed:  # noqa: ASYNC110 - virtual time
+            while self.coordinator is not None and self.coordinator.outbox.owed:  # noqa: ASYNC110 - virtual time
                 await trio.sleep(1)
 
     async def _guard(self, name: str, life: Callable[..., Any], *args: Any) -> None:
@@ -169,17 +169,26 @@ class World:
             executor = SimDevice(blobs, self.chance(f"executor {self.epochs}"), pace=self.todo.pace, dies=self.verifier_dies)
             self.own = (device, executor)
             chance = self.chance(f"coordinator {self.epochs}")
-            coordinator = make_coordinator(
-                self.config, journal, blobs, device, executor, clock=self.wall, chance=chance, post=self.receiver
+            coordinator = compose(
+                self.config,
+                journal,
+                blobs,
+                device,
+                executor,
+                version=VERSION,
+                roster=SimRoster(machine),
+                ports={},
+                clock=self.wall,
+                chance=chance,
+                post=self.receiver,
             )
-            coordinator.roster = SimRoster(machine)
-            await recall(coordinator, journal)
+            marks = await recall_of(coordinator)
             self.trace.note(f"coordinator of epoch {journal.epoch}")
             self.laws.law(journal.epoch == self.epochs, f"epoch {journal.epoch} at start {self.epochs}")
             self.laws.started(coordinator, device, journal.read())
             self.coordinator = coordinator
             clients, workers = SimListener(self.network, "clients"), SimListener(self.network, "workers")
-            await attend(coordinator, self.config, clients, workers, self.role_of, VERSION)
+            await attend(coordinator, marks, clients, workers, self.role_of)
         finally:
             journal.close()
 

@@ -54,7 +54,7 @@ def test_levels(level: str, rust_log: str, seen: bool, capsys: pytest.CaptureFix
         ("WARN", logging.WARNING, {}, ()),
         ("", None, {}, ()),
         ("info,zisk_actors::store=trace", logging.INFO, {"zisk_actors.store": logging.DEBUG}, ()),
-        ("zisk_actors.actors.coordinator.session", None, {"zisk_actors.actors.coordinator.session": logging.DEBUG}, ()),
+        ("zisk_actors.actors.workers.session", None, {"zisk_actors.actors.workers.session": logging.DEBUG}, ()),
         ("zisk_actors=error, zisk_actors.web=off", None, {"zisk_actors": logging.ERROR, "zisk_actors.web": logging.CRITICAL + 1}, ()),
         ("info,hyper=warn,loud,zisk_actors.nothing=info", logging.INFO, {}, ("hyper=warn", "loud", "zisk_actors.nothing=info")),
         ("zisk_actors=loud,[span]=info,zisk_actors.../x=info", None, {}, ("zisk_actors=loud", "[span]=info", "zisk_actors.../x=info")),

@@ -21,7 +21,7 @@ import msgspec
 import trio
 
 from zisk_actors import __version__
-from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.actors.ready import Ready
 from zisk_actors.bench.simulated import PROVER, Order, Report, Troop
 from zisk_actors.core.job import replay
 from zisk_actors.core.job_events import Admitted, Event, Executed, Submitted

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 import trio
 
-from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.actors.ready import Ready
 from zisk_actors.backends import DEFAULT, MOCK, REAL
 from zisk_actors.client.processes import last_words
 from zisk_actors.errors import ZiskError

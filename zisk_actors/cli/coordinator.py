@@ -121,8 +121,8 @@ def _accept_loss(folder: Path) -> None:
 async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, parent: int, prover: str) -> None:
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.coordinator.process import run_coordinator
-    from zisk_actors.actors.coordinator.ready import Ready, write_ready_file
     from zisk_actors.actors.device import DeviceSettings
+    from zisk_actors.actors.ready import Ready, write_ready_file
     from zisk_actors.actors.signals import until_signalled
     from zisk_actors.transport.allowlist import AllowList
 

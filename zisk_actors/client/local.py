@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from zisk_actors.actors.coordinator.ready import Ready
+from zisk_actors.actors.ready import Ready
 from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.client.local_settings import COMMENT, coordinator_settings, state_folder, worker_settings

@@ -200,6 +200,10 @@ class Scheduler:
         """The workers that hold a lease."""
         return self._tables.leases.busy.keys()
 
+    def expected(self, now: float) -> set[WorkerId]:
+        """The workers that are registered, and those that a restart still waits for."""
+        return {*self._tables.registry.records, *(self._tables.awaited if now < self._tables.opens_at else ())}
+
     def waiting(self, job: JobId) -> Waiting | None:
         """Where a queued job stands and what it waits for; None where it is not in the queue."""
         position, each = self._tables.queue.position(job), self._tables.queue.find(job)

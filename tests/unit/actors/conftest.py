@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +19,19 @@ import trio
 
 from tests.cluster.fake_prover import FakeProver
 from zisk_actors.actors.compute import broke, perform
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.coordinator.process import attend, make_coordinator, recall
+from zisk_actors.actors.coordinator.composition import Coordinator, compose
+from zisk_actors.actors.coordinator.process import attend, recall_of
 from zisk_actors.actors.device import CallFailed, Progress
 from zisk_actors.actors.threads import RUNNER
 from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, WorkerRefused
+from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.client.client import Client, attach
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
 from zisk_actors.errors import Unreachable
 from zisk_actors.ids import WorkerId, new_incarnation
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Mark
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.transport.memory import MemoryLink, MemoryListener
 from zisk_actors.wire.compute import Call, ContributeCall, Done, MeasureCall
@@ -115,6 +117,7 @@ class World:
         self._began = trio.current_time()
         self._looks = 0
         self.coordinator: Coordinator
+        self.marks: Sequence[Mark] = ()
         self._scope = trio.CancelScope()
         self._down = trio.Event()
 
@@ -137,12 +140,20 @@ class World:
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         journal = Journal(self.folder / "journal")
         config = CoordinatorConfig(coordinator=self.core)
-        coordinator = self.coordinator = make_coordinator(
-            config, journal, BlobStore(self.folder / "blobs", clock=self.clock), self.device, self.executor, clock=self.clock
+        coordinator = self.coordinator = compose(
+            config,
+            journal,
+            BlobStore(self.folder / "blobs", clock=self.clock),
+            self.device,
+            self.executor,
+            version=VERSION,
+            roster=Roster(),
+            ports={},
+            clock=self.clock,
         )
-        await recall(coordinator, journal)
+        self.marks = await recall_of(coordinator)
         with self._scope:
-            await attend(coordinator, config, self.clients, self.port, self.role_of, VERSION, task_status)
+            await attend(coordinator, self.marks, self.clients, self.port, self.role_of, task_status)
         journal.close()
         self._down.set()
 

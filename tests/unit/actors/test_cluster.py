@@ -13,7 +13,6 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.coordinator.view import health_of
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.core.budget import attempts
 from zisk_actors.errors import JobCancelled, Unreachable, WaitTimeout
@@ -124,7 +123,7 @@ async def test_a_worker_whose_link_breaks_before_its_welcome_is_not_waited_for(
         await link.send(pack(Hello(worker="b", incarnation="b" * 32, units=1, version="1", backend="x", threads=1, pid=1)))
         await world.workers_are("b")
         await trio.sleep(1)
-        assert not world.coordinator.sessions
+        assert not list(world.coordinator.sessions)
         assert not world.coordinator.scheduler.registry.records
 
 
@@ -296,7 +295,7 @@ async def test_jobs_go_on_where_they_were_after_a_restart(open_world: OpenWorld,
                     break
         await world.stop()
         await world.start()
-        assert world.coordinator.epoch == 2
+        assert world.coordinator.recorder.epoch == 2
         async with world.client() as again:
             assert (await again.wait(job)).state is State.COMPLETED
             assert (await again.wait(queued)).state is State.COMPLETED
@@ -344,7 +343,7 @@ async def test_only_shares_that_were_not_answered_are_done_again_after_everythin
         await trio.sleep(10)
         assert last.device.log == ["ContributeCall"]
         assert world.coordinator.scheduler.lease(job, 0) is None
-        assert (await world.coordinator.cancel(world.coordinator.jobs.entries[job], "enough")) is True
+        assert (await world.coordinator.ending.cancel(world.coordinator.jobs.entries[job], "enough")) is True
 
 
 async def test_a_worker_of_another_version_is_refused_for_good(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -353,7 +352,7 @@ async def test_a_worker_of_another_version_is_refused_for_good(open_world: OpenW
         await trio.sleep(5)
         assert worker.refused is not None
         assert "version 2" in worker.refused.message
-        assert world.coordinator.sessions == {}
+        assert list(world.coordinator.sessions) == []
 
 
 async def test_an_id_belongs_to_the_key_it_came_with(open_world: OpenWorld, autojump_clock: MockClock) -> None:
@@ -495,7 +494,7 @@ async def test_an_internal_failure_has_a_trace_that_is_in_the_log(
     async def breaks(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr("zisk_actors.actors.jobs.supervisor._run", breaks)
+    monkeypatch.setattr("zisk_actors.actors.jobs.supervisor.Supervisor._run", breaks)
     async with open_world() as world, world.client() as client:
         world.worker("a")
         job = await client.submit(Kind.EXECUTE, ELF)
@@ -547,9 +546,9 @@ async def test_a_request_without_a_number_has_no_answer(number: object, open_wor
 
 async def test_readiness_warns_of_no_workers_and_is_ready(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world() as world:
-        said = health_of(world.coordinator, "1", 0.0, "fake")
+        said = world.coordinator.overview.health()
         assert said.ready
         assert said.warnings == ("no worker is connected: new jobs wait for one",)
         world.worker("a")
         await world.workers_are("a")
-        assert health_of(world.coordinator, "1", 0.0, "fake").warnings == ()
+        assert world.coordinator.overview.health().warnings == ()

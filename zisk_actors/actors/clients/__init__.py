@@ -1,1 +1,1 @@
-"""The coordinator towards its clients: what they may ask, which jobs are taken in, and the inputs that they send."""
+"""The coordinator towards its clients: what they may ask, what they are told of jobs, and of the whole."""

@@ -11,26 +11,40 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from random import Random
 from typing import Any, Final
 
 import msgspec
 import trio
 
+from zisk_actors import log
 from zisk_actors.actors.clients.listing import choose
+from zisk_actors.actors.clients.overview import Overview
 from zisk_actors.actors.clients.refusals import BadRequest, InputNotFound, JobNotFound, ProgramNotFound, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.rights import Rights, RoleOf
+from zisk_actors.actors.clients.stalls import Stalls, set_level
 from zisk_actors.actors.clients.submitting import check_same, kind_of
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.coordinator.operating import cluster_status, set_level, stalls
+from zisk_actors.actors.dispatch.sessions import Sessions
+from zisk_actors.actors.jobs.admission import Admission
+from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.inputs import Inputs
+from zisk_actors.actors.jobs.programs import Programs
+from zisk_actors.actors.jobs.retention import Retention
+from zisk_actors.actors.jobs.submission import Submissions
+from zisk_actors.actors.jobs.table import JobTable
+from zisk_actors.actors.keyed_lock import KeyedLock
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.core.job_events import Submitted as JobSubmitted
 from zisk_actors.errors import NotFoundError, UsageError, ZiskError
 from zisk_actors.ids import JobId, new_job_id
+from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed, seldom
+from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
 from zisk_actors.wire.client_link import (
     AddProgram,
@@ -71,30 +85,71 @@ PART: Final = 16
 UPLOAD_SECONDS: Final = 600.0
 
 
-async def serve_client(link: Link, coordinator: Coordinator, *, role_of: RoleOf) -> None:
-    """Serve a client until it is gone."""
-    client = _Client(link, coordinator, Rights(link.peer.key, role_of))
-    try:
-        async with trio.open_nursery() as nursery:
-            await client.run(nursery)
-            nursery.cancel_scope.cancel()
-    finally:
-        client.exchange.close()
-        with trio.CancelScope(shield=True):
-            await link.aclose()
+class ClientPort:
+    """Serves the links of clients, with what they may ask for. `clock` is the wall clock, `chance` where the ids of jobs come from."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobTable,
+        submissions: Submissions,
+        ending: Endings,
+        inputs: Inputs,
+        programs: Programs,
+        admission: Admission,
+        retention: Retention,
+        overview: Overview,
+        stalls: Stalls,
+        sessions: Sessions,
+        store: BlobStore,
+        metrics: Metrics,
+        epoch: int,
+        clock: Callable[[], float],
+        chance: Random,
+    ) -> None:
+        self.jobs = jobs
+        self.submissions = submissions
+        self.ending = ending
+        self.inputs = inputs
+        self.programs = programs
+        self.admission = admission
+        self.retention = retention
+        self.overview = overview
+        self.stalls = stalls
+        self.sessions = sessions
+        self.store = store
+        self.metrics = metrics
+        self.epoch = epoch
+        self.clock = clock
+        self.chance = chance
+        self.key_locks = KeyedLock()
+        self.connections = itertools.count(1)
+        self.log = log.get()
+
+    async def serve(self, link: Link, role_of: RoleOf) -> None:
+        """Serve a client until it is gone."""
+        client = _Client(link, self, Rights(link.peer.key, role_of))
+        try:
+            async with trio.open_nursery() as nursery:
+                await client.run(nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            client.exchange.close()
+            with trio.CancelScope(shield=True):
+                await link.aclose()
 
 
 class _Client:
     """One client's link and its open requests."""
 
-    def __init__(self, link: Link, coordinator: Coordinator, rights: Rights) -> None:
+    def __init__(self, link: Link, port: ClientPort, rights: Rights) -> None:
         self._link = link
-        self._number = next(coordinator.connections)
+        self._number = next(port.connections)
         self._rights = rights
-        self._coordinator = coordinator
+        self._port = port
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
         self._open: dict[int, trio.CancelScope] = {}
-        self.exchange = Exchange(self._send_with, coordinator.store)
+        self.exchange = Exchange(self._send_with, port.store)
 
     async def run(self, nursery: trio.Nursery) -> None:
         while True:
@@ -135,7 +190,7 @@ class _Client:
             return False
         if seldom(count := self._link.refuse(error.code)):
             peer = self._link.peer
-            self._coordinator.log.warning(
+            self._port.log.warning(
                 "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
             )
         return True
@@ -156,7 +211,7 @@ class _Client:
             except LinkClosed:
                 await self._link.aclose()
         finally:
-            self._coordinator.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
+            self._port.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
             if self._open.get(message.request) is scope:
                 del self._open[message.request]
 
@@ -167,62 +222,62 @@ class _Client:
             case Submit():
                 await self._submit(message)
             case PushInput():
-                await self._send(InputTaken(number, await self._coordinator.inputs.take(self._find(message.job), message.offset, bulk)))
+                await self._send(InputTaken(number, await self._port.inputs.take(self._find(message.job), message.offset, bulk)))
             case EndInput():
-                await self._coordinator.inputs.finish(entry := self._find(message.job), message.stdin)
-                await self._send(JobReply(number, self._coordinator.jobs.status(entry)))
+                await self._port.inputs.finish(entry := self._find(message.job), message.stdin)
+                await self._send(JobReply(number, self._port.jobs.status(entry)))
             case ShowJob():
                 await self._send(JobReply(number, self._status(message.job)))
             case WaitJob():
                 entry = self._find(message.job)
                 with trio.move_on_after(message.seconds):
-                    await self._coordinator.jobs.ended(entry)
-                await self._send(JobReply(number, self._coordinator.jobs.status(entry)))
+                    await self._port.jobs.ended(entry)
+                await self._send(JobReply(number, self._port.jobs.status(entry)))
             case WatchJob():
                 await self._watch(message)
             case CancelRequest():
                 entry = self._find(message.job)
-                cancelled = await self._coordinator.cancel(entry, message.reason)
-                await self._send(CancelReply(number, cancelled, self._coordinator.jobs.status(entry)))
+                cancelled = await self._port.ending.cancel(entry, message.reason)
+                await self._send(CancelReply(number, cancelled, self._port.jobs.status(entry)))
             case ListJobs():
                 await self._list_jobs(message)
             case ListWorkers():
                 await self._send_parts(WorkerList, number, self._workers())
             case AddProgram():
-                self._coordinator.check_open()
+                self._port.admission.check_open()
                 await self._need(message.program, MAX_PROGRAM_BYTES)
-                status = await self._coordinator.programs.add(message.program, message.name)
+                status = await self._port.programs.add(message.program, message.name)
                 await self._send(ProgramList(number, (status,), last=True))
             case ShowCluster():
-                await self._send(ClusterReply(number, await cluster_status(self._coordinator, self._rights.role)))
+                await self._send(ClusterReply(number, await self._port.overview.status(self._rights.role)))
             case ListStalls():
-                await self._send_parts(StallList, number, stalls(self._coordinator, self._seen(), message.seconds))
+                await self._send_parts(StallList, number, self._port.stalls.of(self._seen(), message.seconds))
             case SetLogLevel():
-                await set_level(self._coordinator, message.level, message.worker)
+                await set_level(self._port.sessions, message.level, message.worker)
                 await self._send(LogLevelSet(number))
             case ListPrograms():
-                await self._send_parts(ProgramList, number, list(self._coordinator.programs.known.values()))
+                await self._send_parts(ProgramList, number, list(self._port.programs.known.values()))
 
     async def _submit(self, message: Submit) -> None:
-        coordinator = self._coordinator
+        port = self._port
         client = self._link.peer.key
         kind = kind_of(message.kind)
         stdin = self._stdin_of(message, kind)
         if await self._known_already(message, kind, stdin):
             return
-        coordinator.check_open()
+        port.admission.check_open()
         if 0 < message.units < message.min_units:
             raise UsageError(f"{message.units} compute units are fewer than the {message.min_units} that it is to start with")
         await self._need(message.program, MAX_PROGRAM_BYTES)
         if stdin is not None:
-            coordinator.inputs.check_size(stdin.size)
+            port.inputs.check_size(stdin.size)
             await self._need(stdin, MAX_BLOB_BYTES, InputNotFound)
-        await coordinator.programs.add(message.program, message.name)
-        job = new_job_id(coordinator.chance)
-        async with coordinator.key_locks.hold((client, message.key or job)):
+        await port.programs.add(message.program, message.name)
+        job = new_job_id(port.chance)
+        async with port.key_locks.hold((client, message.key or job)):
             if await self._known_already(message, kind, stdin):
                 return  # said again over another connection, while its blobs were on their way
-            now = coordinator.clock()
+            now = port.clock()
             event = JobSubmitted(
                 at=now,
                 job=job,
@@ -238,7 +293,7 @@ class _Client:
                 min_units=message.min_units,
                 units=message.units,
             )
-            entry = await coordinator.submit(event, may_wait=message.queue)
+            entry = await port.submissions.submit(event, may_wait=message.queue)
         await self._send(Submitted(message.request, entry.record.job, fresh=True))
 
     @staticmethod
@@ -252,7 +307,7 @@ class _Client:
 
     async def _known_already(self, message: Submit, kind: Kind, stdin: BlobRef | None) -> bool:
         """Answer a submit whose key this client has used before. Raises `KeyConflict`."""
-        jobs = self._coordinator.jobs
+        jobs = self._port.jobs
         known = jobs.by_key.get((self._link.peer.key, message.key)) if message.key else None
         if known is None:
             return False
@@ -264,10 +319,10 @@ class _Client:
         """Have a blob on our shelf, from this client if need be. Raises `missing` and `UsageError`."""
         if blob.size > limit:
             raise UsageError(f"a blob of {blob.size} bytes is over the limit of {limit}")
-        if self._coordinator.store.has(blob):
+        if self._port.store.has(blob):
             return
         if blob.size == 0:
-            await in_thread(self._coordinator.store.put, b"")
+            await in_thread(self._port.store.put, b"")
             return
         try:
             with trio.fail_after(UPLOAD_SECONDS):
@@ -283,13 +338,13 @@ class _Client:
     async def _watch(self, message: WatchJob) -> None:
         entry = self._find(message.job)
         after = message.after if message.after <= entry.number else 0
-        async with aclosing(self._coordinator.jobs.changes(entry, after)) as changes:
+        async with aclosing(self._port.jobs.changes(entry, after)) as changes:
             async for number, status in changes:
                 await self._send(JobChanged(message.request, number, status))
 
     async def _list_jobs(self, message: ListJobs) -> None:
-        chosen, cursor = choose(message, self._seen().values(), self._coordinator.programs.name, self._rights.key)
-        short = [msgspec.structs.replace(self._coordinator.jobs.status(entry), shares=(), weights=()) for entry in chosen]
+        chosen, cursor = choose(message, self._seen().values(), self._port.programs.name, self._rights.key)
+        short = [msgspec.structs.replace(self._port.jobs.status(entry), shares=(), weights=()) for entry in chosen]
         for start in range(0, len(short) - PART, PART):
             await self._send(JobList(message.request, tuple(short[start : start + PART]), last=False))
         rest = (len(short) - 1) // PART * PART if short else 0
@@ -297,7 +352,7 @@ class _Client:
 
     def _find(self, job: str) -> JobEntry:
         """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        entry = self._coordinator.jobs.entries.get(JobId(job))
+        entry = self._port.jobs.entries.get(JobId(job))
         if entry is not None and (self._rights.sees_all or self._rights.owns(entry.client)):
             return entry
         jobs = self._seen()
@@ -305,24 +360,23 @@ class _Client:
         if len(found) > 1:
             raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
         if not found:
-            raise JobNotFound(self._coordinator.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
+            raise JobNotFound(self._port.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
         return jobs[found[0]]
 
     def _seen(self) -> Mapping[JobId, JobEntry]:
         """The jobs that there are for this client."""
-        entries = self._coordinator.jobs.entries
+        entries = self._port.jobs.entries
         if self._rights.sees_all:
             return entries
         return {job: entry for job, entry in entries.items() if self._rights.owns(entry.client)}
 
     def _workers(self) -> list[WorkerStatus]:
-        sessions = self._coordinator.sessions
         seen = self._seen()
-        all_of = [sessions[name].status() for name in sorted(sessions)]
-        return [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in all_of]
+        statuses = self._port.sessions.statuses()
+        return [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in statuses]
 
     def _status(self, job: str) -> JobStatus:
-        return self._coordinator.jobs.status(self._find(job))
+        return self._port.jobs.status(self._find(job))
 
     async def _send_parts(self, kind: Any, number: int, items: Sequence[Any]) -> None:
         """A long list as several messages, so that each stays small."""
@@ -331,12 +385,12 @@ class _Client:
             await self._send(kind(number, tuple(items[start : start + PART]), last=start == starts[-1]))
 
     async def _refuse(self, number: int, error: ZiskError) -> None:
-        self._coordinator.metrics.refused("client", error.code)
-        self._coordinator.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
+        self._port.metrics.refused("client", error.code)
+        self._port.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
         await self._send(refusal_of(number, error))
 
     async def _send(self, message: msgspec.Struct) -> None:
         await self._send_with(message, b"")
 
     async def _send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
-        await self._link.send(pack(message, bulk, epoch=self._coordinator.epoch))
+        await self._link.send(pack(message, bulk, epoch=self._port.epoch))

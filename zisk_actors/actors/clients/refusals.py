@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from zisk_actors.actors.clients.admission import WorkerUnavailable
 from zisk_actors.actors.clients.submitting import KindNotSupported
+from zisk_actors.actors.jobs.admission import WorkerUnavailable
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
 from zisk_actors.wire.client_link import ErrorReply
 

@@ -1,4 +1,5 @@
-"""The coordinator's process: what it opens and owns, the state that its actors share, and its side of each worker's connection.
+"""The coordinator's process: what it opens and owns, its ports and pages, how its actors are put together, and how it starts again.
 
-Its clients are served in `actors/clients`, its jobs are run and kept in `actors/jobs`.
+Rule of this folder: nothing imports it but the command that starts it. What the actors do is in `dispatch`, `jobs`, `workers` and
+`clients`.
 """

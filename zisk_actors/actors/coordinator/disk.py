@@ -12,17 +12,19 @@ from typing import Final
 
 import trio
 
-from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors import log
+from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import JournalReplaced, StoreUnwritable
 from zisk_actors.store.journal import Journal
 
 TRY_SECONDS: Final = 2.0
 
 
-async def look_after_disk(coordinator: Coordinator) -> None:
+async def look_after_disk(recorder: Recorder, store: BlobStore) -> None:
     """Until cancelled."""
-    recorder, store = coordinator.recorder, coordinator.store
+    words = log.get()
     unwell = ""
     while True:
         await trio.sleep(TRY_SECONDS)
@@ -37,11 +39,9 @@ async def look_after_disk(coordinator: Coordinator) -> None:
         except StoreUnwritable as error:
             recorder.broken = recorder.broken or isinstance(error, JournalReplaced)
             if not unwell:
-                coordinator.log.error(
-                    "the disk cannot be written: no new work is taken, what runs waits", error=error.message, hint=error.hint
-                )
+                words.error("the disk cannot be written: no new work is taken, what runs waits", error=error.message, hint=error.hint)
             unwell = error.message
         else:
             if unwell:
-                coordinator.log.info("the disk can be written again", before=unwell)
+                words.info("the disk can be written again", before=unwell)
             unwell = ""

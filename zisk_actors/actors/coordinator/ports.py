@@ -1,31 +1,25 @@
-"""The ports of a coordinator: bound all at once, served link by link, and what the HTTP port shows.
+"""The ports of a coordinator: bound all at once, served link by link.
 
 Rule of this file: all ports that are taken are named at once, with the setting of each and who has it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 from collections.abc import Awaitable, Callable
 
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.coordinator.access import AccessControl, limits_of
-from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.access import limits_of
 from zisk_actors.actors.coordinator.port_owner import owner_of
-from zisk_actors.actors.coordinator.view import health_of, view_of
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Link, LinkClosed, Listener
 from zisk_actors.transport.curve import Network, is_loopback
 from zisk_actors.transport.router import RouterListener
-from zisk_actors.web.cluster_view import ClusterView
-from zisk_actors.web.health import Health, health_pages
-from zisk_actors.web.metrics import metrics_page
-from zisk_actors.web.server import Routes, listen_http
+from zisk_actors.web.server import listen_http
 
 
 def say_reach(config: CoordinatorConfig, endpoint: str) -> None:
@@ -40,31 +34,6 @@ def say_reach(config: CoordinatorConfig, endpoint: str) -> None:
     else:
         name = socket.gethostname() if host in ("0.0.0.0", "::") else host
         words.info("workers on other machines connect with coordinator.url", url=f"tcp://{name}:{port}", host=host)
-
-
-def refusals_of(coordinator: Coordinator, ports: dict[str, RouterListener], counted: dict[tuple[str, str], int]) -> dict[str, int]:
-    """All refusals so far, those of the ports among them from now on: these count for themselves, and `counted` is what we have of it."""
-    for role, listener in ports.items():
-        for reason, count in listener.refused.items():
-            before, counted[role, reason] = counted.get((role, reason), 0), count
-            coordinator.metrics.refused("worker" if role == "worker" else "client", reason, times=count - before)
-    return dict(coordinator.metrics.refusals)
-
-
-def pages_of(coordinator: Coordinator, access: AccessControl) -> Routes:
-    """What the HTTP port shows."""
-    about = coordinator.about
-
-    def view() -> ClusterView:
-        about.refusals()
-        return view_of(coordinator, about.version, about.backend)
-
-    def health() -> Health:
-        health_now = health_of(coordinator, about.version, trio.current_time() - about.began_at, about.backend)
-        return dataclasses.replace(health_now, warnings=health_now.warnings + access.warnings)
-
-    pages = health_pages(health)
-    return {**pages, "/metrics": metrics_page(coordinator.metrics, view)}
 
 
 async def bind(

@@ -9,51 +9,37 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import trio
 
 from zisk_actors import log, mock
-from zisk_actors.actors.clients.admission import Limits
-from zisk_actors.actors.clients.gateway import serve_client
 from zisk_actors.actors.clients.rights import RoleOf
 from zisk_actors.actors.coordinator.access import AccessControl
 from zisk_actors.actors.coordinator.backend_mode import claim
-from zisk_actors.actors.coordinator.coordinator import Coordinator
+from zisk_actors.actors.coordinator.composition import Coordinator, compose
 from zisk_actors.actors.coordinator.disk import look_after_disk
-from zisk_actors.actors.coordinator.effects import carry_out
-from zisk_actors.actors.coordinator.heartbeat import monitor
 from zisk_actors.actors.coordinator.mock_workers import run_mock_workers
-from zisk_actors.actors.coordinator.ports import accept, bind, pages_of, refusals_of, say_reach
-from zisk_actors.actors.coordinator.ready import Ready
-from zisk_actors.actors.coordinator.roster import Roster
-from zisk_actors.actors.coordinator.session import serve_worker
-from zisk_actors.actors.device import Caller, Device, DeviceSettings
-from zisk_actors.actors.jobs.recorder import Recorder
-from zisk_actors.actors.jobs.supervisor import supervise
+from zisk_actors.actors.coordinator.pages import pages_of
+from zisk_actors.actors.coordinator.ports import accept, bind, say_reach
+from zisk_actors.actors.coordinator.restart import recall, resume
+from zisk_actors.actors.device import Device, DeviceSettings
 from zisk_actors.actors.mock_device import MockDevice
+from zisk_actors.actors.ready import Ready
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.config import CoordinatorConfig
-from zisk_actors.core.budget import Budget
-from zisk_actors.core.events import Restarted
-from zisk_actors.core.policy import Policy
-from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.core.stages import Stage
-from zisk_actors.ids import CHANCE
+from zisk_actors.core.events import Draining
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Mark
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import KeyPair
-from zisk_actors.transport.base import Link, Listener
+from zisk_actors.transport.base import Listener
 from zisk_actors.transport.curve import Network
-from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.server import serve_listeners
-from zisk_actors.web.webhook import Post, post, read_target
-from zisk_actors.wire.values import Phase
 
 LAST_WORDS_SECONDS = 0.2
 """For those who wait for a job that was the last to end to hear of it."""
@@ -75,140 +61,63 @@ async def run_coordinator(
 
     Raises `StoreLocked`, `StoreCorrupt`, `StoreUnwritable`, `OtherBackend` and `PortInUse`.
     """
-    words = log.get()
     mocked = config.backend.mode == mock.BACKEND
     claim(folder, mocked=mocked)
     journal = await in_thread(Journal, folder / "journal")
     try:
-        store = BlobStore(folder / "blobs")
+        store, access = BlobStore(folder / "blobs"), AccessControl(allowed)
 
         def own(name: str) -> MockDevice | Device:
             return MockDevice(0.0, name) if mocked else Device(device, name)
 
         async with own("verifier") as verifier, own("executor") as executor:
-            coordinator = make_coordinator(config, journal, store, verifier, executor)
-            coordinator.roster = Roster(folder / "workers.json")
-            await recall(coordinator, journal)
+            roster = Roster(folder / "workers.json")
+            coordinator = compose(
+                config, journal, store, verifier, executor, version=version, roster=roster, ports=access.ports, folder=folder
+            )
+            marks = await recall_of(coordinator)
             with Network() as network:
-                await _serve(config, network, coordinator, keys, allowed, version, ready, leave, folder)
+                await _serve(config, network, coordinator, marks, keys, allowed, access, ready, leave, folder)
     finally:
         journal.close()
-    words.info("stopped gracefully")
+    log.get().info("stopped gracefully")
 
 
-async def recall(coordinator: Coordinator, journal: Journal) -> None:
-    """Know again what the journal has; jobs that have not ended go on with `attend`."""
-    known = await in_thread(journal.recall)
-    for past in known.ended:
-        coordinator.jobs.adopt_past(past)
-    for record in known.live:
-        coordinator.jobs.adopt(record)
-    coordinator.marks = known.marks
-    await coordinator.programs.load()
-    waiting = {record.job for record in known.live if record.stage is Stage.WAITING_FOR_INPUT}
-    await in_thread(coordinator.inputs.keep_only, waiting)
-    unfinished = sum(not record.state.final for record in known.live)
-    if unfinished:  # they wait until the workers that were there are back, as long as we wait at all
-        awaited = await in_thread(coordinator.roster.read)
-        coordinator.handle(Restarted(trio.current_time() + coordinator.limits.settle_seconds, frozenset(awaited)))
-    coordinator.log.info("journal read", jobs=len(coordinator.jobs.entries), unfinished=unfinished, epoch=coordinator.epoch)
-
-
-def make_coordinator(
-    config: CoordinatorConfig,
-    journal: Journal,
-    store: BlobStore,
-    verifier: Caller,
-    executor: Caller,
-    *,
-    clock: Callable[[], float] = time.time,
-    chance: Random = CHANCE,
-    post: Post = post,
-) -> Coordinator:
-    """The coordinator's state, from its settings. Raises `UsageError` where the webhook's secret cannot be read."""
-    metrics = Metrics()
-    core = config.coordinator
-    scheduler = Scheduler(
-        heartbeat_seconds=core.heartbeat_interval_seconds,
-        max_missed=core.heartbeat_max_missed,
-        max_workers=core.max_total_workers,
-        policy=Policy(core.max_workers_per_job, core.min_compute_units, core.default_compute_units),
-    )
-    seconds = {
-        Phase.SETUP: core.phase1_timeout_seconds,
-        Phase.EXECUTE: core.execution_timeout_seconds,
-        Phase.CONTRIBUTE: core.phase1_timeout_seconds,
-        Phase.PROVE: core.phase2_timeout_seconds,
-        Phase.AGGREGATE: core.phase3_timeout_seconds,
-    }
-    limits = Limits(
-        {phase: float(limit) for phase, limit in seconds.items()},
-        core.max_queued_jobs,
-        Budget(core.max_attempts_per_share, core.max_losses_per_share),
-        float(core.worker_wait_seconds),
-        float(core.restart_settle_seconds),
-        core.max_input_bytes,
-        float(core.input_timeout_seconds),
-        core.straggler_factor,
-        float(core.straggler_min_seconds),
-        float(core.job_ttl_seconds),
-        core.max_queued_jobs_per_client,
-        float(core.webhook_give_up_seconds),
-        core.check_execution_steps,
-    )
-    return Coordinator(
-        scheduler=scheduler,
-        recorder=Recorder(journal, metrics.journal_commit),
-        store=store,
-        device=verifier,
-        executor=executor,
-        limits=limits,
-        supervise=supervise,
-        carry_out=carry_out,
-        metrics=metrics,
-        clock=clock,
-        chance=chance,
-        webhook=read_target(core.webhook_url, core.webhook_secret_file),
-        post=post,
-    )
-
-
-def _worker_side(coordinator: Coordinator, config: CoordinatorConfig, version: str) -> Callable[[Link], Awaitable[None]]:
-    """What serves a worker's link."""
-    core = config.coordinator
-    return partial(
-        serve_worker,
-        coordinator=coordinator,
-        version=version,
-        heartbeat=(core.heartbeat_interval_seconds, core.heartbeat_max_missed),
-        grace_seconds=core.reconnect_grace_period_ms / 1000,
-        mocked=config.backend.mode == mock.BACKEND,
+async def recall_of(coordinator: Coordinator) -> Sequence[Mark]:
+    """Know again what the journal has; jobs that have not ended go on with `attend`, which is given what this returns."""
+    return await recall(
+        journal=coordinator.journal,
+        jobs=coordinator.jobs,
+        inputs=coordinator.inputs,
+        programs=coordinator.programs,
+        dispatcher=coordinator.dispatcher,
+        roster=coordinator.roster,
+        settle_seconds=coordinator.limits.settle_seconds,
     )
 
 
 async def attend(
     coordinator: Coordinator,
-    config: CoordinatorConfig,
+    marks: Sequence[Mark],
     clients: Listener,
     workers: Listener,
     role_of: RoleOf,
-    version: str,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the actors behind the two ports until cancelled; they have started when the jobs that have not ended are taken up again."""
-    core = config.coordinator
+    scheduler = coordinator.scheduler
     async with trio.open_nursery() as nursery:
-        coordinator.about.version, coordinator.about.began_at = version, trio.current_time()
-        await nursery.start(coordinator.run)
-        nursery.start_soon(look_after_disk, coordinator)
-        nursery.start_soon(coordinator.roster.run, coordinator.registered)
-        nursery.start_soon(accept, clients, partial(serve_client, coordinator=coordinator, role_of=role_of))
-        nursery.start_soon(accept, workers, _worker_side(coordinator, config, version))
-        nursery.start_soon(coordinator.device.warm)
-        if core.check_execution_steps:
+        actors = (coordinator.recorder.run, coordinator.deadlines.run, coordinator.retention.run, coordinator.webhooks.run)
+        await nursery.start(coordinator.background.run, *actors)
+        nursery.start_soon(look_after_disk, coordinator.recorder, coordinator.store)
+        nursery.start_soon(coordinator.roster.run, lambda: scheduler.expected(trio.current_time()))
+        nursery.start_soon(accept, clients, partial(coordinator.client_port.serve, role_of=role_of))
+        nursery.start_soon(accept, workers, coordinator.worker_port.serve)
+        nursery.start_soon(coordinator.verifier.warm)
+        if coordinator.limits.own_run_steps:
             nursery.start_soon(coordinator.executor.warm)
-        nursery.start_soon(monitor, coordinator, core.heartbeat_interval_seconds)
-        coordinator.resume()
+        nursery.start_soon(coordinator.heartbeat.run)
+        resume(marks=marks, jobs=coordinator.jobs, dispatcher=coordinator.dispatcher, submissions=coordinator.submissions)
         task_status.started()
 
 
@@ -216,16 +125,16 @@ async def _serve(
     config: CoordinatorConfig,
     network: Network,
     coordinator: Coordinator,
+    marks: Sequence[Mark],
     keys: KeyPair,
     allowed: AllowList,
-    version: str,
+    access: AccessControl,
     ready: Callable[[Ready], None],
     leave: trio.Event,
     folder: Path,
 ) -> None:
     words = log.get()
-    mocked = config.backend.mode == mock.BACKEND
-    access = AccessControl(allowed)
+    version = coordinator.overview.version
     async with trio.open_nursery() as nursery:
         await nursery.start(network.serve_zap, allowed.role_at, access.refused)
         clients, workers, http = await bind(config, network, keys)
@@ -233,15 +142,12 @@ async def _serve(
         access.open("worker", workers)
         nursery.start_soon(access.watch_list)
         nursery.start_soon(access.sum_up)
-        about = coordinator.about
-        about.folder, about.backend = folder, mock.BACKEND if mocked else config.verifier.backend
-        about.refusals = partial(refusals_of, coordinator, access.ports, {})
-        await nursery.start(attend, coordinator, config, clients, workers, partial(allowed.role_at, "client"), version)
-        if mocked:
-            nursery.start_soon(run_mock_workers, config.backend, _worker_side(coordinator, config, version), folder, version)
+        await nursery.start(attend, coordinator, marks, clients, workers, partial(allowed.role_at, "client"))
+        if config.backend.mode == mock.BACKEND:
+            nursery.start_soon(run_mock_workers, config.backend, coordinator.worker_port.serve, folder, version)
         url = ""
         if http:
-            pages = pages_of(coordinator, access)
+            pages = pages_of(coordinator.overview, coordinator.metrics, access)
             serve_pages = partial(serve_listeners, pages, http, refused=partial(coordinator.metrics.refused, "http"))
             url = await nursery.start(serve_pages)
         service = config.service
@@ -269,13 +175,16 @@ async def _serve(
 
 
 async def drain(coordinator: Coordinator, seconds: float) -> None:
-    """Let running jobs end, for so long."""
+    """Take nothing in and start nothing from now on, and let running jobs end, for so long."""
     words = log.get()
-    words.info("draining", running=len(coordinator.supervised), queued=len(coordinator.scheduler.queue), limit_seconds=seconds)
-    told = bool(coordinator.supervised)
+    running, queue = coordinator.jobs.supervised, coordinator.scheduler.queue
+    words.info("draining", running=len(running), queued=len(queue), limit_seconds=seconds)
+    told = bool(running)
     with trio.move_on_after(seconds) as patience:
-        await coordinator.drain()
+        coordinator.admission.close()
+        coordinator.dispatcher.handle(Draining())
+        await coordinator.supervision.idle()
         if told:
             await trio.sleep(min(seconds, LAST_WORDS_SECONDS))
     if patience.cancelled_caught:
-        words.warning("graceful drain timeout", unfinished=len(coordinator.supervised), limit_seconds=seconds)
+        words.warning("graceful drain timeout", unfinished=len(running), limit_seconds=seconds)

@@ -8,10 +8,12 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
+from zisk_actors.actors.dispatch.tasks import Tasks
+from zisk_actors.actors.jobs.disputes import mismatch
 from zisk_actors.actors.jobs.table import JobTable
-from zisk_actors.actors.jobs.tasks import Tasks, mismatch
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import ShareAnswered
 from zisk_actors.core.scheduler import Scheduler
@@ -21,10 +23,11 @@ from zisk_actors.wire.values import BlobRef, Lease, Phase
 class Answers:
     """What is done with an answer, of all jobs."""
 
-    def __init__(self, scheduler: Scheduler, jobs: JobTable, tasks: Tasks) -> None:
+    def __init__(self, *, scheduler: Scheduler, jobs: JobTable, tasks: Tasks, clock: Callable[[], float]) -> None:
         self._scheduler = scheduler
         self._jobs = jobs
         self._tasks = tasks
+        self._clock = clock
 
     async def accept(self, lease: Lease, phase: Phase, answer: BlobRef) -> bool:
         """Make an answer, which is on our shelf, count: in the journal first. False where it is not wanted any more. Raises
@@ -35,7 +38,7 @@ class Answers:
             self._tasks.answered(lease, phase, answer)
             return True
         entry = self._jobs.entries[lease.job]
-        event = ShareAnswered(self._jobs.clock(), phase, lease.share, lease.worker, lease.incarnation, answer)
+        event = ShareAnswered(self._clock(), phase, lease.share, lease.worker, lease.incarnation, answer)
         with suppress(IllegalTransition):  # the job went on without it, or has one already
             await self._jobs.record(entry, event)
         known = entry.record.answers.get((phase, lease.share))

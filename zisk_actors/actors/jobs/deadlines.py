@@ -9,11 +9,12 @@ Rules of this file:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
+from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import JobFailed
@@ -21,9 +22,6 @@ from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import Failure, FailureKind
 
 LOOK_SECONDS: Final = 60.0
-
-End = Callable[[JobEntry, JobFailed], Awaitable[None]]
-"""Ends a job as failed; returns when that is written down."""
 
 
 def failure(record: JobRecord, deadline_at: float) -> Failure:
@@ -44,11 +42,11 @@ def failure(record: JobRecord, deadline_at: float) -> Failure:
 
 
 class Deadlines:
-    """The deadlines of all jobs that have not ended. `clock` is the wall clock; `end` is called once for each job that is late."""
+    """The deadlines of all jobs that have not ended. `clock` is the wall clock; a job that is late is ended once."""
 
-    def __init__(self, clock: Callable[[], float], end: End) -> None:
+    def __init__(self, *, clock: Callable[[], float], ending: Endings) -> None:
         self._clock = clock
-        self._end = end
+        self._ending = ending
         self._heap: list[tuple[float, str, JobEntry]] = []
         self._fresh = trio.Event()
 
@@ -67,7 +65,7 @@ class Deadlines:
                 while self._heap and (self._heap[0][2].record.state.final or self._heap[0][0] <= self._clock()):
                     at, _, entry = heapq.heappop(self._heap)
                     if not entry.record.state.final:
-                        nursery.start_soon(self._end, entry, JobFailed(self._clock(), failure(entry.record, at)))
+                        nursery.start_soon(self._ending.expire, entry, JobFailed(self._clock(), failure(entry.record, at)))
                 left = self._heap[0][0] - self._clock() if self._heap else float("inf")
                 with trio.move_on_after(min(left, LOOK_SECONDS) if self._heap else float("inf")):
                     await self._fresh.wait()

@@ -26,7 +26,7 @@ class JobEntry:
 
     `known` is the job, or the journal's row of one that had ended before our start, which is read when somebody asks for the `record`.
     `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why something of
-    the job cannot be written down now, its end for instance.
+    the job cannot be written down now, its end for instance. `received_bytes` is how much has come of an input that it waits for.
     """
 
     known: JobRecord | Past
@@ -38,6 +38,7 @@ class JobEntry:
     ending: JobFailed | Cancelled | None = None
     unwritten: StoreUnwritable | None = None
     resumed_at: float | None = None
+    received_bytes: int | None = None
     lock: trio.Lock = field(default_factory=trio.Lock)
     own_run: OwnRun | None = None
 

@@ -14,8 +14,8 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.coordinator.programs import Programs
 from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import BeyondBudget
 from zisk_actors.store.blobs import BlobStore

@@ -11,25 +11,32 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 import trio
 
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.confirming import refute, same, unconfirmed
+from zisk_actors import log
+from zisk_actors.actors.dispatch.dispatcher import Dispatcher
+from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks, Timing
+from zisk_actors.actors.jobs.confirming import Confirmation, same, unconfirmed
+from zisk_actors.actors.jobs.disputes import MISMATCH
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
-from zisk_actors.actors.jobs.tasks import MISMATCH, ShareLost, Timing
+from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core.budget import Tally, attempts, tally
-from zisk_actors.core.events import Doubled, DoubleWanted, Finished, GaveUp
+from zisk_actors.core.events import DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
 from zisk_actors.core.patience import Patience, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.core.phases import PhaseSpec
 from zisk_actors.core.policy import cut_finer
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
 
 WATCH_SECONDS: Final = (1.0, 5.0)
@@ -68,9 +75,30 @@ class TooLarge(Exception):
 class PhaseRun:
     """One phase under way; `run` is its life, after which `answers` has every share, and `first` who answered first."""
 
-    def __init__(self, coordinator: Coordinator, entry: JobEntry, spec: PhaseSpec) -> None:
-        limits, record = coordinator.limits, entry.record
-        self._coordinator = coordinator
+    def __init__(
+        self,
+        entry: JobEntry,
+        spec: PhaseSpec,
+        *,
+        jobs: JobTable,
+        scheduler: Scheduler,
+        dispatcher: Dispatcher,
+        tasks: Tasks,
+        confirmation: Confirmation,
+        metrics: Metrics,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        record = entry.record
+        self._jobs = jobs
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._tasks = tasks
+        self._confirmation = confirmation
+        self._metrics = metrics
+        self._limits = limits
+        self._clock = clock
+        self._log = log.get()
         self._entry = entry
         self._spec = spec
         factor = limits.straggler_factor if spec.doubled else 0.0
@@ -108,15 +136,15 @@ class PhaseRun:
 
     async def _ask(self, number: int) -> None:
         """One share's answer, whoever gives it in the end."""
-        coordinator, record = self._coordinator, self._entry.record
+        record = self._entry.record
         share = self._running[number] = _Share(number)
         prefer = record.aggregator if self._spec.name is Phase.AGGREGATE else None
         while number not in self.answers:
-            if coordinator.limits.budget.spent(self._tally(number)):
+            if self._limits.budget.spent(self._tally(number)):
                 self._stop(JobEnds(self._failure(share)))
                 return
             try:
-                lease = await coordinator.tasks.holder(record.job, number, prefer, share.never)
+                lease = await self._dispatcher.holder(record.job, number, prefer, share.never)
             except ShareLost as nobody:
                 share.last = nobody
                 self._stop(JobEnds(await self._last_word(share)))
@@ -139,13 +167,13 @@ class PhaseRun:
 
     async def _try(self, share: _Share, lease: Lease) -> None:
         """Have one worker try. The share's nursery is over with the first answer, or when no attempt is left."""
-        coordinator, entry, spec = self._coordinator, self._entry, self._spec
+        entry, spec = self._entry, self._spec
         timing = share.attempts[lease]
         limit = self._patience.limit and self._patience.limit + WORKER_GRACE_SECONDS
         if len(share.attempts) == 1:
-            coordinator.jobs.share_is(entry, lease, spec.name, "waiting", 0.0)
+            self._jobs.share_is(entry, lease, spec.name, "waiting", 0.0)
         try:
-            answer = await coordinator.tasks.ask(lease, spec.task(entry.record, lease, limit), timing)
+            answer = await self._tasks.ask(lease, spec.task(entry.record, lease, limit), timing)
         except ShareLost as lost:
             del share.attempts[lease]
             await self._lost(share, lease, lost)
@@ -153,7 +181,7 @@ class PhaseRun:
             self._answered(share, lease, answer)
 
     def _answered(self, share: _Share, lease: Lease, answer: BlobRef) -> None:
-        coordinator, number = self._coordinator, share.number
+        number = share.number
         if number in self.answers or share.nursery is None:
             return
         self.answers[number] = answer
@@ -161,26 +189,25 @@ class PhaseRun:
         self.first = self.first or lease.worker
         for other in share.attempts:
             if other != lease:
-                coordinator.handle(Finished(other))
-                coordinator.stop_work(other, f"worker {lease.worker} has answered first")
+                self._dispatcher.finish(other, f"worker {lease.worker} has answered first")
         share.nursery.cancel_scope.cancel()
-        coordinator.jobs.share_is(self._entry, lease, self._spec.name, "done", 1.0)
+        self._jobs.share_is(self._entry, lease, self._spec.name, "done", 1.0)
         self._let_go(lease)
 
     def _let_go(self, lease: Lease) -> None:
         """A worker of which the job needs nothing more is free for others, before what it answered is folded, checked and written down. So
         is one after its proof, except the first finisher, which aggregates; who that is, the job keeps one."""
-        crew = self._coordinator.scheduler.crews.get(lease.job)
+        crew = self._scheduler.crews.get(lease.job)
         kept = crew is not None and any(held.worker == self.first for held in crew.all())
         proved = self._spec.name is Phase.PROVE and lease.worker != self.first and kept
         if self._spec.last or proved:
-            self._coordinator.handle(Finished(lease))
+            self._dispatcher.handle(Finished(lease))
 
     # ---------------------------------------------------------------------------------------------------------- what goes wrong
 
     async def _lost(self, share: _Share, lease: Lease, lost: ShareLost) -> None:
         """An attempt came to nothing: count it, and have the share begun again, or the phase ended."""
-        coordinator, record, phase = self._coordinator, self._entry.record, self._spec.name
+        record, phase = self._entry.record, self._spec.name
         share.last = lost
         own = lost.failure
         if own is not None and own.kind is FailureKind.PROOF and (phase in ACCUSING or own.code == MISMATCH):
@@ -194,16 +221,16 @@ class PhaseRun:
             if weights is not None:
                 self._stop(TooLarge(own, weights))
                 return
-        coordinator.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
+        self._dispatcher.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
         for other in share.attempts:
-            coordinator.jobs.alone(self._entry, other, phase)
-        event = ShareFailed(coordinator.clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None)
+            self._jobs.alone(self._entry, other, phase)
+        event = ShareFailed(self._clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None)
         try:
-            await coordinator.jobs.record(self._entry, event)
+            await self._jobs.record(self._entry, event)
         except StoreUnwritable:  # logged by who writes; counted here as long as we live
             self._unwritten = (*self._unwritten, event)
-        coordinator.metrics.share_retried(own.kind.value if own is not None else "lost")
-        coordinator.log.warning(
+        self._metrics.share_retried(own.kind.value if own is not None else "lost")
+        self._log.warning(
             "share failed, trying again" if own is not None else "share lost with its worker, trying again",
             job=record.job,
             share=share.number,
@@ -216,9 +243,9 @@ class PhaseRun:
 
     async def _weigh(self, share: _Share, lease: Lease, word: Failure) -> None:
         """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""
-        coordinator, entry, phase = self._coordinator, self._entry, self._spec.name
+        entry, phase = self._entry, self._spec.name
         try:
-            wrong = await refute(coordinator, entry, lease, phase, word)
+            wrong = await self._confirmation.refute(entry, lease, phase, word)
         except JobEnds as end:
             self._stop(end)
             return
@@ -230,12 +257,12 @@ class PhaseRun:
         if any(worker != lease.worker and same(word, other) for worker, other in self._reported_failures.items()):
             self._stop(JobEnds(word))
             return
-        coordinator.log.warning("a worker says that the guest fails, and a second one is asked", job=entry.job, worker=lease.worker)
+        self._log.warning("a worker says that the guest fails, and a second one is asked", job=entry.job, worker=lease.worker)
         self._reported_failures[lease.worker] = word
         share.never |= {lease.worker}
-        coordinator.handle(GaveUp(lease))
+        self._dispatcher.handle(GaveUp(lease))
         for other in share.attempts:
-            coordinator.jobs.alone(entry, other, phase)
+            self._jobs.alone(entry, other, phase)
 
     async def _last_word(self, share: _Share) -> Failure:
         """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
@@ -247,7 +274,7 @@ class PhaseRun:
 
     def _somebody_larger(self, lease: Lease) -> bool:
         """Whether there is a worker with more memory than a holder that has too little, as far as is known."""
-        registry = self._coordinator.scheduler.registry
+        registry = self._scheduler.registry
         holder = registry.records.get(lease.worker)
         return any(holder is None or not each.memory_bytes or each.memory_bytes > holder.memory_bytes for each in registry.ready())
 
@@ -299,7 +326,7 @@ class PhaseRun:
         """An attempt as the rules of patience look at it."""
         weights = self._entry.record.weights
         weight = weights[lease.share] if lease.share < len(weights) else 1
-        record = self._coordinator.scheduler.registry.records.get(lease.worker)
+        record = self._scheduler.registry.records.get(lease.worker)
         return RunningAttempt(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
 
     def _attempts(self, share: _Share) -> list[RunningAttempt]:
@@ -316,7 +343,7 @@ class PhaseRun:
         missing = sorted(self._running)
         elapsed = round(now - self._began_at, 1)
         workers = ", ".join(f"worker {worker} has been at it for {seconds:g} s" for worker, seconds in slow.items())
-        self._coordinator.log.error(
+        self._log.error(
             "phase timeout",
             job=record.job,
             phase=name.value,
@@ -348,12 +375,12 @@ class PhaseRun:
         still = self._seen(lease, self._running[lease.share].attempts[lease]).still_seconds(now)
         message = f"worker {lease.worker} has made no progress with share {lease.share} for {still:.0f} s"
         failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._spec.name)
-        self._coordinator.tasks.failed(lease, self._spec.name, failure)
-        self._coordinator.stop_work(lease, message)
+        self._tasks.failed(lease, self._spec.name, failure)
+        self._dispatcher.stop_work(lease, message)
 
     def _double(self, now: float) -> None:
         """Have the slowest share tried by a second worker, where one is idle."""
-        coordinator, job = self._coordinator, self._entry.record.job
+        job = self._entry.record.job
         lone = [
             one
             for share in self._running.values()
@@ -362,24 +389,25 @@ class PhaseRun:
             if one.began_at is not None
         ]
         slow = straggler(lone, self._rates, self._patience, now)
-        if slow is None or job not in coordinator.scheduler.crews:
+        if slow is None or job not in self._scheduler.crews:
             return
-        mine = {lease.worker for lease in coordinator.scheduler.crews[job].all()}
-        idle = frozenset(worker for worker in mine if not coordinator.tasks.tasks_of(worker))
+        mine = {lease.worker for lease in self._scheduler.crews[job].all()}
+        idle = frozenset(worker for worker in mine if not self._tasks.tasks_of(worker))
         share = self._running[slow.lease.share]
-        for effect in coordinator.handle(DoubleWanted(job, share.number, idle)):
-            if isinstance(effect, Doubled):
-                share.doubles += 1
-                coordinator.metrics.straggler_doubled()
-                coordinator.log.warning(
-                    "straggler: share is slow and started a second time",
-                    job=job,
-                    share=share.number,
-                    phase=self._spec.name.value,
-                    worker=slow.lease.worker,
-                    elapsed_seconds=round(slow.seconds(now), 1),
-                    still_seconds=round(slow.still_seconds(now), 1),
-                    second=effect.lease.worker,
-                )
-                coordinator.jobs.doubled(self._entry, effect.lease)
-                self._begin(share, effect.lease)
+        lease = self._dispatcher.double(DoubleWanted(job, share.number, idle))
+        if lease is None:
+            return
+        share.doubles += 1
+        self._metrics.straggler_doubled()
+        self._log.warning(
+            "straggler: share is slow and started a second time",
+            job=job,
+            share=share.number,
+            phase=self._spec.name.value,
+            worker=slow.lease.worker,
+            elapsed_seconds=round(slow.seconds(now), 1),
+            still_seconds=round(slow.still_seconds(now), 1),
+            second=lease.worker,
+        )
+        self._jobs.doubled(self._entry, lease)
+        self._begin(share, lease)

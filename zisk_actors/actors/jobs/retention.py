@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
@@ -31,7 +32,6 @@ from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Past
 from zisk_actors.wire.blobs import unpack_manifest
-from zisk_actors.wire.values import ProgramStatus
 
 SWEEP_SECONDS: Final = 30.0
 BLOBS_SECONDS: Final = 600.0
@@ -41,8 +41,7 @@ AT_ONCE: Final = 1000
 
 
 class Retention:
-    """The sweeps of one coordinator. `ttl_seconds` is how long a job is kept after its end; 0 is until the next sweep. `supervised` are the
-    jobs that are not done with their workers yet."""
+    """The sweeps of one coordinator. `ttl_seconds` is how long a job is kept after its end; 0 is until the next sweep."""
 
     def __init__(
         self,
@@ -51,8 +50,7 @@ class Retention:
         recorder: Recorder,
         store: BlobStore,
         jobs: JobTable,
-        programs: Callable[[], Iterable[ProgramStatus]],
-        supervised: Set[JobId],
+        programs: Programs,
         clock: Callable[[], float],
     ) -> None:
         self.ttl_seconds = ttl_seconds
@@ -60,7 +58,6 @@ class Retention:
         self._store = store
         self._jobs = jobs
         self._programs = programs
-        self._supervised = supervised
         self._clock = clock
         self._unwell_at = float("-inf")
         self._log = log.get()
@@ -88,7 +85,7 @@ class Retention:
         for number, (job, entry) in enumerate(list(self._jobs.entries.items())):
             if number % AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()  # with many jobs a look at all of them keeps everybody else waiting
-            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in self._supervised:
+            if entry.state.final and entry.ended_at is not None and entry.ended_at <= limit and job not in self._jobs.supervised:
                 over.append(job)
         gone = 0
         for start in range(0, len(over), BATCH):
@@ -104,7 +101,9 @@ class Retention:
         """Remove the blobs that nothing needs; how many, and their bytes."""
         before = self._clock() - GRACE_SECONDS
         jobs = [entry.known for entry in self._jobs.entries.values()]
-        kept = {blob for program in self._programs() for blob in (program.program, *(key.sha256 for key in program.keys.values()))}
+        kept = {
+            blob for program in self._programs.known.values() for blob in (program.program, *(key.sha256 for key in program.keys.values()))
+        }
         count, size = await in_thread(_sweep, self._store, jobs, kept, before)
         if count:
             self._log.info("blobs removed that nothing refers to", blobs=count, bytes=size)

@@ -8,66 +8,71 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import msgspec
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.forecast import Forecast
+from zisk_actors.actors.jobs.measures import Measures
+from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.status import ProgramName, Statuses
 from zisk_actors.core.job import JobRecord, evolve
 from zisk_actors.core.job_events import Event
-from zisk_actors.core.phases import percent
-from zisk_actors.core.scheduler import Waiting
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.summary import summarise
-from zisk_actors.ids import JobId, ProgramId, WorkerId
+from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.rows import Ending, Past
-from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus, State, VerifiedReport
+from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus
 
 MAX_CHANGES: Final = 64
 UNWRITABLE_SECONDS: Final = 1.0
 """The pause before it is tried again to write something of a job."""
-MAX_SHARES_SHOWN: Final = 64
-
-ProgramName = Callable[[str], str]
 
 
 class JobTable:
-    """The jobs by id. `waiting` says where a queued job stands, `program_name` what a program is called. Where there is
-    an `on_end`, each end is owed to the webhook, and it is told of it when that is on disk."""
+    """The jobs by id. Of each change the `measures` are told when it is on disk, and of an end the `outbox`."""
 
     def __init__(
-        self, recorder: Recorder, *, waiting: Callable[[JobId], Waiting | None], program_name: ProgramName, clock: Callable[[], float]
+        self,
+        recorder: Recorder,
+        *,
+        scheduler: Scheduler,
+        program_name: ProgramName,
+        progress: ShareProgress,
+        stopping: Stopping,
+        measures: Measures,
+        outbox: Outbox,
     ) -> None:
-        self.recorder = recorder
-        self.clock = clock
+        self._recorder = recorder
+        self._progress = progress
+        self._measures = measures
+        self._outbox = outbox
         self.entries: dict[JobId, JobEntry] = {}
         self.by_key: dict[tuple[str, str], JobId] = {}
-        self.on_end: Callable[[JobRecord], None] | None = None
-        self.on_change: Callable[[JobRecord, JobRecord, float], None] | None = None
-        self.stopped: Callable[[JobId], tuple[tuple[WorkerId, ...], tuple[WorkerId, ...]]] = lambda job: ((), ())
-        self.received: Callable[[JobId], int | None] = lambda job: None
-        self.on_progress: Callable[[Lease, Phase, str, float], None] | None = None
-        self.forecast: Forecast | None = None
-        self._waiting = waiting
-        self._program_name = program_name
+        self.supervised: set[JobId] = set()
+        forecast = Forecast(measures.rates, lambda: [self.entries[job] for job in self.supervised])
+        self._statuses = Statuses(scheduler=scheduler, program_name=program_name, forecast=forecast, stopping=stopping)
         self._log = log.get()
 
     def adopt(self, record: JobRecord) -> JobEntry:
         """Know a job that the journal has."""
         request = record.submitted
-        entry = self.entries[request.job] = JobEntry(record, self.recorder.epoch << 32)
+        entry = self.entries[request.job] = JobEntry(record, self._recorder.epoch << 32)
         if request.key:
             self.by_key[request.client, request.key] = request.job
         return entry
 
     def adopt_past(self, past: Past) -> None:
         """Know a job that had ended before our start."""
-        self.entries[past.job] = JobEntry(past, self.recorder.epoch << 32)
+        self.entries[past.job] = JobEntry(past, self._recorder.epoch << 32)
         if past.head.key:
             self.by_key[past.head.client, past.head.key] = past.job
 
@@ -88,13 +93,12 @@ class JobTable:
             async with entry.lock:
                 before = entry.record
                 after = evolve(before, event)
-                ending = Ending(summarise(after), self.on_end is not None) if after.state.final else None
-                await self.recorder.append(before.job, event, ending)
+                ending = Ending(summarise(after), self._outbox.wanted) if after.state.final else None
+                await self._recorder.append(before.job, event, ending)
                 entry.record = after
-        if after.state.final and self.on_end is not None:
-            self.on_end(after)
-        if self.on_change is not None:
-            self.on_change(before, after, event.at)
+        if after.state.final:
+            self._outbox.ended(after)
+        self._measures.changed(before, after, event.at)
         failure = after.failure
         detail = {} if failure is None else {"error": failure.message, "code": failure.code, "kind": failure.kind.value}
         self._log.info(f"[Job] {type(event).__name__}", job=after.job, stage=after.stage.value, **detail)
@@ -104,8 +108,7 @@ class JobTable:
 
     def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """Note how far a share is, and tell the watchers."""
-        if self.on_progress is not None:
-            self.on_progress(lease, phase, step, fraction)
+        self._progress.moved(lease, phase, step, fraction)
         shown = ShareStatus(share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200])
         seen = entry.shares.get(lease.share)
         if seen is not None and seen.phase is phase and lease.worker in (seen.worker, seen.second) and seen.second and step != "done":
@@ -125,46 +128,7 @@ class JobTable:
 
     def status(self, entry: JobEntry) -> JobStatus:
         """What a client is told."""
-        record, request = entry.record, entry.record.submitted
-        shares = tuple(entry.shares[share] for share in sorted(entry.shares))
-        done = percent(record, shares)
-        received = self.received(record.job) if record.state is State.WAITING_FOR_INPUT else None
-        waiting = self._waiting(record.job)
-        why = waiting.reason if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""
-        stopped, stopping = self.stopped(record.job) if record.state in (State.CANCELLED, State.FAILED) else ((), ())
-        return JobStatus(
-            job=record.job,
-            kind=record.kind,
-            state=record.state,
-            program=ProgramId(request.program.sha256),
-            program_name=request.name or self._program_name(request.program.sha256),
-            params=request.params,
-            phase=record.stage.phase,
-            percent=done,
-            eta_seconds=self.forecast.left(entry) if self.forecast is not None else None,
-            position=waiting.position if waiting is not None else None,
-            starts_in_seconds=self.forecast.starts_in(waiting.position) if self.forecast is not None and waiting is not None else None,
-            needed_units=waiting.needed if waiting is not None else None,
-            free_units=waiting.free if waiting is not None else None,
-            total_units=waiting.total if waiting is not None else None,
-            waiting_for=why,
-            submitted_at=request.at,
-            started_at=record.started_at,
-            ended_at=record.ended_at,
-            deadline_at=request.deadline_at,
-            weights=record.weights[:MAX_SHARES_SHOWN],
-            shares=shares[:MAX_SHARES_SHOWN],
-            result=record.result,
-            key=record.key,
-            verified=record.report if isinstance(record.report, VerifiedReport) else None,
-            failure=record.failure,
-            reason=record.reason,
-            number=entry.number,
-            stdin=record.stdin,
-            received_bytes=received,
-            stopped=stopped[:MAX_SHARES_SHOWN],
-            stopping=stopping[:MAX_SHARES_SHOWN],
-        )
+        return self._statuses.of(entry)
 
     def tell(self, entry: JobEntry) -> None:
         """Number the job as it is now, and wake who watches."""

@@ -9,7 +9,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -18,6 +17,7 @@ from typing import Final
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import JobRecord
@@ -39,12 +39,13 @@ LOOK_SECONDS: Final = 60.0
 
 
 class Webhooks:
-    """The outbox of one coordinator. `target` is None where no webhook is set: nothing is owed then, and what is from before is given up
-    in its time."""
+    """Who tells the receiver what is in the outbox. `target` is None where no webhook is set: what is owed from before is given up in its
+    time then."""
 
     def __init__(
         self,
         *,
+        outbox: Outbox,
         target: Target | None,
         give_up_seconds: float,
         post: Post,
@@ -55,6 +56,7 @@ class Webhooks:
         clock: Callable[[], float],
         chance: Random,
     ) -> None:
+        self._outbox = outbox
         self._target = target
         self._give_up_seconds = give_up_seconds
         self._post = post
@@ -64,44 +66,22 @@ class Webhooks:
         self._record_of = record_of
         self._clock = clock
         self._chance = chance
-        self._heap: list[tuple[float, JobId, Notice]] = []
-        self._fresh = trio.Event()
         self._log = log.get()
-        self.owed: set[JobId] = set()
-
-    @property
-    def wanted(self) -> bool:
-        """Whether ends of jobs are to be told."""
-        return self._target is not None
-
-    def owe(self, job: JobRecord) -> None:
-        """The end of a job is on disk, and owed."""
-        if job.ended_at is not None:
-            self._put(Notice(JobId(job.job), job.ended_at, 0, job.ended_at))
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         for notice in await self._recorder.call(Journal.owed):
-            if notice.job not in self.owed:
-                self._put(notice)
-        if self.owed:
-            self._log.info("webhooks owed from before", jobs=len(self.owed), url_set=self.wanted)
+            if notice.job not in self._outbox.owed:
+                self._outbox.put(notice)
+        if self._outbox.owed:
+            self._log.info("webhooks owed from before", jobs=len(self._outbox.owed), url_set=self._target is not None)
         room = trio.Semaphore(AT_ONCE)
         async with trio.open_nursery() as nursery:
             while True:
-                self._fresh = trio.Event()
-                while self._heap and self._heap[0][0] <= self._clock():
-                    _, _, notice = heapq.heappop(self._heap)
+                while (due := self._outbox.take_due(self._clock())) is not None:
                     await room.acquire()
-                    nursery.start_soon(self._attempt, notice, room)
-                left = self._heap[0][0] - self._clock() if self._heap else float("inf")
-                with trio.move_on_after(min(left, LOOK_SECONDS) if self._heap else float("inf")):
-                    await self._fresh.wait()
-
-    def _put(self, notice: Notice) -> None:
-        self.owed.add(notice.job)
-        heapq.heappush(self._heap, (notice.next_at, notice.job, notice))
-        self._fresh.set()
+                    nursery.start_soon(self._attempt, due, room)
+                await self._outbox.wait(self._clock(), LOOK_SECONDS)
 
     async def _attempt(self, notice: Notice, room: trio.Semaphore) -> None:
         try:
@@ -125,9 +105,9 @@ class Webhooks:
             notice = notice._replace(next_at=now + pause)
             self._log.warning("Failed to send webhook, trying again", host=host, error=problem, pause_seconds=round(pause, 1), **words)
         await self._note(notice, state, problem)
-        self.owed.discard(notice.job)
+        self._outbox.forget(notice.job)
         if state == "pending":
-            self._put(notice)
+            self._outbox.put(notice)
 
     async def _deliver(self, notice: Notice) -> str:
         """Make one call; why it did not succeed, empty where it did."""

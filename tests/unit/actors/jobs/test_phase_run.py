@@ -10,7 +10,6 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld, SimWorker, World
-from zisk_actors.actors.coordinator.view import view_of
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.wire.compute import Call, Done
@@ -186,7 +185,7 @@ async def test_a_straggler_is_run_a_second_time_and_the_first_answer_wins(open_w
         assert pair[0] == "b"
         assert world.coordinator.scheduler.crews == {}
         assert "b" not in {fault.attempt.worker for fault in world.coordinator.jobs.entries[job].record.faults}
-        text = world.coordinator.metrics.render(view_of(world.coordinator, "1", "fake")).decode()
+        text = world.coordinator.metrics.render(world.coordinator.overview.view()).decode()
         assert "coordinator_stragglers_doubled_total 1.0" in text
 
 

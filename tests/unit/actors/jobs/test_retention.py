@@ -68,7 +68,9 @@ async def test_who_was_quarantined_stays_so_when_the_job_is_forgotten(open_world
             async for _, status in changes:
                 if status.phase is Phase.PROVE:
                     break
-        start = world.coordinator.sessions[WorkerId("liar")].incarnation
+        session = world.coordinator.sessions.find(WorkerId("liar"))
+        assert session is not None
+        start = session.incarnation
         entry = world.coordinator.jobs.entries[job]
         await world.coordinator.jobs.record(entry, ContributionRejected(world.clock(), 0, WorkerId("liar"), start, "wrong"))
         await client.cancel(job)
@@ -79,7 +81,7 @@ async def test_who_was_quarantined_stays_so_when_the_job_is_forgotten(open_world
         await world.stop()
         await world.start()
         await world.workers_are("liar")
-        assert [mark.worker for mark in world.coordinator.marks] == ["liar"]
+        assert [mark.worker for mark in world.marks] == ["liar"]
         async with world.client() as again:
             assert [status.state for status in await again.workers()] == ["quarantined"]
         worker.kill()

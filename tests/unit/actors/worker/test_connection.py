@@ -115,7 +115,7 @@ async def test_what_is_cancelled_is_killed_and_what_comes_after_has_a_new_child(
         await trio.sleep(2)
         lease = world.coordinator.scheduler.lease(job, 0)
         assert lease is not None
-        await world.coordinator.sessions[WorkerId("a")].send(CancelLease(lease, "enough"))
+        assert await world.coordinator.sessions.send(WorkerId("a"), CancelLease(lease, "enough"))
         await trio.sleep(1)
         assert worker.device.killed == 1
         assert (await client.cancel(job))[0]

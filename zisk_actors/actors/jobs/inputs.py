@@ -10,14 +10,17 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.supervision import Supervision
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.errors import IllegalTransition
@@ -53,24 +56,26 @@ class _Open:
 
 
 class Inputs:
-    """The inputs of all jobs that wait for one. `given` is called when a job has it, `expire` ends a job."""
+    """The inputs of all jobs that wait for one. A job that has its input is queued (`supervision`); one that gets none is ended
+    (`ending`)."""
 
     def __init__(
         self,
+        *,
         jobs: JobTable,
         partials: PartialInputs,
-        *,
-        max_bytes: int,
-        seconds: float,
-        given: Callable[[JobEntry], None],
-        expire: Callable[[JobEntry, JobFailed], Awaitable[None]],
+        supervision: Supervision,
+        ending: Endings,
+        limits: Limits,
+        clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
         self._partials = partials
-        self._max_bytes = max_bytes
-        self._seconds = seconds
-        self._given = given
-        self._expire = expire
+        self._supervision = supervision
+        self._ending = ending
+        self._max_bytes = limits.input_bytes
+        self._seconds = limits.input_seconds
+        self._clock = clock
         self._open: dict[JobId, _Open] = {}
         self._log = log.get()
 
@@ -80,11 +85,6 @@ class Inputs:
     def clients(self) -> list[str]:
         """Whose jobs they are, one by one."""
         return [self._jobs.entries[job].client for job in self._open]
-
-    def received(self, job: JobId) -> int | None:
-        """How much of its input a job has that waits for the rest."""
-        now = self._open.get(job)
-        return None if now is None else now.size
 
     def check_size(self, size: int) -> None:
         """Raises `InputTooLarge`."""
@@ -99,7 +99,8 @@ class Inputs:
 
     def begin(self, entry: JobEntry) -> None:
         """A job waits for its input, from now on or again after a restart; `attend` must run for it."""
-        self._open[entry.record.job] = _Open(self._partials.size(entry.record.job), trio.current_time())
+        entry.received_bytes = self._partials.size(entry.record.job)
+        self._open[entry.record.job] = _Open(entry.received_bytes, trio.current_time())
 
     async def attend(self, entry: JobEntry) -> None:
         """Until a job has its input, or has ended: fail it where nothing comes. Then forget what is not needed."""
@@ -108,12 +109,13 @@ class Inputs:
         while entry.record.stage is Stage.WAITING_FOR_INPUT:
             left = now.heard_at + self._seconds - trio.current_time()
             if left <= 0:
-                await self._expire(entry, JobFailed(self._jobs.clock(), self._abandoned(now.size)))
+                await self._ending.expire(entry, JobFailed(self._clock(), self._abandoned(now.size)))
                 continue
             changed = entry.changed
             with trio.move_on_after(left):
                 await changed.wait()
         del self._open[job]
+        entry.received_bytes = None
         async with now.lock:
             await in_thread(self._partials.drop, job)
 
@@ -132,7 +134,7 @@ class Inputs:
         now = self._of(entry)
         async with now.lock:
             self._of(entry)
-            now.size = await in_thread(self._partials.write, entry.record.job, offset, content)
+            now.size = entry.received_bytes = await in_thread(self._partials.write, entry.record.job, offset, content)
             now.heard_at = trio.current_time()
         self._jobs.tell(entry)
         return now.size
@@ -150,12 +152,12 @@ class Inputs:
             with trio.CancelScope(shield=True):
                 await in_thread(self._partials.publish, entry.record.job, stdin)
                 try:
-                    await self._jobs.record(entry, InputGiven(self._jobs.clock(), stdin))
+                    await self._jobs.record(entry, InputGiven(self._clock(), stdin))
                 except IllegalTransition:
                     self._of(entry)  # it has ended meanwhile, and this says so
                     raise
                 if entry.ending is None:
-                    self._given(entry)
+                    self._supervision.enqueue(entry)
 
     def _of(self, entry: JobEntry) -> _Open:
         """The input of a job that waits for it. Raises `InputClosed`."""

@@ -12,8 +12,8 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.coordinator.roster import WRITE_SECONDS, Roster
 from zisk_actors.actors.threads import RUNNER
+from zisk_actors.actors.workers.roster import WRITE_SECONDS, Roster
 from zisk_actors.core.events import Joined, Restarted
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import Incarnation, WorkerId
@@ -118,14 +118,14 @@ async def test_an_answer_that_comes_before_it_is_asked_for_again_is_not_thrown_a
         await world.stop()
         await trio.sleep(10)  # the worker has its answer, and nobody to take it
         await world.start()
-        world.coordinator.handle(Restarted(world.coordinator.scheduler.opens_at, frozenset({A})))
-        begin = world.coordinator._supervise
+        world.coordinator.dispatcher.handle(Restarted(world.coordinator.scheduler.opens_at, frozenset({A})))
+        begin = world.coordinator.supervision._supervise
 
         async def late(*words: Any) -> None:
             await trio.sleep(1)
             await begin(*words)
 
-        world.coordinator._supervise = late
+        world.coordinator.supervision._supervise = late
         async with world.client() as again:
             assert (await again.wait(job)).state is State.COMPLETED
         assert worker.device.log.count("ContributeCall") == 1

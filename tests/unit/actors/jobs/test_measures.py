@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.unit.actors.conftest import ELF, OpenWorld, World
-from zisk_actors.actors.coordinator.view import health_of, view_of
+from zisk_actors.actors.coordinator.process import drain
 from zisk_actors.client.errors import ClusterRefused
 from zisk_actors.web.health import Standing
 from zisk_actors.wire.values import Kind, State
@@ -41,14 +41,14 @@ async def test_the_view_is_the_state(open_world: OpenWorld, autojump_clock: obje
         running = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=0", params="test")
         await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test")
         await trio.sleep(1)
-        view = view_of(world.coordinator, "1", "fake")
+        view = world.coordinator.overview.view()
         assert dict(view.jobs) == {State.RUNNING: 1, State.QUEUED: 1}
         assert (view.queue_depth, view.shares_waiting, view.shares_running, view.shares_done) == (1, 0, 1, 0)
         assert [(seen.worker, seen.state, seen.units, seen.free_units) for seen in view.workers] == [("w-1", "computing", 3, 0)]
         first.kill()
         await world.workers_are()
         await trio.sleep(0.1)
-        view = view_of(world.coordinator, "1", "fake")
+        view = world.coordinator.overview.view()
         assert view.workers == ()
         assert view.shares_waiting == 1
         assert counted(world, "coordinator_workers_lost_total", reason="link") == 1
@@ -60,14 +60,14 @@ async def test_draining_refuses_new_work_and_waits_for_what_runs(open_world: Ope
     async with open_world() as world, world.client() as client:
         world.worker("w-1")
         await world.workers_are("w-1")
-        assert health_of(world.coordinator, "1", 0.0, "cpu").ready
+        assert world.coordinator.overview.health().ready
         running = await client.submit(Kind.PROVE, ELF, stdin=b"vsleep=40", params="test")
         queued = await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test", key="once")
         await trio.sleep(1)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(world.coordinator.drain)
+            nursery.start_soon(drain, world.coordinator, float("inf"))
             await trio.sleep(1)
-            assert health_of(world.coordinator, "1", 0.0, "cpu").reasons == (Standing.DRAINING.value,)
+            assert world.coordinator.overview.health().reasons == (Standing.DRAINING.value,)
             with pytest.raises(ClusterRefused, match="shutting down"):
                 await client.submit(Kind.PROVE, ELF, params="test")
             assert await client.submit(Kind.PROVE, ELF, stdin=b"later", params="test", key="once") == queued
@@ -76,4 +76,4 @@ async def test_draining_refuses_new_work_and_waits_for_what_runs(open_world: Ope
         assert (await client.job(queued)).state is State.QUEUED
         await world.stop()
         await world.start()
-    assert world.coordinator.standing is Standing.SERVING
+    assert world.coordinator.admission.standing is Standing.SERVING

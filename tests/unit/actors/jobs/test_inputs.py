@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.clients import inputs
+from zisk_actors.actors.jobs import inputs
 from zisk_actors.client.arguments import InputAddress
 from zisk_actors.client.errors import ClusterRefused, JobFailure
 from zisk_actors.errors import JobCancelled, UsageError
@@ -157,11 +157,11 @@ async def test_a_cancel_while_the_end_is_written_down_has_one_supervisor(open_wo
             nursery.start_soon(client._talk.ask, end)
             await trio.testing.wait_all_tasks_blocked()
             assert world.coordinator.jobs.entries[job].lock.locked(), "the end is on its way to the disk"
-            nursery.start_soon(world.coordinator.cancel, world.coordinator.jobs.entries[job], "enough")
+            nursery.start_soon(world.coordinator.ending.cancel, world.coordinator.jobs.entries[job], "enough")
             await trio.testing.wait_all_tasks_blocked()
         assert (await other.wait(job)).state is State.CANCELLED
         await trio.testing.wait_all_tasks_blocked()
-        assert (world.coordinator.supervised, world.coordinator.scheduler.crews) == (set(), {})
+        assert (world.coordinator.jobs.supervised, world.coordinator.scheduler.crews) == (set(), {})
         assert (await other.wait(await other.submit(Kind.EXECUTE, ELF))).state is State.COMPLETED
 
 
@@ -185,7 +185,7 @@ async def test_an_end_for_a_job_that_is_cancelled_meanwhile_says_so(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(end)
             await trio.sleep(0.5)
-            assert await world.coordinator.cancel(world.coordinator.jobs.entries[job], "enough")
+            assert await world.coordinator.ending.cancel(world.coordinator.jobs.entries[job], "enough")
 
 
 async def test_limits_of_inputs(open_world: OpenWorld, autojump_clock: MockClock) -> None:

@@ -8,26 +8,24 @@ Rules of this file:
 
 from __future__ import annotations
 
+from zisk_actors.actors.dispatch.progress import ShareProgress
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import JobId
 from zisk_actors.web.cluster import Metrics
-from zisk_actors.wire.values import Lease, State
+from zisk_actors.wire.values import State
 
 
 class Measures:
-    """Turns changes of jobs into counts, and into the rates that estimates are made of. Times are those of the events."""
+    """Turns changes of jobs into counts, and into the rates that estimates are made of. Times are those of the events; `progress` knows
+    who held shares of a job."""
 
-    def __init__(self, metrics: Metrics, rates: Rates) -> None:
+    def __init__(self, metrics: Metrics, rates: Rates, progress: ShareProgress) -> None:
         self._metrics = metrics
+        self._progress = progress
         self.rates = rates
         self._since: dict[JobId, float] = {}
-        self._holders: dict[JobId, set[str]] = {}
-
-    def assigned(self, lease: Lease) -> None:
-        """A worker holds a share of a job."""
-        self._holders.setdefault(lease.job, set()).add(lease.worker)
 
     def since(self, job: JobId, otherwise: float) -> float:
         """Since when a job is in its stage, as far as we know."""
@@ -48,6 +46,6 @@ class Measures:
         if after.state.final:
             self.rates.job_ended(at)
             seconds = None if after.started_at is None else max(0.0, at - after.started_at)
-            self._metrics.job_finished(after.kind, after.state, seconds, sorted(self._holders.pop(job, ())))
+            self._metrics.job_finished(after.kind, after.state, seconds, self._progress.workers_of(job))
         else:
             self._since[job] = at

@@ -26,7 +26,7 @@ WRITE_SECONDS: Final = 1.0
 
 
 class Roster:
-    """The file, and the task that keeps it; with no path, and before `run`, nothing is kept."""
+    """The file, and the task that keeps it; with no path, and before `run`, nothing is kept. Who is registered says the scheduler."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path

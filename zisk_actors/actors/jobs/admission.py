@@ -9,18 +9,18 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import trio
 
+from zisk_actors.actors.jobs.inputs import Inputs
+from zisk_actors.actors.jobs.limits import Limits
 from zisk_actors.core import events
-from zisk_actors.core.budget import Budget
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import RefusedRetryLater
-from zisk_actors.wire.values import Phase
+from zisk_actors.web.health import Standing
 
 
 class QueueFull(RefusedRetryLater):
@@ -53,37 +53,25 @@ class WorkerUnavailable(RefusedRetryLater):
         self.retry_after_seconds = retry_after_seconds
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
-    workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
-    times what is expected, and `straggler_seconds`, is tried a second time. Of one client `queued_per_client` jobs may wait;
-    0 is no limit. A run of up to `own_run_steps` is executed by the coordinator as well; 0: none is."""
-
-    seconds: dict[Phase, float] = field(default_factory=dict)
-    queued: int = 1000
-    budget: Budget = field(default_factory=Budget)
-    worker_wait_seconds: float = 60.0
-    settle_seconds: float = 5.0
-    input_bytes: int = 1024**3
-    input_seconds: float = 600.0
-    straggler_factor: float = 2.0
-    straggler_seconds: float = 10.0
-    job_ttl_seconds: float = 3600.0
-    queued_per_client: int = 0
-    webhook_seconds: float = 86400.0
-    own_run_steps: int = 10**9
-
-
 class Admission:
-    """Lets jobs in. `inputs` are the clients of the jobs that wait for their input, each as often as it has one."""
+    """Lets jobs in, as long as it is not closed. `inputs` are those of the jobs that wait for their input."""
 
-    def __init__(self, scheduler: Scheduler, limits: Limits, inputs: Callable[[], list[str]], rates: Rates) -> None:
+    def __init__(self, *, scheduler: Scheduler, limits: Limits, inputs: Inputs, rates: Rates) -> None:
         self._scheduler = scheduler
         self._limits = limits
         self._inputs = inputs
         self._rates = rates
         self._entering: Counter[str] = Counter()
+        self.standing = Standing.SERVING
+
+    def close(self) -> None:
+        """Nothing new is taken in from now on."""
+        self.standing = Standing.DRAINING
+
+    def check_open(self) -> None:
+        """Raises `Draining` where nothing new is taken in any more."""
+        if self.standing is Standing.DRAINING:
+            raise Draining("the coordinator is shutting down", hint="try again when it is back; jobs that were accepted go on then")
 
     @contextmanager
     def enter(self, job: events.Enqueue, *, may_wait: bool) -> Iterator[None]:
@@ -99,7 +87,7 @@ class Admission:
                 del self._entering[job.client]
 
     def _check_room(self, job: events.Enqueue) -> None:
-        queue, inputs = self._scheduler.queue, self._inputs()
+        queue, inputs = self._scheduler.queue, self._inputs.clients()
         waiting = len(queue) + len(inputs) + self._entering.total()
         mine = queue.waiting_of(job.client) + inputs.count(job.client) + self._entering[job.client]
         full: QueueFull | None = None

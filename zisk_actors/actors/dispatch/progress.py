@@ -41,6 +41,10 @@ class ShareProgress:
         """Nobody holds anything of a job any more."""
         self._held.pop(job, None)
 
+    def workers_of(self, job: JobId) -> list[str]:
+        """Who holds or held a share of a job that has not ended, by name."""
+        return sorted({lease.worker for lease in self._held.get(job, ())})
+
     def find(self, lease: Lease) -> tuple[float, float]:
         """Since when a lease is held, and when its share last moved."""
         held = self._held.get(lease.job, {}).get(lease)

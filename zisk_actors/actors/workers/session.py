@@ -1,10 +1,8 @@
-"""One connected worker: its hello, its messages, and what is sent to it.
+"""One connected worker: its messages, and what is sent to it.
 
 Rules of this file:
-* Who has not said hello is asked to, and gets nothing else.
 * Every message is a sign of life. One that we do not understand ends the link.
-* A worker's id belongs to the key that it first came with, as long as it is registered.
-* When the link is gone the worker has a grace to come back before it is lost; then its tasks are sent again, where it does not hold them.
+* A worker that comes back is sent its tasks again, where it does not hold them.
 """
 
 from __future__ import annotations
@@ -14,18 +12,23 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from zisk_actors import log, mock
-from zisk_actors.actors.coordinator.coordinator import Coordinator
-from zisk_actors.actors.jobs.tasks import Connected
+from zisk_actors import log
+from zisk_actors.actors.dispatch.dispatcher import Dispatcher
+from zisk_actors.actors.dispatch.stopping import Stopping
+from zisk_actors.actors.dispatch.tasks import Tasks
+from zisk_actors.actors.jobs.answers import Answers
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
+from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.core import events
-from zisk_actors.core.events import Heard, Joined, JoinRejected, Left, Loss
-from zisk_actors.core.registry import Refusal
+from zisk_actors.core.events import Heard, Left, Loss
+from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import Incarnation, ProgramId, WorkerId
+from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import StoreUnwritable
-from zisk_actors.transport.base import Link, LinkClosed, seldom
+from zisk_actors.transport.base import Link, LinkClosed
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
@@ -41,31 +44,44 @@ from zisk_actors.wire.worker_link import (
     Hello,
     Measured,
     Progress,
-    Refused,
-    Reintroduce,
     Welcome,
-    WorkerSays,
 )
 
-HELLO_SECONDS: Final = 10.0
 UNWRITABLE_SECONDS: Final = 1.0
-_OTHER_BACKEND: Final = {
-    False: Refusal("mock-worker", "it is a mock worker, and this coordinator wants proofs (worker.backend, backend.mode)", permanent=True),
-    True: Refusal("not-a-mock-worker", "it proves, and this coordinator is a mock (worker.backend, backend.mode)", permanent=True),
-}
-"""By whether the coordinator is a mock: what a worker of the other kind is told."""
 
 
 class Session:
     """A worker that was welcomed, over one link."""
 
-    def __init__(self, link: Link, hello: Hello, coordinator: Coordinator) -> None:
+    def __init__(
+        self,
+        link: Link,
+        hello: Hello,
+        *,
+        dispatcher: Dispatcher,
+        scheduler: Scheduler,
+        tasks: Tasks,
+        stopping: Stopping,
+        jobs: JobTable,
+        answers: Answers,
+        roster: Roster,
+        store: BlobStore,
+        epoch: int,
+    ) -> None:
         self.hello = hello
         self.link = link
-        self._coordinator = coordinator
+        self._dispatcher = dispatcher
+        self._scheduler = scheduler
+        self._tasks = tasks
+        self._stopping = stopping
+        self._jobs = jobs
+        self._answers = answers
+        self._roster = roster
+        self._store = store
+        self._epoch = epoch
         self._over = trio.Event()
         self._collecting: set[tuple[Lease, Phase]] = set()
-        self.exchange = Exchange(self.send_with, coordinator.store)
+        self.exchange = Exchange(self.send_with, store)
         self._log = log.get(worker=hello.worker)
 
     @property
@@ -85,7 +101,7 @@ class Session:
         await self.send_with(message, b"")
 
     async def send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
-        await self.link.send(pack(message, bulk, epoch=self._coordinator.epoch))
+        await self.link.send(pack(message, bulk, epoch=self._epoch))
 
     def end(self) -> None:
         """The link is dead, or another took its place: stop receiving from it."""
@@ -119,10 +135,11 @@ class Session:
             try:
                 while True:
                     message, bulk, _ = unpacker.unpack(await self.link.receive())
-                    self._coordinator.handle(Heard(self.worker, self.incarnation))
+                    self._dispatcher.handle(Heard(self.worker, self.incarnation))
                     if isinstance(message, Goodbye):
                         reason = f"it left: {message.reason}"
-                        self._coordinator.handle(Left(self.worker, self.incarnation, reason, Loss.GOODBYE))
+                        self._dispatcher.handle(Left(self.worker, self.incarnation, reason, Loss.GOODBYE))
+                        self._roster.changed()
                         break
                     await self._take(message, bulk, nursery)
             except LinkClosed as error:
@@ -137,12 +154,11 @@ class Session:
 
     async def _greet(self, heartbeat: tuple[float, int]) -> None:
         """Say what the worker has to know first: how often to beat, what it holds in vain, what it was asked. Raises `LinkClosed`."""
-        coordinator = self._coordinator
         await self.send(Welcome(*heartbeat))
         for lease in self.hello.held:
-            if not coordinator.scheduler.holds(lease) and not coordinator.scheduler.claimed(lease):
+            if not self._scheduler.holds(lease) and not self._scheduler.claimed(lease):
                 await self.send(CancelLease(lease, "the lease is not in force any more"))
-        for task in coordinator.tasks.tasks_of(self.worker):
+        for task in self._tasks.tasks_of(self.worker):
             await self.send(task)  # also what it may hold: that is not done twice, and leases alone do not say which task it has
 
     async def _take(self, message: Any, bulk: bytes, nursery: trio.Nursery) -> None:
@@ -150,31 +166,31 @@ class Session:
             case FetchChunk() | Chunk() | NoChunk():
                 await self.exchange.take(message, bulk)
             case Progress():
-                entry = self._coordinator.jobs.entries.get(message.lease.job)
+                entry = self._jobs.entries.get(message.lease.job)
                 news = (message.lease, message.phase, message.step, message.fraction)
-                if entry is not None and self._owns(message) and self._coordinator.tasks.is_out(message.lease, message.phase):
-                    self._coordinator.tasks.moved(*news)
-                    self._coordinator.jobs.share_is(entry, *news)
-            case Answer() | Failed() if self._coordinator.answers.will_ask(message.lease, message.phase):
+                if entry is not None and self._owns(message) and self._tasks.is_out(message.lease, message.phase):
+                    self._tasks.moved(*news)
+                    self._jobs.share_is(entry, *news)
+            case Answer() | Failed() if self._answers.will_ask(message.lease, message.phase):
                 pass  # asked for again when its job goes on; the worker keeps it until then
             case Answer() if (message.lease, message.phase) in self._collecting:
                 pass  # said twice; the first is on its way
-            case Answer() if self._coordinator.answers.known(message.lease, message.phase, message.result):
+            case Answer() if self._answers.known(message.lease, message.phase, message.result):
                 await self.send(AnswerTaken(message.lease, message.phase))
-            case Answer() | Failed() if not self._coordinator.tasks.is_out(message.lease, message.phase):
-                self._coordinator.tasks.drop_late(message.lease)
+            case Answer() | Failed() if not self._tasks.is_out(message.lease, message.phase):
+                self._dispatcher.drop_late(message.lease)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case Answer() if self._owns(message):
                 nursery.start_soon(self._collect, message)
             case Answer() | Failed():
                 if isinstance(message, Failed) and self._owns(message):
-                    self._coordinator.tasks.failed(message.lease, message.phase, message.failure)
+                    self._tasks.failed(message.lease, message.phase, message.failure)
                 await self.send(AnswerTaken(message.lease, message.phase))
             case CancelDone():
-                self._coordinator.stopping.done(message.job, self.worker)
+                self._stopping.done(message.job, self.worker)
                 self._log.debug("worker has stopped work for a job", job=message.job)
             case Measured():
-                self._coordinator.handle(events.Measured(self.worker, self.incarnation, message.rate))
+                self._dispatcher.handle(events.Measured(self.worker, self.incarnation, message.rate))
                 self._log.info("worker capacity measured", compute_units=self.hello.units, cells_per_second=round(message.rate))
             case Heartbeat() | Hello():
                 pass
@@ -199,7 +215,7 @@ class Session:
             return  # it is offered again over the next link
         except ZiskError as error:
             failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
-            self._coordinator.tasks.failed(answer.lease, answer.phase, failure)
+            self._tasks.failed(answer.lease, answer.phase, failure)
         else:
             await self._accept(answer)
         try:
@@ -213,7 +229,7 @@ class Session:
         while True:
             try:
                 if answer.content:
-                    await in_thread(self._coordinator.store.keep, answer.result, answer.content)
+                    await in_thread(self._store.keep, answer.result, answer.content)
                 else:
                     await self.exchange.fetch(answer.result)
             except StoreUnwritable as error:
@@ -226,8 +242,8 @@ class Session:
         """Have a result that we fetched count, as soon as it can be written down: the worker keeps it until then."""
         while True:
             try:
-                if not await self._coordinator.answers.accept(answer.lease, answer.phase, answer.result):
-                    self._coordinator.tasks.drop_late(answer.lease)
+                if not await self._answers.accept(answer.lease, answer.phase, answer.result):
+                    self._dispatcher.drop_late(answer.lease)
                 return
             except StoreUnwritable as error:
                 self._log.error(
@@ -237,7 +253,7 @@ class Session:
 
     def status(self) -> WorkerStatus:
         """What a client is told of this worker."""
-        scheduler = self._coordinator.scheduler
+        scheduler = self._scheduler
         record = scheduler.registry.records.get(self.worker)
         jobs = tuple(scheduler.jobs_of(self.worker))
         health = record.health.value if record is not None else "lost"
@@ -256,107 +272,3 @@ class Session:
             measured=record.measured if record is not None else 0.0,
             programs=tuple(ProgramId(program) for program in record.programs) if record is not None else (),
         )
-
-
-async def serve_worker(
-    link: Link, coordinator: Coordinator, *, version: str, heartbeat: tuple[float, int], grace_seconds: float, mocked: bool = False
-) -> None:
-    """One link of the worker port, from its first message to its end. `heartbeat` is the period in seconds and the beats that may be
-    missed; `mocked` lets in mock workers, and nobody else."""
-    unpacker: Unpacker[Any] = Unpacker(WorkerSays)  # Any: the union has no type of its own
-    session: Session | None = None
-    try:
-        hello = await _first_hello(link, unpacker, coordinator)
-        if hello is None:
-            return
-        session = await _let_in(link, hello, coordinator, version, mocked)
-        if session is None:
-            return
-        reason = await session.run(unpacker, heartbeat)
-    except LinkClosed:
-        return
-    finally:
-        with trio.CancelScope(shield=True):
-            await link.aclose()
-    await trio.sleep(grace_seconds)
-    if coordinator.sessions.get(session.worker) is session:
-        coordinator.handle(Left(session.worker, session.incarnation, reason))
-
-
-async def _first_hello(link: Link, unpacker: Unpacker[Any], coordinator: Coordinator) -> Hello | None:
-    """The hello of a new link; whoever says something else first is asked for it. None where it does not come."""
-    with trio.move_on_after(HELLO_SECONDS):
-        while True:
-            try:
-                message = unpacker.unpack(await link.receive()).message
-            except WireError as error:
-                if seldom(count := link.refuse(error.code)):
-                    peer = link.peer
-                    coordinator.log.warning(
-                        "worker port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
-                    )
-                continue
-            if isinstance(message, Hello):
-                return message
-            await link.send(pack(Reintroduce()))
-    return None
-
-
-async def _let_in(link: Link, hello: Hello, coordinator: Coordinator, version: str, mocked: bool) -> Session | None:
-    """Register a worker, or turn it away."""
-    before: Connected | None = None
-    refusal = _unfit(hello, version, mocked)
-    if refusal is not None:
-        _say_refused(coordinator, hello, refusal)
-    else:
-        async with coordinator.roster.joining(hello.worker):
-            before = coordinator.sessions.get(hello.worker)
-            refusal = _register(link, hello, coordinator, before)
-    if refusal is not None:
-        await link.send(pack(Refused(refusal.code, refusal.reason, refusal.permanent), epoch=coordinator.epoch))
-        if before is not None and not refusal.permanent:
-            try:
-                await before.send(Heartbeat(0))
-            except LinkClosed:
-                before.end()
-        await trio.sleep(0.1)  # for the refusal to go out before the link is forgotten
-        return None
-    session = Session(link, hello, coordinator)
-    coordinator.sessions[hello.worker] = session
-    if before is not None:
-        before.end()
-    return session
-
-
-def _unfit(hello: Hello, version: str, mocked: bool) -> Refusal | None:
-    """Why a worker can never work here."""
-    if hello.version != version:
-        reason = f"it runs version {hello.version} and the coordinator {version}; run the same release everywhere"
-        return Refusal("version-mismatch", reason, permanent=True)
-    return _OTHER_BACKEND[mocked] if (hello.backend == mock.BACKEND) is not mocked else None
-
-
-def _register(link: Link, hello: Hello, coordinator: Coordinator, before: Connected | None) -> Refusal | None:
-    """Have a worker known to the scheduler, or know why not. `before` is the session under its id."""
-    if before is not None and before.key != link.peer.key:
-        refusal = Refusal("duplicate-worker", f"worker id {hello.worker} belongs to another key", permanent=True)
-        _say_refused(coordinator, hello, refusal)
-        return refusal
-    joined = Joined(
-        hello.worker,
-        hello.incarnation,
-        hello.units,
-        hello.held,
-        memory_bytes=hello.memory_bytes,
-        measured=hello.measured,
-        programs=hello.programs,
-    )
-    for effect in coordinator.handle(joined):
-        if isinstance(effect, JoinRejected):
-            return effect.refusal
-    return None
-
-
-def _say_refused(coordinator: Coordinator, hello: Hello, refusal: Refusal) -> None:
-    coordinator.metrics.refused("worker", refusal.code)
-    coordinator.log.error("worker refused to register", worker=hello.worker, reason=refusal.reason, code=refusal.code)
