@@ -31,6 +31,7 @@ from zisk_actors.cli.output import (
     size,
     table,
 )
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+@verb(130)
 @click.command()
 @click.argument("elf", metavar="[ELF]", required=False)
 @input_options

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zisk_actors.cli.output import json_option, print_json, read_file, say, table
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Suffered(ZiskError):
     exit_code = 4
 
 
+@verb(140)
 @click.command()
 @click.argument("elf", metavar="[ELF]", required=False)
 @click.option("--jobs", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="How many jobs to submit.")

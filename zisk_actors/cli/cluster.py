@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zisk_actors.cli.output import json_option, print_json, say, table
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 0.2
 
 
+@verb(40)
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 1000), default=2, show_default=True, help="How many workers.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of each worker; the cores are shared out unless said.")
@@ -80,6 +82,7 @@ def show(cluster: LocalCluster | None, *, as_json: bool) -> None:
     )
 
 
+@verb(50)
 @click.command()
 @json_option
 def ps(as_json: bool) -> None:
@@ -89,6 +92,7 @@ def ps(as_json: bool) -> None:
     show(local.find(), as_json=as_json)
 
 
+@verb(60)
 @click.command()
 @json_option
 def down(as_json: bool) -> None:

@@ -1,118 +1,36 @@
 """How a command gets at a cluster: the one that is named or was started by `zisk up`, or one of its own.
 
 Rules of this file:
-* The commands see a cluster only through `Cluster`, so that their tests need none.
+* The commands ask a cluster by the blocking client's calls alone; their tests give them something else that has the same (tests/unit/cli/).
 * An embedded cluster is said to be one, and ends with the command, whatever way the command ends.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Unpack
+from typing import TYPE_CHECKING
 
 from zisk_actors.cli.output import read_file, say
 from zisk_actors.errors import NotFoundError, Unreachable, UsageError
 
 if TYPE_CHECKING:
-    from zisk_actors.client.options import JobOptions
+    from zisk_actors.client.blocking import BlockingClient
     from zisk_actors.transport.auth import KeyPair
-    from zisk_actors.wire.operating import ClusterStatus, Level, Stall
-    from zisk_actors.wire.values import BlobRef, JobStatus, Kind, ProgramStatus, WorkerStatus
+    from zisk_actors.wire.values import BlobRef
 
 ENVIRONMENT = ("ZISK_URL", "ZISK_SERVER_KEY", "ZISK_KEY_FILE")
 EMBEDDED_WORKERS = 2
-
-
-class Into(Protocol):
-    """The input of a job that waits for it. Leaving it ends the input, an error cancels the job."""
-
-    @property
-    def job(self) -> str: ...
-    def write(self, content: bytes) -> None: ...
-    def __enter__(self) -> Into: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-
-
-class Cluster(Protocol):
-    """What the commands ask of a cluster. Every call blocks; every refusal is a ZiskError."""
-
-    def submit(self, kind: Kind, program: bytes | BlobRef, *, stdin: bytes = b"", key: str = "", **options: Unpack[JobOptions]) -> str:
-        """Send what the cluster lacks and submit a job; its id."""
-        ...
-
-    def open_input(self, kind: Kind, program: bytes | BlobRef, *, key: str = "", **options: Unpack[JobOptions]) -> Into:
-        """Submit a job whose input is yet to come."""
-        ...
-
-    def retry(self, job: str) -> str:
-        """Submit what a job asked for as a new job; its id."""
-        ...
-
-    def watch(self, job: str, *, after: int = 0) -> Iterator[JobStatus]:
-        """The job as it is, then each change of it, the final state last; of the changes only those above the number `after`."""
-        ...
-
-    def job(self, job: str) -> JobStatus:
-        """One job by its id or an unambiguous beginning of it."""
-        ...
-
-    def jobs(
-        self,
-        *,
-        limit: int,
-        state: str = "",
-        kind: str = "",
-        program: str = "",
-        name: str = "",
-        mine: bool = False,
-        since: float = 0.0,
-    ) -> Sequence[JobStatus]:
-        """The newest jobs of those that every filter lets through."""
-        ...
-
-    def cancel(self, job: str) -> tuple[bool, JobStatus]:
-        """Cancel a job; False where it had ended before."""
-        ...
-
-    def fetch(self, blob: BlobRef) -> bytes:
-        """A result or a program, checked against its hash."""
-        ...
-
-    def add_program(self, elf: bytes, *, name: str) -> ProgramStatus:
-        """Keep a program under a name."""
-        ...
-
-    def programs(self) -> Sequence[ProgramStatus]:
-        """All programs."""
-        ...
-
-    def workers(self) -> Sequence[WorkerStatus]:
-        """All workers that are connected."""
-        ...
-
-    def cluster(self) -> ClusterStatus:
-        """How the cluster stands."""
-        ...
-
-    def stalls(self, *, seconds: float) -> Sequence[Stall]:
-        """What has not got on for so long."""
-        ...
-
-    def set_log_level(self, level: Level, *, worker: str) -> None:
-        """Have the coordinator or a worker log so much."""
-        ...
 
 
 @dataclass
 class Session:
     """A cluster that a command is connected to. `embedded`: it lives and dies with the command. `job`: the one that we wait for."""
 
-    cluster: Cluster
+    cluster: BlockingClient
     embedded: bool
     job: str = ""
 

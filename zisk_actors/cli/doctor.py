@@ -19,6 +19,7 @@ import click
 from zisk_actors import __version__
 from zisk_actors.cli.connection import named_in, read_keys
 from zisk_actors.cli.output import echo, json_option, print_json, size
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ FREE_BYTES: Final = 2**30
 COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
+@verb(80)
 @click.command()
 @click.argument("address", required=False)
 @click.option("--config", "config_file", metavar="FILE", help="A worker's settings: check as that worker.")

@@ -12,6 +12,7 @@ from zisk_actors.cli.connection import connect
 from zisk_actors.cli.following import completed, failure_of, fetch_result, follow, interruptible, print_proof
 from zisk_actors.cli.output import check_writable, duration, echo, json_option, output_lines, print_json, say, seconds_of, table, write_file
 from zisk_actors.cli.progress import describe
+from zisk_actors.cli.verbs import verb
 
 if TYPE_CHECKING:
     from zisk_actors.wire.values import JobStatus
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 STATES = ("waiting_for_input", "queued", "running", "completed", "failed", "cancelled")
 
 
+@verb(100)
 @click.group()
 def job() -> None:
     """List, show, follow, cancel and repeat jobs."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from zisk_actors.cli.output import Command, echo, json_option, print_json, say
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
 COORDINATOR = "coordinator"
@@ -21,6 +22,7 @@ ROLES = ("worker", "client", "operator", COORDINATOR)
 NAME = r"[^\s#]\S{0,99}"
 
 
+@verb(110)
 @click.group()
 def key() -> None:
     """Make key pairs, and show what others need to know of them."""

@@ -19,18 +19,9 @@ from typing import Final
 import click
 
 from zisk_actors import __version__
-from zisk_actors.cli.bench import bench
-from zisk_actors.cli.chaos import chaos
-from zisk_actors.cli.cluster import down, ps, up
-from zisk_actors.cli.doctor import doctor
-from zisk_actors.cli.jobs import job
-from zisk_actors.cli.keys import key
-from zisk_actors.cli.operating import log_level, status, stuck
 from zisk_actors.cli.output import Interrupted, echo, report
-from zisk_actors.cli.programs import program
-from zisk_actors.cli.prove import execute, prove
 from zisk_actors.cli.system import drop_stdout, flush_stdout, occupy_closed_streams, refused_by_system
-from zisk_actors.cli.verify import verify
+from zisk_actors.cli.verbs import verbs
 from zisk_actors.errors import ZiskError
 
 INTERNAL_ERROR: Final = 1
@@ -58,8 +49,7 @@ def cli() -> None:
     """
 
 
-job.add_command(stuck)
-for command in (prove, verify, execute, up, ps, down, status, doctor, program, job, key, log_level, bench, chaos):
+for command in verbs():
     cli.add_command(command)
 
 

@@ -14,7 +14,9 @@ import click
 
 from zisk_actors.backends import is_mock
 from zisk_actors.cli.connection import connect
+from zisk_actors.cli.jobs import job
 from zisk_actors.cli.output import BEGINNING, duration, echo, json_option, print_json, say, size, table
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ ENDED = ("completed", "failed", "cancelled")
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
+@verb(70)
 @click.command()
 @click.option("--workers", "list_workers", is_flag=True, help="List the workers as well.")
 @json_option
@@ -100,7 +103,7 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
-@click.command()
+@job.command("stuck")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 1e9),
@@ -134,6 +137,7 @@ def stall_row(stall: Stall) -> Sequence[str]:
     return (stall.job[:BEGINNING], phase, share, duration(stall.still_seconds), held, at, stall.waiting_for)
 
 
+@verb(120)
 @click.command("log-level")
 @click.argument("level", type=click.Choice(LEVELS))
 @click.option("--worker", default="", metavar="ID", help="The worker whose log it is; the coordinator's unless said.")

@@ -10,9 +10,11 @@ import click
 from zisk_actors.cli.connection import connect, program_file, program_reference
 from zisk_actors.cli.following import completed, follow, interruptible, submit
 from zisk_actors.cli.output import check_writable, echo, json_option, params_option, print_json, read_file, say, size, table, write_file
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import JobFailed
 
 
+@verb(90)
 @click.group()
 def program() -> None:
     """Add programs to a cluster, make their verifying keys, list them."""

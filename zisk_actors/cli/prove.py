@@ -43,6 +43,7 @@ from zisk_actors.cli.output import (
     units_options,
     write_file,
 )
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from zisk_actors.wire.values import ExecutionReport
 
 
+@verb(10)
 @click.command()
 @click.argument("program_name", metavar="ELF-or-ID")
 @input_options
@@ -113,6 +115,7 @@ def prove(
     print_proof(status, path, len(proof), time.monotonic() - began, as_json=as_json)
 
 
+@verb(30)
 @click.command()
 @click.argument("program_name", metavar="ELF-or-ID")
 @input_options

@@ -10,9 +10,11 @@ from __future__ import annotations
 import click
 
 from zisk_actors.cli.output import echo, json_option, output_lines, params_option, print_json, read_file, verified_fields
+from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
 
+@verb(20)
 @click.command()
 @click.argument("proof", metavar="PROOF")
 @click.option("--elf", metavar="FILE", help="The program, as its ELF file.")

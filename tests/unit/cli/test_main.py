@@ -11,7 +11,7 @@ import click
 import pytest
 
 from zisk_actors import errors
-from zisk_actors.cli import main
+from zisk_actors.cli import main, verbs
 from zisk_actors.cli.main import cli, run
 
 HEAVY = ("numpy", "trio", "zmq", "msgspec", "rich", "structlog", "zisk_actors.proving", "zisk_actors.stark", "zisk_actors.client")
@@ -51,6 +51,35 @@ def test_every_command_that_answers_has_json():
     for path, command in all_commands():
         if not isinstance(command, click.Group):
             assert any("--json" in parameter.opts for parameter in command.params), " ".join(path)
+
+
+VERB = """
+import click
+
+from zisk_actors.cli.output import json_option
+from zisk_actors.cli.verbs import verb
+
+
+@verb(15)
+@click.command()
+@json_option
+def frobnicate(as_json: bool) -> None:
+    click.echo("frobnicated")
+"""
+
+
+def test_a_verb_is_a_module(tmp_path: Path):
+    (tmp_path / "frobnicate.py").write_text(VERB)
+    program = f"import zisk_actors.cli; zisk_actors.cli.__path__.append({str(tmp_path)!r}); from zisk_actors.cli.main import cli, run; "
+    program += "assert list(cli.commands)[:3] == ['prove', 'frobnicate', 'verify']; raise SystemExit(run(['frobnicate']))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout) == (0, "frobnicated\n"), answer.stderr
+
+
+def test_no_two_verbs_have_one_place():
+    verbs.verbs()
+    places = [place for place, _ in verbs._VERBS.values()]
+    assert len(set(places)) == len(places)
 
 
 def test_an_expected_failure_is_two_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
