@@ -1,8 +1,8 @@
 """The instruction set: RV64IM and `csrr rd, marchid`, one table row an instruction.
 
 Rules of this file:
-* `INSTRUCTIONS` is the only place that says which instructions exist, how they are encoded, which op they have in the ROM and which
-  chip proves them. ROM, emulators, chips and the tests' assembler derive from it.
+* `INSTRUCTIONS` is the only place that says which instructions exist, how they are encoded, which op they have in the ROM, what their
+  operands are there, and which chip proves them. ROM, both emulators, chips and the tests' assembler derive from it.
 * An op is a number >= 1 that belongs to exactly one chip; 0 (`TRAP`) is the op of a row that can be executed by nobody. Ops are
   numbered in table order and are part of every verifying key: new ones go to the end.
 * Instructions whose effect is known when the ROM is built (lui, auipc, jal, fence, csrr marchid) share the op CONST.
@@ -12,6 +12,7 @@ Encodings: The RISC-V Instruction Set Manual, volume I, chapters "RV32/64G instr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final, TypeAlias
@@ -39,6 +40,35 @@ class Format(Enum):
     SHIFT = "rd, rs1, shamt"
     RD = "rd"
     NONE = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the word names a register that is written."""
+        return self not in (Format.S, Format.B, Format.NONE)
+
+    @property
+    def reads_one(self) -> bool:
+        """Whether it names a first register that is read."""
+        return self in (Format.R, Format.I, Format.LOAD, Format.S, Format.B, Format.SHIFT)
+
+    @property
+    def reads_two(self) -> bool:
+        """Whether it names a second one."""
+        return self in (Format.R, Format.S, Format.B)
+
+
+class Operand(Enum):
+    """What the fields x0, x1, x2 of an op's ROM rows hold, beside the registers: limbs have 32 bits, the immediate is sign-extended."""
+
+    NONE = "0, 0, 0"
+    VALUE = "limbs of what is written to rd; the row that follows"
+    LIMBS = "limbs of the immediate; 0"
+    LOW_LIMB = "low limb of the immediate; 0, 0"
+    POWER = "limbs of 2^(shift amount); the shift amount, below 64"
+    POWER32 = "2^(shift amount); 0; the shift amount, below 32"
+    TARGET = "row of the branch's target; 0, 0"
+    OFFSET = "the immediate as a field element; 0, 0"
+    LINK = "the immediate as a field element; address of the following instruction; 0"
 
 
 class Op(IntEnum):
@@ -115,84 +145,94 @@ def op(name: str) -> int:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction: a word w is this instruction when `w & mask == match`."""
+    """One instruction: a word w is this instruction when `w & mask == match`.
+
+    `value`, where the operand is one: what is written to rd, from byte addresses and immediates, both int64 (n,).
+    """
 
     name: str
     mask: int
     match: int
     format: Format
     op: Op
+    operand: Operand
     chip: str
+    value: Callable[[I64, I64], I64] = lambda at, imm: imm
+
+    @property
+    def writes_rd(self) -> bool:
+        """Whether it writes a register: without one in its word, or with x0 there, the sink."""
+        return self.format.writes or self.operand is Operand.VALUE
 
 
 _R, _I, _SH5, _SH6, _F3, _OP, _ALL = 0xFE00707F, 0x0000707F, 0xFE00707F, 0xFC00707F, 0x0000707F, 0x0000007F, 0xFFFFFFFF
 
 INSTRUCTIONS: Final[tuple[Instruction, ...]] = (
-    Instruction("lui", _OP, 0x00000037, Format.U, Op.CONST, "const"),
-    Instruction("auipc", _OP, 0x00000017, Format.U, Op.CONST, "const"),
-    Instruction("jal", _OP, 0x0000006F, Format.J, Op.CONST, "const"),
-    Instruction("fence", _F3, 0x0000000F, Format.NONE, Op.CONST, "const"),
-    Instruction("csrr_marchid", 0xFFFFF07F, 0xF1202073, Format.RD, Op.CONST, "const"),
-    Instruction("add", _R, 0x00000033, Format.R, Op.ADD, "add"),
-    Instruction("addi", _I, 0x00000013, Format.I, Op.ADDI, "addi"),
-    Instruction("sub", _R, 0x40000033, Format.R, Op.SUB, "sub"),
-    Instruction("slt", _R, 0x00002033, Format.R, Op.SLT, "sub"),
-    Instruction("sltu", _R, 0x00003033, Format.R, Op.SLTU, "sub"),
-    Instruction("slti", _I, 0x00002013, Format.I, Op.SLTI, "slti"),
-    Instruction("sltiu", _I, 0x00003013, Format.I, Op.SLTIU, "slti"),
-    Instruction("addw", _R, 0x0000003B, Format.R, Op.ADDW, "addw"),
-    Instruction("subw", _R, 0x4000003B, Format.R, Op.SUBW, "addw"),
-    Instruction("addiw", _I, 0x0000001B, Format.I, Op.ADDIW, "addiw"),
-    Instruction("and", _R, 0x00007033, Format.R, Op.AND, "logic"),
-    Instruction("or", _R, 0x00006033, Format.R, Op.OR, "logic"),
-    Instruction("xor", _R, 0x00004033, Format.R, Op.XOR, "logic"),
-    Instruction("andi", _I, 0x00007013, Format.I, Op.ANDI, "logici"),
-    Instruction("ori", _I, 0x00006013, Format.I, Op.ORI, "logici"),
-    Instruction("xori", _I, 0x00004013, Format.I, Op.XORI, "logici"),
-    Instruction("sll", _R, 0x00001033, Format.R, Op.SLL, "shift"),
-    Instruction("srl", _R, 0x00005033, Format.R, Op.SRL, "shift"),
-    Instruction("sra", _R, 0x40005033, Format.R, Op.SRA, "shift"),
-    Instruction("slli", _SH6, 0x00001013, Format.SHIFT, Op.SLLI, "shifti"),
-    Instruction("srli", _SH6, 0x00005013, Format.SHIFT, Op.SRLI, "shifti"),
-    Instruction("srai", _SH6, 0x40005013, Format.SHIFT, Op.SRAI, "shifti"),
-    Instruction("sllw", _R, 0x0000103B, Format.R, Op.SLLW, "shiftw"),
-    Instruction("srlw", _R, 0x0000503B, Format.R, Op.SRLW, "shiftw"),
-    Instruction("sraw", _R, 0x4000503B, Format.R, Op.SRAW, "shiftw"),
-    Instruction("slliw", _SH5, 0x0000101B, Format.SHIFT, Op.SLLIW, "shiftiw"),
-    Instruction("srliw", _SH5, 0x0000501B, Format.SHIFT, Op.SRLIW, "shiftiw"),
-    Instruction("sraiw", _SH5, 0x4000501B, Format.SHIFT, Op.SRAIW, "shiftiw"),
-    Instruction("beq", _F3, 0x00000063, Format.B, Op.BEQ, "brancheq"),
-    Instruction("bne", _F3, 0x00001063, Format.B, Op.BNE, "brancheq"),
-    Instruction("blt", _F3, 0x00004063, Format.B, Op.BLT, "branchlt"),
-    Instruction("bge", _F3, 0x00005063, Format.B, Op.BGE, "branchlt"),
-    Instruction("bltu", _F3, 0x00006063, Format.B, Op.BLTU, "branchlt"),
-    Instruction("bgeu", _F3, 0x00007063, Format.B, Op.BGEU, "branchlt"),
-    Instruction("jalr", _F3, 0x00000067, Format.LOAD, Op.JALR, "jalr"),
-    Instruction("ld", _F3, 0x00003003, Format.LOAD, Op.LD, "load"),
-    Instruction("lw", _F3, 0x00002003, Format.LOAD, Op.LW, "loadw"),
-    Instruction("lwu", _F3, 0x00006003, Format.LOAD, Op.LWU, "loadw"),
-    Instruction("lb", _F3, 0x00000003, Format.LOAD, Op.LB, "loadb"),
-    Instruction("lbu", _F3, 0x00004003, Format.LOAD, Op.LBU, "loadb"),
-    Instruction("lh", _F3, 0x00001003, Format.LOAD, Op.LH, "loadb"),
-    Instruction("lhu", _F3, 0x00005003, Format.LOAD, Op.LHU, "loadb"),
-    Instruction("sd", _F3, 0x00003023, Format.S, Op.SD, "store"),
-    Instruction("sw", _F3, 0x00002023, Format.S, Op.SW, "storew"),
-    Instruction("sb", _F3, 0x00000023, Format.S, Op.SB, "storeb"),
-    Instruction("sh", _F3, 0x00001023, Format.S, Op.SH, "storeb"),
-    Instruction("mul", _R, 0x02000033, Format.R, Op.MUL, "mul"),
-    Instruction("mulh", _R, 0x02001033, Format.R, Op.MULH, "mul"),
-    Instruction("mulhsu", _R, 0x02002033, Format.R, Op.MULHSU, "mul"),
-    Instruction("mulhu", _R, 0x02003033, Format.R, Op.MULHU, "mul"),
-    Instruction("mulw", _R, 0x0200003B, Format.R, Op.MULW, "mul"),
-    Instruction("div", _R, 0x02004033, Format.R, Op.DIV, "div"),
-    Instruction("divu", _R, 0x02005033, Format.R, Op.DIVU, "div"),
-    Instruction("rem", _R, 0x02006033, Format.R, Op.REM, "div"),
-    Instruction("remu", _R, 0x02007033, Format.R, Op.REMU, "div"),
-    Instruction("divw", _R, 0x0200403B, Format.R, Op.DIVW, "div"),
-    Instruction("divuw", _R, 0x0200503B, Format.R, Op.DIVUW, "div"),
-    Instruction("remw", _R, 0x0200603B, Format.R, Op.REMW, "div"),
-    Instruction("remuw", _R, 0x0200703B, Format.R, Op.REMUW, "div"),
-    Instruction("ecall", _ALL, 0x00000073, Format.NONE, Op.ECALL, "halt"),
+    Instruction("lui", _OP, 0x00000037, Format.U, Op.CONST, Operand.VALUE, "const"),
+    Instruction("auipc", _OP, 0x00000017, Format.U, Op.CONST, Operand.VALUE, "const", lambda at, imm: at + imm),
+    Instruction("jal", _OP, 0x0000006F, Format.J, Op.CONST, Operand.VALUE, "const", lambda at, imm: at + 4),
+    Instruction("fence", _F3, 0x0000000F, Format.NONE, Op.CONST, Operand.VALUE, "const"),
+    Instruction("csrr_marchid", 0xFFFFF07F, 0xF1202073, Format.RD, Op.CONST, Operand.VALUE, "const", lambda at, imm: imm + MARCHID),
+    Instruction("add", _R, 0x00000033, Format.R, Op.ADD, Operand.NONE, "add"),
+    Instruction("addi", _I, 0x00000013, Format.I, Op.ADDI, Operand.LIMBS, "addi"),
+    Instruction("sub", _R, 0x40000033, Format.R, Op.SUB, Operand.NONE, "sub"),
+    Instruction("slt", _R, 0x00002033, Format.R, Op.SLT, Operand.NONE, "sub"),
+    Instruction("sltu", _R, 0x00003033, Format.R, Op.SLTU, Operand.NONE, "sub"),
+    Instruction("slti", _I, 0x00002013, Format.I, Op.SLTI, Operand.LIMBS, "slti"),
+    Instruction("sltiu", _I, 0x00003013, Format.I, Op.SLTIU, Operand.LIMBS, "slti"),
+    Instruction("addw", _R, 0x0000003B, Format.R, Op.ADDW, Operand.NONE, "addw"),
+    Instruction("subw", _R, 0x4000003B, Format.R, Op.SUBW, Operand.NONE, "addw"),
+    Instruction("addiw", _I, 0x0000001B, Format.I, Op.ADDIW, Operand.LOW_LIMB, "addiw"),
+    Instruction("and", _R, 0x00007033, Format.R, Op.AND, Operand.NONE, "logic"),
+    Instruction("or", _R, 0x00006033, Format.R, Op.OR, Operand.NONE, "logic"),
+    Instruction("xor", _R, 0x00004033, Format.R, Op.XOR, Operand.NONE, "logic"),
+    Instruction("andi", _I, 0x00007013, Format.I, Op.ANDI, Operand.LIMBS, "logici"),
+    Instruction("ori", _I, 0x00006013, Format.I, Op.ORI, Operand.LIMBS, "logici"),
+    Instruction("xori", _I, 0x00004013, Format.I, Op.XORI, Operand.LIMBS, "logici"),
+    Instruction("sll", _R, 0x00001033, Format.R, Op.SLL, Operand.NONE, "shift"),
+    Instruction("srl", _R, 0x00005033, Format.R, Op.SRL, Operand.NONE, "shift"),
+    Instruction("sra", _R, 0x40005033, Format.R, Op.SRA, Operand.NONE, "shift"),
+    Instruction("slli", _SH6, 0x00001013, Format.SHIFT, Op.SLLI, Operand.POWER, "shifti"),
+    Instruction("srli", _SH6, 0x00005013, Format.SHIFT, Op.SRLI, Operand.POWER, "shifti"),
+    Instruction("srai", _SH6, 0x40005013, Format.SHIFT, Op.SRAI, Operand.POWER, "shifti"),
+    Instruction("sllw", _R, 0x0000103B, Format.R, Op.SLLW, Operand.NONE, "shiftw"),
+    Instruction("srlw", _R, 0x0000503B, Format.R, Op.SRLW, Operand.NONE, "shiftw"),
+    Instruction("sraw", _R, 0x4000503B, Format.R, Op.SRAW, Operand.NONE, "shiftw"),
+    Instruction("slliw", _SH5, 0x0000101B, Format.SHIFT, Op.SLLIW, Operand.POWER32, "shiftiw"),
+    Instruction("srliw", _SH5, 0x0000501B, Format.SHIFT, Op.SRLIW, Operand.POWER32, "shiftiw"),
+    Instruction("sraiw", _SH5, 0x4000501B, Format.SHIFT, Op.SRAIW, Operand.POWER32, "shiftiw"),
+    Instruction("beq", _F3, 0x00000063, Format.B, Op.BEQ, Operand.TARGET, "brancheq"),
+    Instruction("bne", _F3, 0x00001063, Format.B, Op.BNE, Operand.TARGET, "brancheq"),
+    Instruction("blt", _F3, 0x00004063, Format.B, Op.BLT, Operand.TARGET, "branchlt"),
+    Instruction("bge", _F3, 0x00005063, Format.B, Op.BGE, Operand.TARGET, "branchlt"),
+    Instruction("bltu", _F3, 0x00006063, Format.B, Op.BLTU, Operand.TARGET, "branchlt"),
+    Instruction("bgeu", _F3, 0x00007063, Format.B, Op.BGEU, Operand.TARGET, "branchlt"),
+    Instruction("jalr", _F3, 0x00000067, Format.LOAD, Op.JALR, Operand.LINK, "jalr"),
+    Instruction("ld", _F3, 0x00003003, Format.LOAD, Op.LD, Operand.OFFSET, "load"),
+    Instruction("lw", _F3, 0x00002003, Format.LOAD, Op.LW, Operand.OFFSET, "loadw"),
+    Instruction("lwu", _F3, 0x00006003, Format.LOAD, Op.LWU, Operand.OFFSET, "loadw"),
+    Instruction("lb", _F3, 0x00000003, Format.LOAD, Op.LB, Operand.OFFSET, "loadb"),
+    Instruction("lbu", _F3, 0x00004003, Format.LOAD, Op.LBU, Operand.OFFSET, "loadb"),
+    Instruction("lh", _F3, 0x00001003, Format.LOAD, Op.LH, Operand.OFFSET, "loadb"),
+    Instruction("lhu", _F3, 0x00005003, Format.LOAD, Op.LHU, Operand.OFFSET, "loadb"),
+    Instruction("sd", _F3, 0x00003023, Format.S, Op.SD, Operand.OFFSET, "store"),
+    Instruction("sw", _F3, 0x00002023, Format.S, Op.SW, Operand.OFFSET, "storew"),
+    Instruction("sb", _F3, 0x00000023, Format.S, Op.SB, Operand.OFFSET, "storeb"),
+    Instruction("sh", _F3, 0x00001023, Format.S, Op.SH, Operand.OFFSET, "storeb"),
+    Instruction("mul", _R, 0x02000033, Format.R, Op.MUL, Operand.NONE, "mul"),
+    Instruction("mulh", _R, 0x02001033, Format.R, Op.MULH, Operand.NONE, "mul"),
+    Instruction("mulhsu", _R, 0x02002033, Format.R, Op.MULHSU, Operand.NONE, "mul"),
+    Instruction("mulhu", _R, 0x02003033, Format.R, Op.MULHU, Operand.NONE, "mul"),
+    Instruction("mulw", _R, 0x0200003B, Format.R, Op.MULW, Operand.NONE, "mul"),
+    Instruction("div", _R, 0x02004033, Format.R, Op.DIV, Operand.NONE, "div"),
+    Instruction("divu", _R, 0x02005033, Format.R, Op.DIVU, Operand.NONE, "div"),
+    Instruction("rem", _R, 0x02006033, Format.R, Op.REM, Operand.NONE, "div"),
+    Instruction("remu", _R, 0x02007033, Format.R, Op.REMU, Operand.NONE, "div"),
+    Instruction("divw", _R, 0x0200403B, Format.R, Op.DIVW, Operand.NONE, "div"),
+    Instruction("divuw", _R, 0x0200503B, Format.R, Op.DIVUW, Operand.NONE, "div"),
+    Instruction("remw", _R, 0x0200603B, Format.R, Op.REMW, Operand.NONE, "div"),
+    Instruction("remuw", _R, 0x0200703B, Format.R, Op.REMUW, Operand.NONE, "div"),
+    Instruction("ecall", _ALL, 0x00000073, Format.NONE, Op.ECALL, Operand.NONE, "halt"),
 )
 
 # Words that are defined to end a run; they decode to no instruction and have a name in messages only.
@@ -203,8 +243,11 @@ BY_NAME: Final = {instruction.name: instruction for instruction in INSTRUCTIONS}
 # The op chips in table order; the keys of event records.
 CHIPS: Final[tuple[str, ...]] = tuple(dict.fromkeys(instruction.chip for instruction in INSTRUCTIONS))
 
-# Chip of each op; ops are dense, CHIP_OF_OP[0] belongs to no chip.
-CHIP_OF_OP: Final[tuple[str, ...]] = ("", *{i.op: i.chip for i in INSTRUCTIONS}.values())
+# The first instruction of each op stands for all of them; op 0 (TRAP) is none's and belongs to no chip. Ops are dense.
+_BY_OP: Final = {i.op: i for i in reversed(INSTRUCTIONS)}
+CHIP_OF_OP: Final[tuple[str, ...]] = ("", *(_BY_OP[op].chip for op in list(Op)[1:]))
+OPERAND_OF_OP: Final[tuple[Operand, ...]] = (Operand.NONE, *(_BY_OP[op].operand for op in list(Op)[1:]))
+WRITES_RD: Final[tuple[bool, ...]] = (False, *(_BY_OP[op].writes_rd for op in list(Op)[1:]))
 
 OPS_OF_CHIP: Final[dict[str, tuple[Op, ...]]] = {chip: tuple(dict.fromkeys(i.op for i in INSTRUCTIONS if i.chip == chip)) for chip in CHIPS}
 

@@ -4,7 +4,7 @@ Rules of this file:
 * A row's index is the program counter inside proofs. Rows ascend by byte address: first the three synthetic rows at 0x1000 that a
   return from the entry point reaches (exit with code 0), then every 4-byte word of every executable segment. Behind each run of code
   that is not directly followed by other code there is one guard row, so that running off the end traps instead of going elsewhere.
-* Field layout of (x0, x1, x2) by chip: `_FIELDS_OF_CHIP`. A row that traps (no instruction of this machine) has op 0, all else 0.
+* What (x0, x1, x2) hold is said by the instruction's `isa.Operand`. A row that traps (no instruction of this machine) has op 0, all else 0.
 * A jump target that is no row is `NO_ROW`.
 * Everything here is part of the verifying key: the same ELF gives the same arrays everywhere.
 """
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from zisk_actors.machine import elf, isa
 from zisk_actors.machine.elf import ElfTooLarge, Segment, Symbols
-from zisk_actors.machine.isa import I64, INSTRUCTIONS, U32, U64, Format, Op
+from zisk_actors.machine.isa import I64, INSTRUCTIONS, U32, U64, Format, Op, Operand
 from zisk_actors.machine.layout import RAM_START, READ_ONLY_BASE, RETURN_ADDRESS, SINK, WORD
 
 NO_ROW: Final = 2**32
@@ -187,43 +187,37 @@ def build_rom(words: U32, address: U64) -> Rom:
 
 def _encode(rom: Rom, words: U32, instruction: isa.Instruction, rows: npt.NDArray[np.intp]) -> None:
     """Fill the fields of all rows that hold one instruction."""
-    word, form, name = words[rows], instruction.format, instruction.name
+    word, form = words[rows], instruction.format
     imm = isa.immediate(word, form)
     here = rom.address[rows].astype(np.int64)
     rom.op[rows] = int(instruction.op)
-    if name == "fence":
-        rom.rd[rows] = SINK
-    elif form not in (Format.S, Format.B, Format.NONE):
-        rd = isa.field(word, 7, 5)
+    if instruction.writes_rd:
+        rd = isa.field(word, 7, 5) if form.writes else 0
         rom.rd[rows] = np.where(rd == 0, SINK, rd).astype(np.uint64)
-    if form in (Format.R, Format.I, Format.LOAD, Format.S, Format.B, Format.SHIFT):
+    if form.reads_one:
         rom.rs1[rows] = isa.field(word, 15, 5).astype(np.uint64)
-    if form in (Format.R, Format.S, Format.B):
+    if form.reads_two:
         rom.rs2[rows] = isa.field(word, 20, 5).astype(np.uint64)
 
-    match instruction.chip:
-        case "const":
-            value = {"lui": imm, "auipc": here + imm, "jal": here + 4, "csrr_marchid": imm + isa.MARCHID}.get(name, imm)
-            _put_limbs(rom, rows, value)
-            following = rows.astype(np.uint64) + np.uint64(1)
-            rom.x2[rows] = _rows_at(rom.address, here + imm) if name == "jal" else following
-        case "addi" | "slti" | "logici":
+    match instruction.operand:
+        case Operand.NONE:
+            pass
+        case Operand.VALUE:
+            _put_limbs(rom, rows, instruction.value(here, imm))
+            rom.x2[rows] = _rows_at(rom.address, here + imm) if form is Format.J else rows.astype(np.uint64) + np.uint64(1)
+        case Operand.LIMBS:
             _put_limbs(rom, rows, imm)
-        case "addiw":
+        case Operand.LOW_LIMB:
             rom.x0[rows] = (imm & _MASK32).astype(np.uint64)
-        case "shifti":
+        case Operand.POWER | Operand.POWER32:
             _put_limbs(rom, rows, (np.uint64(1) << imm.astype(np.uint64)).view(np.int64))
             rom.x2[rows] = imm.astype(np.uint64)
-        case "shiftiw":
-            rom.x0[rows] = np.uint64(1) << imm.astype(np.uint64)
-            rom.x2[rows] = imm.astype(np.uint64)
-        case "brancheq" | "branchlt":
+        case Operand.TARGET:
             rom.x0[rows] = _rows_at(rom.address, here + imm)
-        case "jalr":
+        case Operand.OFFSET | Operand.LINK:
             rom.x0[rows] = _element(imm)
-            rom.x1[rows] = (here + 4).astype(np.uint64)
-        case "load" | "loadw" | "loadb" | "store" | "storew" | "storeb":
-            rom.x0[rows] = _element(imm)
+            if instruction.operand is Operand.LINK:
+                rom.x1[rows] = (here + 4).astype(np.uint64)
 
 
 def _put_limbs(rom: Rom, rows: npt.NDArray[np.intp], value: I64) -> None:

@@ -114,7 +114,21 @@ def test_ops_are_dense_and_each_belongs_to_one_chip():
         assert instruction.op in isa.OPS_OF_CHIP[instruction.chip]
         if instruction.op is not isa.Op.CONST:
             assert instruction.op.name == instruction.name.upper()
+        assert isa.OPERAND_OF_OP[instruction.op] is instruction.operand
+        assert isa.WRITES_RD[instruction.op] == instruction.writes_rd
     assert isa.op("ADD") == isa.Op.ADD
+
+
+def test_what_an_operand_holds_is_in_the_word():
+    """An immediate that the format has no place for would be 0 in every row."""
+    reading = {isa.Operand.LIMBS, isa.Operand.LOW_LIMB, isa.Operand.OFFSET, isa.Operand.LINK}
+    for instruction in isa.INSTRUCTIONS:
+        form, operand = instruction.format, instruction.operand
+        assert (operand in reading) == (form in (isa.Format.I, isa.Format.LOAD, isa.Format.S)), instruction.name
+        assert (operand in (isa.Operand.POWER, isa.Operand.POWER32)) == (form is isa.Format.SHIFT), instruction.name
+        assert (operand is isa.Operand.TARGET) == (form is isa.Format.B), instruction.name
+        if operand is isa.Operand.POWER32:
+            assert instruction.mask & 1 << 25, f"{instruction.name}: a shift amount of 32 or more has no power below 2^32"
 
 
 @pytest.mark.parametrize(
