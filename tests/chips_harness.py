@@ -29,12 +29,14 @@ from zisk_actors.air.air import Air
 from zisk_actors.air.check import Table, failures, said, signed
 from zisk_actors.air.evaluate import ColumnValues
 from zisk_actors.air.expr import Part
+from zisk_actors.chips import RECORDED
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
 from zisk_actors.chips.records import Records
-from zisk_actors.machine.events import FIELDS
 from zisk_actors.stark.field import U64, P
 
+# All fields that some chip takes of a record.
+FIELDS = tuple(dict.fromkeys(field.name for chip in RECORDED for field in chip.layout.fields))
 ROM_FIELDS = ("op", "rd", "rs1", "rs2", "x0", "x1", "x2", "address")
 LOOKUPS = (RANGE16, MSB16, AND8, POW64, POW32, PROGRAM, PCMAP)
 
@@ -47,9 +49,14 @@ def rom_of(instructions: Sequence[Mapping[str, int]]) -> Any:
 
 
 def records_of(rom: Any, rows: Sequence[Mapping[str, int]]) -> Records:
-    """Records from dicts of event fields (0 where left out), as the emulator would emit them."""
-    table = np.array([[row.get(name, 0) for name in FIELDS] for row in rows], dtype=np.uint64).reshape(-1, len(FIELDS))
+    """Records from dicts of event fields (0 where left out), as an emulator would emit them."""
+    table = np.array([tuple(row.get(name, 0) for name in FIELDS) for row in rows], dtype=[(name, "<u8") for name in FIELDS])
     return Records(table, rom)
+
+
+def refreshes_of(rows: Sequence[tuple[int, int, int, int]]) -> Records:
+    """Records of refreshes: token address, value, prev, mid."""
+    return records_of(rom_of([{}]), [dict(zip(("addr", "value", "prev", "mid"), row, strict=True)) for row in rows])
 
 
 def witness(chip: Chip, records: Any, log_height: int | None = None) -> U64:

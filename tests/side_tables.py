@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tests.asm import assemble, exit_with
-from tests.chips_harness import LOOKUPS, Copies, lookup_misses, mutations, witness
+from tests.chips_harness import LOOKUPS, Copies, lookup_misses, mutations, refreshes_of, witness
 from tests.instruction_model import cases
 from zisk_actors.air.check import Table, failures, said, signed
 from zisk_actors.chips import image, ram, registers, rom, table16
@@ -154,8 +154,8 @@ def _table16() -> Sample:
 
 
 def _refresh() -> Sample:
-    records = [[REGISTER_BASE + 5, 2**63 + 2, 44, 44 + 2**20], [RAM_WORDS.first + 3, 7, 9, 10], [INPUT_WORDS.first, 1, 2, 2 + 2**32]]
-    return Sample(REFRESH, witness(REFRESH, np.array(records, dtype=np.uint64)), None, {"used": [0, 1, 2], "padding": [3, 31]})
+    records = [(REGISTER_BASE + 5, 2**63 + 2, 44, 44 + 2**20), (RAM_WORDS.first + 3, 7, 9, 10), (INPUT_WORDS.first, 1, 2, 2 + 2**32)]
+    return Sample(REFRESH, witness(REFRESH, refreshes_of(records)), None, {"used": [0, 1, 2], "padding": [3, 31]})
 
 
 def _halt() -> Sample:

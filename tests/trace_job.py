@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -88,12 +89,12 @@ class Job:
         """The report on the job's tables (or on others in their place)."""
         return check(self.tables() if tables is None else tables, self.boundary())
 
-    def with_records(self, share: int, chip: str, records: U64) -> Job:
-        """The job with one chip's records of one share replaced (``refresh`` and ``final`` are names here, too)."""
+    def with_records(self, share: int, chip: str, records: Any) -> Job:
+        """The job with one chip's records of one share replaced (``final`` is a name here, too)."""
         if chip == "final":
             return replace(self, final=records)
         old = self.events[share]
-        new = replace(old, refresh=records) if chip == "refresh" else replace(old, chip={**old.chip, chip: records})
+        new = replace(old, records={**old.records, chip: records})
         return replace(self, events=tuple(new if i == share else events for i, events in enumerate(self.events)))
 
 

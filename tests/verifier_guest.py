@@ -16,6 +16,7 @@ import numpy as np
 
 from zisk_actors.backends.build import NATIVE, build_folder, emit_verifier, locked
 from zisk_actors.machine.emulator import Emulator
+from zisk_actors.machine.events import REFRESH
 from zisk_actors.machine.rom import load_program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,8 +95,9 @@ def cycles_by_function(elf: bytes, stdin: bytes) -> dict[str, int]:
     with Emulator(program, stdin) as emulator:
         steps = emulator.run().steps
         for start in range(0, steps, _SLICE):
-            for table in emulator.replay(start, min(start + _SLICE, steps)).chip.values():
-                counts += np.bincount(table[:, 0].astype(np.int64), minlength=len(counts))
+            records = emulator.replay(start, min(start + _SLICE, steps)).records
+            for table in (table for kind, table in records.items() if kind != REFRESH):
+                counts += np.bincount(table["pc"].astype(np.int64), minlength=len(counts))
     found: Counter[str] = Counter()
     for row in np.flatnonzero(counts).tolist():
         found[program.location(row).split("+")[0]] += int(counts[row])

@@ -18,10 +18,6 @@ constexpr u64 kPrime = 0xffffffff00000001ull;
 // A field element that stands for a small signed integer.
 i64 signed_element(u64 element) { return static_cast<i64>(element > kPrime / 2 ? element - kPrime : element); }
 
-bool writes_rd(u8 op) {
-    return op != OP_TRAP && op != OP_ECALL && !(op >= OP_BEQ && op <= OP_BGEU) && !(op >= OP_SD && op <= OP_SH);
-}
-
 // fields: op, rd, rs1, rs2, x0, x1, x2, address (machine/rom.py), each `rows` long.
 bool decode_rows(u64 rows, const u64* const fields[8], Program* program) {
     program->rows.reserve(rows + 1);
@@ -30,60 +26,37 @@ bool decode_rows(u64 rows, const u64* const fields[8], Program* program) {
         const u64 x0 = fields[4][i], x1 = fields[5][i], x2 = fields[6][i], address = fields[7][i];
         if (op >= OP_COUNT || rd >= kRegisters || rs1 >= kRegisters || rs2 >= kRegisters) return false;
         Row row = {static_cast<u8>(op), static_cast<u8>(rd), static_cast<u8>(rs1), static_cast<u8>(rs2), 0, 0};
-        if (rd == 0 && writes_rd(row.op)) return false;  // x0 stays 0
+        if (rd == 0 && kWritesRd[op]) return false;  // x0 stays 0
         u64 target = 0;
-        switch (op) {
-            case OP_CONST:
+        switch (kOperand[op]) {
+            case Operand::none:
+                break;
+            case Operand::value:
                 row.imm = static_cast<i64>(x0 | x1 << 32), target = x2;
                 break;
-            case OP_ADDI:
-            case OP_SLTI:
-            case OP_SLTIU:
-            case OP_ANDI:
-            case OP_ORI:
-            case OP_XORI:
-            case OP_ADDIW:
+            case Operand::limbs:
+            case Operand::low_limb:
                 row.imm = static_cast<i64>(x0 | x1 << 32);
                 break;
-            case OP_SLLI:
-            case OP_SRLI:
-            case OP_SRAI:
+            case Operand::power:
                 row.imm = static_cast<i64>(x2 & 63);
                 break;
-            case OP_SLLIW:
-            case OP_SRLIW:
-            case OP_SRAIW:
+            case Operand::power32:
                 row.imm = static_cast<i64>(x2 & 31);
                 break;
-            case OP_BEQ:
-            case OP_BNE:
-            case OP_BLT:
-            case OP_BGE:
-            case OP_BLTU:
-            case OP_BGEU:
+            case Operand::target:
                 target = x0;
                 break;
-            case OP_JALR:
-                row.imm = signed_element(x0);
-                break;
-            case OP_LD:
-            case OP_LW:
-            case OP_LWU:
-            case OP_LB:
-            case OP_LBU:
-            case OP_LH:
-            case OP_LHU:
-            case OP_SD:
-            case OP_SW:
-            case OP_SB:
-            case OP_SH:
+            case Operand::offset:
                 row.imm = signed_element(x0);
                 if (row.imm < -2048 || row.imm > 2047) return false;
                 break;
-            default:
+            case Operand::link:
+                row.imm = signed_element(x0);
                 break;
         }
-        row.npc = op == OP_JALR ? static_cast<u32>(x1) : target < rows ? static_cast<u32>(target) : kNoRow;
+        row.npc = target < rows ? static_cast<u32>(target) : kNoRow;
+        if (kOperand[op] == Operand::link) row.npc = static_cast<u32>(x1);
         program->rows.push_back(row);
         if (program->code.empty() || program->code.back().end != address) {
             program->code.push_back({address, address, static_cast<u32>(i)});
@@ -123,26 +96,20 @@ int guarded(F body) {
 
 extern "C" {
 
-static_assert(OP_COUNT <= sizeof zk_emu_outcome().op_counts / sizeof(u64), "op_counts has room for every op");
-
 const char* zk_emu_ops(void) {
 #define ZK_EMU_NAME(name) #name " "
     return ZK_EMU_OPS(ZK_EMU_NAME);
 #undef ZK_EMU_NAME
 }
 
+const char* zk_emu_records(void) { return kLayouts; }
+
 Session* zk_emu_open(u64 rows, const u64* const* fields, u64 entry, u64 image_words, const u64* image_cell, const u64* image_lo,
-                     const u64* image_hi, const u8* input, u64 input_bytes, u64 ops, const u8* chip_of_op, u64 chips,
-                     u64 snapshot_budget, int32_t* status) {
+                     const u64* image_hi, const u8* input, u64 input_bytes, u64 snapshot_budget, int32_t* status) {
     Session* machine = nullptr;
     *status = guarded([&]() -> int {
         Program program;
-        if (rows >= kNoRow || entry >= rows || ops != OP_COUNT || chips > kMaxChips || input_bytes > kInputEnd - kInputData)
-            return bad_program;
-        for (unsigned op = 0; op < OP_COUNT; op++) {
-            if (chip_of_op[op] >= chips) return bad_program;
-            program.chip_of_op[op] = chip_of_op[op];
-        }
+        if (rows >= kNoRow || entry >= rows || input_bytes > kInputEnd - kInputData) return bad_program;
         program.entry = static_cast<u32>(entry);
         if (!decode_rows(rows, fields, &program) || !take_image(image_words, image_cell, image_lo, image_hi, &program))
             return bad_program;
@@ -165,7 +132,6 @@ int zk_emu_run(Session* machine, u64 limit, zk_emu_outcome* outcome) {
         outcome->steps = state.cpu.step;
         outcome->pc = state.cpu.pc;
         memcpy(outcome->output, state.output, sizeof outcome->output);
-        memcpy(outcome->op_counts, state.counts.op, sizeof state.counts.op);
         return ok;
     });
 }
@@ -176,35 +142,35 @@ u64 zk_emu_console(Session* machine, u8* out, u64 capacity) {
     return bytes.size();
 }
 
-int zk_emu_count(Session* machine, u64 start, u64 stop, u64 chips, u64* counts) {
+int zk_emu_executed(Session* machine, u64 ops, u64* counts) {
+    if (ops != OP_COUNT) return bad_capacity;
+    memcpy(counts, machine->state().counts.op, sizeof machine->state().counts.op);
+    return ok;
+}
+
+int zk_emu_count(Session* machine, u64 start, u64 stop, u64 kinds, u64* counts) {
     return guarded([&]() -> int {
-        Session& session = *machine;
+        if (kinds != KIND_COUNT) return bad_capacity;
         Counts found = {};
-        if (!session.count(start, stop, &found)) return out_of_range;
-        memset(counts, 0, (chips + 1) * sizeof *counts);
-        for (unsigned op = 1; op < OP_COUNT; op++) {
-            if (session.program().chip_of_op[op] >= chips) return bad_capacity;
-            counts[session.program().chip_of_op[op]] += found.op[op];
-        }
-        counts[chips] = found.refresh;
+        if (!machine->count(start, stop, &found)) return out_of_range;
+        found.records(counts);
         return ok;
     });
 }
 
-int zk_emu_replay(Session* machine, u64 start, u64 stop, u64 chips, const u64* counts, u64* const* out, u64* refreshes) {
+int zk_emu_replay(Session* machine, u64 start, u64 stop, u64 kinds, const u64* counts, const u64* bytes, u8* const* tables) {
     return guarded([&]() -> int {
-        if (chips > kMaxChips) return bad_capacity;
+        if (kinds != KIND_COUNT) return bad_capacity;
         Records records = {};
-        for (u64 chip = 0; chip < chips; chip++) {
-            records.next[chip] = out[chip];
-            records.end[chip] = out[chip] + counts[chip] * kFields;
+        for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+            if (bytes[kind] != kRecordBytes[kind]) return bad_capacity;
+            records.next[kind] = tables[kind];
+            records.end[kind] = tables[kind] + counts[kind] * bytes[kind];
         }
-        records.refresh = refreshes;
-        records.refresh_end = refreshes + counts[chips] * kRefreshFields;
         if (!machine->replay(start, stop, &records)) return out_of_range;
-        if (records.overflow || records.refresh != records.refresh_end) return bad_capacity;
-        for (u64 chip = 0; chip < chips; chip++) {
-            if (records.next[chip] != records.end[chip]) return bad_capacity;
+        if (records.overflow) return bad_capacity;
+        for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+            if (records.next[kind] != records.end[kind]) return bad_capacity;
         }
         return ok;
     });

@@ -1,5 +1,6 @@
 // One handler per op, reached by computed goto. Within a handler: first what may trap, then the accesses in the order of their
-// slots (rs1 at t, rs2 at t + 1, memory at t + 2, rd at t + 3), then the record.
+// slots (rs1 at t, rs2 at t + 1, memory at t + 2, rd at t + 3), then the record: NOTE with the parts of the step that the handler
+// has. The chip's record takes its fields from them by name, and one that it names and no part has does not compile.
 #include "interpret.hpp"
 
 #include <string.h>
@@ -42,22 +43,48 @@ inline U rem_unsigned(U a, U b) {
     return b == 0 ? a : a % b;
 }
 
+// The parts of a step, with the names of a record's fields.
+struct At {
+    u32 pc, npc;
+    u64 ts;
+};
+struct ReadA {
+    u64 a, a_prev;
+};
+struct ReadB {
+    u64 b, b_prev;
+};
+struct WriteC {
+    u64 old, old_prev, c;
+};
+struct Word {
+    u64 addr, mem_old, mem_prev, mem_new;
+};
+struct Refresh {
+    u64 addr, value, prev, mid;
+};
+template <class... Parts>
+struct Step : Parts... {};
+template <class... Parts>
+inline Step<Parts...> step_of(Parts... parts) {
+    return {parts...};
+}
+
+// A record of a kind that is not the running op's own: any number a step, counted here.
+template <Mode M, Kind kind, class Step>
+inline void note_beside(const Step& step, Counts& counts, Records* records) {
+    if (M == Mode::run) return;
+    counts.beside[kind]++;
+    if (M == Mode::emit) records->take<kind>()->note(step);
+}
+
 // The access at `time` to a cell last accessed at `prev` comes too late: refreshes bring it near. Returns the last one's time.
 template <Mode M>
 __attribute__((noinline)) u64 bridge(u64 cell, u64 value, u64 prev, u64 time, Counts& counts, Records* records) {
     const u64 near = time - kGap;
     while (prev != near) {
         const u64 mid = near - prev - 1 < kRefreshGap ? near : prev + kRefreshGap;
-        counts.refresh++;
-        if (M == Mode::emit) {
-            if (records->refresh == records->refresh_end) {
-                records->overflow = true;
-            } else {
-                u64* out = records->refresh;
-                out[0] = cell, out[1] = value, out[2] = prev, out[3] = mid;
-                records->refresh += kRefreshFields;
-            }
-        }
+        note_beside<M, KIND_refresh>(Refresh{cell, value, prev, mid}, counts, records);
         prev = mid;
     }
     return near;
@@ -121,19 +148,6 @@ Outcome interpret(const Program& program, Memory& memory, Cpu& cpu, u64 until, C
         flags |= kTouched;
         return true;
     };
-    auto record = [&](u64 a, u64 a_prev, u64 b, u64 b_prev, u64 old, u64 old_prev, u64 c, u32 npc)
-                      __attribute__((always_inline)) {
-                          if (M != Mode::emit) return static_cast<u64*>(nullptr);
-                          u64* out = records->take(program.chip_of_op[row->op]);
-                          out[0] = pc, out[1] = t, out[2] = a, out[3] = a_prev, out[4] = b, out[5] = b_prev, out[6] = old,
-                          out[7] = old_prev, out[8] = c;
-                          out[9] = out[10] = out[11] = out[12] = 0, out[13] = npc;
-                          return out;
-                      };
-    auto record_access = [&](u64* out, u64 address, u64 before, u64 prev, u64 after) __attribute__((always_inline)) {
-        if (M != Mode::emit) return;
-        out[9] = address, out[10] = before, out[11] = prev, out[12] = after;
-    };
 
 #define FETCH()                  \
     do {                         \
@@ -153,37 +167,41 @@ Outcome interpret(const Program& program, Memory& memory, Cpu& cpu, u64 until, C
         outcome = {why, what};            \
         goto stop;                        \
     }
+#define NOTE(name, npc, ...)                                                                                                    \
+    do {                                                                                                                        \
+        if (M == Mode::emit) records->take<kKindOf[OP_##name]>()->note(step_of(At{pc, static_cast<u32>(npc), t}, __VA_ARGS__)); \
+    } while (0)
 #define WRITE(value)                                 \
     const u64 c = (value);                           \
     const u64 old = x[row->rd];                      \
     const u64 old_prev = touch(row->rd, old, t + 3); \
     x[row->rd] = c
-#define REGISTER_FORM(name, value)                              \
-    op_##name : {                                               \
-        const u64 a = x[row->rs1], b = x[row->rs2];             \
-        const u64 a_prev = touch(row->rs1, a, t);               \
-        const u64 b_prev = touch(row->rs2, b, t + 1);           \
-        WRITE(value);                                           \
-        record(a, a_prev, b, b_prev, old, old_prev, c, pc + 1); \
-        NEXT(pc + 1);                                           \
+#define REGISTER_FORM(name, value)                                                        \
+    op_##name : {                                                                         \
+        const u64 a = x[row->rs1], b = x[row->rs2];                                       \
+        const u64 a_prev = touch(row->rs1, a, t);                                         \
+        const u64 b_prev = touch(row->rs2, b, t + 1);                                     \
+        WRITE(value);                                                                     \
+        NOTE(name, pc + 1, ReadA{a, a_prev}, ReadB{b, b_prev}, WriteC{old, old_prev, c}); \
+        NEXT(pc + 1);                                                                     \
     }
-#define IMMEDIATE_FORM(name, value)                                \
-    op_##name : {                                                  \
-        const u64 a = x[row->rs1], b = static_cast<u64>(row->imm); \
-        const u64 a_prev = touch(row->rs1, a, t);                  \
-        WRITE(value);                                              \
-        record(a, a_prev, 0, 0, old, old_prev, c, pc + 1);         \
-        NEXT(pc + 1);                                              \
+#define IMMEDIATE_FORM(name, value)                                     \
+    op_##name : {                                                       \
+        const u64 a = x[row->rs1], b = static_cast<u64>(row->imm);      \
+        const u64 a_prev = touch(row->rs1, a, t);                       \
+        WRITE(value);                                                   \
+        NOTE(name, pc + 1, ReadA{a, a_prev}, WriteC{old, old_prev, c}); \
+        NEXT(pc + 1);                                                   \
     }
-#define BRANCH(name, condition)                          \
-    op_##name : {                                        \
-        const u64 a = x[row->rs1], b = x[row->rs2];      \
-        const u32 npc = (condition) ? row->npc : pc + 1; \
-        TRAP_IF(npc == kNoRow, Stop::outside_code, 0);   \
-        const u64 a_prev = touch(row->rs1, a, t);        \
-        const u64 b_prev = touch(row->rs2, b, t + 1);    \
-        record(a, a_prev, b, b_prev, 0, 0, 0, npc);      \
-        NEXT(npc);                                       \
+#define BRANCH(name, condition)                              \
+    op_##name : {                                            \
+        const u64 a = x[row->rs1], b = x[row->rs2];          \
+        const u32 npc = (condition) ? row->npc : pc + 1;     \
+        TRAP_IF(npc == kNoRow, Stop::outside_code, 0);       \
+        const u64 a_prev = touch(row->rs1, a, t);            \
+        const u64 b_prev = touch(row->rs2, b, t + 1);        \
+        NOTE(name, npc, ReadA{a, a_prev}, ReadB{b, b_prev}); \
+        NEXT(npc);                                           \
     }
 #define LOAD(name, type)                                                                                            \
     op_##name : {                                                                                                   \
@@ -195,7 +213,7 @@ Outcome interpret(const Program& program, Memory& memory, Cpu& cpu, u64 until, C
         type value;                                                                                                 \
         memcpy(&value, data + (address - kBase), sizeof value);                                                     \
         WRITE(static_cast<u64>(static_cast<i64>(value)));                                                           \
-        record_access(record(a, a_prev, 0, 0, old, old_prev, c, pc + 1), address, word, prev, word);                \
+        NOTE(name, pc + 1, ReadA{a, a_prev}, WriteC{old, old_prev, c}, Word{address, word, prev, word});            \
         NEXT(pc + 1);                                                                                               \
     }
 #define STORE(name, type, then)                                                                                             \
@@ -209,7 +227,7 @@ Outcome interpret(const Program& program, Memory& memory, Cpu& cpu, u64 until, C
         const type value = static_cast<type>(b);                                                                            \
         memcpy(data + (address - kBase), &value, sizeof value);                                                             \
         then;                                                                                                               \
-        record_access(record(a, a_prev, b, b_prev, 0, 0, 0, pc + 1), address, before, prev, words[(address - kBase) >> 3]); \
+        NOTE(name, pc + 1, ReadA{a, a_prev}, ReadB{b, b_prev}, Word{address, before, prev, words[(address - kBase) >> 3]}); \
         NEXT(pc + 1);                                                                                                       \
     }
 #define SIGNED(value) static_cast<i64>(value)
@@ -228,7 +246,7 @@ op_CONST:
         TRAP_IF(row->npc == kNoRow, Stop::outside_code, 0);
         const u32 npc = row->npc;
         WRITE(static_cast<u64>(row->imm));
-        record(0, 0, 0, 0, old, old_prev, c, npc);
+        NOTE(CONST, npc, WriteC{old, old_prev, c});
         NEXT(npc);
     }
 op_JALR:
@@ -238,7 +256,7 @@ op_JALR:
         TRAP_IF(npc == kNoRow, Stop::outside_code, target);
         const u64 a_prev = touch(row->rs1, a, t);
         WRITE(row->npc);
-        record(a, a_prev, 0, 0, old, old_prev, c, npc);
+        NOTE(JALR, npc, ReadA{a, a_prev}, WriteC{old, old_prev, c});
         NEXT(npc);
     }
 op_ECALL:
@@ -247,7 +265,7 @@ op_ECALL:
         TRAP_IF(a != kExitCall, Stop::unsupported_ecall, a);
         const u64 a_prev = touch(17, a, t);
         const u64 b_prev = touch(10, b, t + 1);
-        record(a, a_prev, b, b_prev, 0, 0, 0, 0);
+        NOTE(ECALL, 0, ReadA{a, a_prev}, ReadB{b, b_prev});
         outcome = {Stop::halt, b};
         counts.op[row->op]++;
         t += 4;

@@ -11,7 +11,6 @@ enum class Mode {
     emit    // and the records
 };
 
-constexpr unsigned kFields = 14, kRefreshFields = 4;
 constexpr u64 kGap = 1ull << 16, kRefreshGap = 1ull << 32;
 
 // Numbers are part of the ABI; zisk_actors/machine/emulator.py names them.
@@ -26,28 +25,34 @@ enum class Stop : u32 {
     unsupported_ecall = 7
 };
 
+// Executed ops, and records beside the one that each op yields for its own chip. The latter are counted by all modes but `run`.
 struct Counts {
     u64 op[OP_COUNT];
-    u64 refresh;
+    u64 beside[KIND_COUNT];
+
+    // All records, by kind.
+    void records(u64* of_kind) const {
+        for (unsigned kind = 0; kind < KIND_COUNT; kind++) of_kind[kind] = beside[kind];
+        for (unsigned op_ = 1; op_ < OP_COUNT; op_++) of_kind[kKindOf[op_]] += op[op_];
+    }
 };
 
-// Where records go. What does not fit is dropped and `overflow` set.
+// Where records go, by kind. What does not fit is dropped and `overflow` set.
 struct Records {
-    u64* next[kMaxChips];
-    u64* end[kMaxChips];
-    u64* refresh;
-    u64* refresh_end;
+    u8* next[KIND_COUNT];
+    u8* end[KIND_COUNT];
     bool overflow;
-    u64 dropped[kFields];
+    alignas(8) u8 dropped[kLargestRecord];
 
-    u64* take(u8 chip) {
-        if (next[chip] == end[chip]) {
+    template <Kind kind>
+    Record<kind>* take() {
+        u8* record = next[kind];
+        if (__builtin_expect(record == end[kind], 0)) {
             overflow = true;
-            return dropped;
+            return reinterpret_cast<Record<kind>*>(dropped);
         }
-        u64* record = next[chip];
-        next[chip] += kFields;
-        return record;
+        next[kind] = record + sizeof(Record<kind>);
+        return reinterpret_cast<Record<kind>*>(record);
     }
 };
 

@@ -1,7 +1,8 @@
 // The emulated machine: its rows, its memory and its state.
 //
 // Rules of native/emulator:
-// * zisk_actors/machine/reference.py is the specification; rows come decoded from zisk_actors/machine/rom.py.
+// * zisk_actors/machine/reference.py is the specification; rows come decoded from zisk_actors/machine/rom.py. Which ops there
+//   are, what their operands mean and which records they yield is in the header that zisk_actors/machine/emit.py writes.
 // * Every pass keeps the time of each cell's last access. That costs a few stores per step, and makes a snapshot complete: a
 //   replay starts from the nearest one, whatever the cut of the run.
 // * The address space [0x40000000, 0xc0000000) is one reservation of virtual memory, and so are its times. The operating
@@ -14,6 +15,8 @@
 
 #include <vector>
 
+#include "machine_tables.hpp"
+
 namespace zk_emu {
 
 using u8 = uint8_t;
@@ -25,23 +28,8 @@ using i64 = int64_t;
 #error "the emulator reads guest memory in place: the host must be little-endian"
 #endif
 
-// In the order of zisk_actors/machine/isa.py, which checks it when it loads the library.
-// clang-format off
-#define ZK_EMU_OPS(X) \
-    X(TRAP) X(CONST) X(ADD) X(ADDI) X(SUB) X(SLT) X(SLTU) X(SLTI) X(SLTIU) X(ADDW) X(SUBW) X(ADDIW) \
-    X(AND) X(OR) X(XOR) X(ANDI) X(ORI) X(XORI) X(SLL) X(SRL) X(SRA) X(SLLI) X(SRLI) X(SRAI) \
-    X(SLLW) X(SRLW) X(SRAW) X(SLLIW) X(SRLIW) X(SRAIW) X(BEQ) X(BNE) X(BLT) X(BGE) X(BLTU) X(BGEU) X(JALR) \
-    X(LD) X(LW) X(LWU) X(LB) X(LBU) X(LH) X(LHU) X(SD) X(SW) X(SB) X(SH) \
-    X(MUL) X(MULH) X(MULHSU) X(MULHU) X(MULW) X(DIV) X(DIVU) X(REM) X(REMU) X(DIVW) X(DIVUW) X(REMW) X(REMUW) X(ECALL)
-// clang-format on
-
-#define ZK_EMU_ENUM(name) OP_##name,
-enum Op : u8 { ZK_EMU_OPS(ZK_EMU_ENUM) OP_COUNT };
-#undef ZK_EMU_ENUM
-
 constexpr u32 kNoRow = 0xffffffffu;
 constexpr unsigned kRegisters = 33;
-constexpr unsigned kMaxChips = 64;
 
 // As in zisk_actors/machine/layout.py.
 constexpr u64 kBase = 0x40000000, kSpan = 0x80000000;  // the reservation
@@ -75,7 +63,6 @@ struct Program {
     std::vector<CodeRange> code;
     std::vector<u64> image_cell, image_value;  // ascending by token address
     u32 entry;
-    u8 chip_of_op[OP_COUNT];
 
     u32 row_at(u64 address) const;
     // Value of a cell at time 0 if it is in the image; false otherwise.

@@ -48,6 +48,7 @@ class Session {
     u64 final_records(u64* out, u64 capacity);
 
     const Console& console() const { return console_; }
+    const RunState& state() const { return run_; }
     const Program& program() const { return program_; }
 
   private:

@@ -15,8 +15,9 @@ import pytest
 
 from tests.asm import assemble, exit_with
 from tests.random_program import random_program
+from zisk_actors.chips import LAYOUTS
 from zisk_actors.machine.emulator import Emulator
-from zisk_actors.machine.events import FIELDS, GAP, REFRESH_GAP, Events, Run
+from zisk_actors.machine.events import GAP, REFRESH_GAP, Events, Run
 from zisk_actors.machine.isa import CHIP_OF_OP, CHIPS
 from zisk_actors.machine.layout import REGISTER_BASE, token_of_word
 from zisk_actors.machine.reference import Reference
@@ -38,9 +39,10 @@ def assert_same_run(left: Run, right: Run) -> None:
 
 def assert_same_events(left: Events, right: Events) -> None:
     assert (left.start, left.stop, left.counts()) == (right.start, right.stop, right.counts())
-    for chip in CHIPS:
-        np.testing.assert_array_equal(left.chip[chip], right.chip[chip], err_msg=chip)
-    np.testing.assert_array_equal(left.refresh, right.refresh)
+    for layout in LAYOUTS:
+        for name in (field.name for field in layout.fields if len(left.records[layout.chip])):
+            ours, theirs = left.records[layout.chip][name], right.records[layout.chip][name]
+            np.testing.assert_array_equal(ours, theirs, err_msg=f"{layout.chip}: {name}")
     assert (left.final is None) == (right.final is None)
     if left.final is not None and right.final is not None:
         np.testing.assert_array_equal(left.final, right.final)
@@ -58,11 +60,11 @@ def assert_provable(program: Program, run: Run, events: Events) -> None:
         tokens[cell, old, prev] -= 1
         tokens[cell, new, time] += 1
 
-    for chip, table in events.chip.items():
-        assert table.dtype == np.uint64
+    for chip in CHIPS:
+        table = events.records[chip]
         assert table.flags.c_contiguous
         for values in table.tolist():
-            r = dict(zip(FIELDS, values, strict=True))
+            r = dict(zip(table.dtype.names or (), values, strict=True))
             pc, ts = r["pc"], r["ts"]
             assert CHIP_OF_OP[int(rom.op[pc])] == chip
             assert ts not in path
@@ -74,12 +76,12 @@ def assert_provable(program: Program, run: Run, events: Events) -> None:
                 access(rs1, r["a"], r["a"], r["a_prev"], ts)
             if chip in READ_TWO:
                 access(rs2, r["b"], r["b"], r["b_prev"], ts + 1)
-            if r["addr"]:
+            if "addr" in r:
                 assert (chip.startswith("store")) or r["mem_old"] == r["mem_new"]
                 access(token_of_word(r["addr"]), r["mem_old"], r["mem_new"], r["mem_prev"], ts + 2)
             if rd != REGISTER_BASE:
                 access(rd, r["old"], r["c"], r["old_prev"], ts + 3)
-    for cell, value, prev, mid in events.refresh.tolist():
+    for cell, value, prev, mid in events.records["refresh"].tolist():
         assert 0 <= mid - prev - 1 < REFRESH_GAP
         tokens[cell, value, prev] -= 1
         tokens[cell, value, mid] += 1
@@ -99,8 +101,8 @@ def assert_provable(program: Program, run: Run, events: Events) -> None:
 
 
 def concatenated(parts: list[Events]) -> Events:
-    chip = {name: np.concatenate([part.chip[name] for part in parts]) for name in CHIPS}
-    return Events(parts[0].start, parts[-1].stop, chip, np.concatenate([part.refresh for part in parts]), parts[-1].final)
+    records = {layout.chip: np.concatenate([part.records[layout.chip] for part in parts]) for layout in LAYOUTS}
+    return Events(parts[0].start, parts[-1].stop, records, parts[-1].final)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -113,7 +115,7 @@ def test_random_programs(seed: int):
     assert_same_run(run, native.run())
     events = reference.replay(0, run.steps, True)
     assert_same_events(events, native.replay(0, run.steps, True))
-    assert {chip: len(records) for chip, records in events.chip.items()} == run.counts
+    assert {chip: len(events.records[chip]) for chip in CHIPS} == run.counts
     assert_provable(program, run, events)
 
 
@@ -124,7 +126,7 @@ def test_a_long_random_program_with_refreshes_in_any_cut(seed: int):
     reference, native = Reference(program, content), Emulator(program, content)
     run = native.run()
     whole = reference.replay(0, run.steps, True)
-    assert len(whole.refresh) > 0
+    assert len(whole.records["refresh"]) > 0
     assert_provable(program, run, whole)
     rng = np.random.default_rng(seed)
     bounds = [0, *sorted(int(b) for b in rng.integers(0, run.steps, 9)), run.steps]
@@ -194,7 +196,8 @@ def test_a_cell_left_alone_for_2_to_the_32_ticks_needs_two_refreshes():
         assert run.steps > 2**30 + 2**16
         events = native.replay(run.steps - 10, run.steps)
     cell, last, time = REGISTER_BASE + 18, 4 * 1 + 3, 4 * (run.steps - 4 + 1)
-    assert events.refresh[events.refresh[:, 0] == cell].tolist() == [
-        [cell, 7, last, last + REFRESH_GAP],
-        [cell, 7, last + REFRESH_GAP, time - GAP],
+    refreshes = events.records["refresh"]
+    assert refreshes[refreshes["addr"] == cell].tolist() == [
+        (cell, 7, last, last + REFRESH_GAP),
+        (cell, 7, last + REFRESH_GAP, time - GAP),
     ]

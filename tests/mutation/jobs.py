@@ -19,14 +19,12 @@ from tests.mutation.airs import Part, without
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import Bus
 from zisk_actors.air.check import Report, Said, Table, Term, check, said
-from zisk_actors.chips import AIRS, CHIP_SET, NUMBER, OP_CHIPS, image, ram, registers, table16
+from zisk_actors.chips import AIRS, CHIP_SET, NUMBER, RECORDED, image, ram, registers, table16
 from zisk_actors.chips import input as input_words
 from zisk_actors.chips.buses import TOKEN
 from zisk_actors.chips.records import Records
-from zisk_actors.chips.refresh import REFRESH
 from zisk_actors.chips.witness import LOOKUPS, fixed_columns, height_for, image_values
 from zisk_actors.chips.words import swap_order
-from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIP_OF_OP, Op
 from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.machine.reference import Reference
@@ -80,7 +78,7 @@ class Liar(Reference):
             super()._step()
         finally:
             self._rows[pc], self._now = honest_row, Lie()
-        record = dict(zip(FIELDS, self.chip[chip][-1], strict=True))
+        record = self.records[chip][-1]
         if lie.cell is not None and not lie.lost:
             if self.value.get(lie.cell) == lie.value and lie.cell in before:
                 self.value[lie.cell] = before[lie.cell]
@@ -97,7 +95,6 @@ class Liar(Reference):
             self.value[cell] = record["mem_new"] = lie.stored
         if lie.npc is not None:
             self.pc = record["npc"] = lie.npc
-        self.chip[chip][-1] = tuple(record[name] for name in FIELDS)
 
     def _access(self, cell: int, time: int) -> int:
         lie = self._now
@@ -164,11 +161,9 @@ def run(program: Program, stdin: bytes, lies: Mapping[int, Lie] | None = None, m
     final = np.ascontiguousarray(events.final)
     main: dict[str, U64] = {}
     rom = liar.rom_as_run()
-    for chip in OP_CHIPS:
-        if len(events.chip[chip.name]):
-            main[chip.name] = witness(chip, Records(events.chip[chip.name], rom))
-    if len(events.refresh):
-        main["refresh"] = witness(REFRESH, events.refresh)
+    for chip in RECORDED:
+        if len(events.records[chip.name]):
+            main[chip.name] = witness(chip, Records(events.records[chip.name], rom))
     words = program.image
     writable = ~words.read_only
     main["registers"] = swap_order(registers.trace(final))

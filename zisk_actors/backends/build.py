@@ -265,6 +265,14 @@ def _emit_interface(run: Build) -> Unit:
     return Unit(source)
 
 
+def _emit_machine(run: Build) -> None:
+    """Write what the emulator includes: the instruction table's ops, and the records that chips take."""
+    from zisk_actors.chips import LAYOUTS
+    from zisk_actors.machine.emit import tables_header
+
+    _write_if_changed(run.generated / "machine_tables.hpp", tables_header(LAYOUTS))
+
+
 def _emit_chip_set(run: Build, chip_set: ChipSet) -> Unit:
     """Write the verifier's table of a chip set; the unit to compile."""
     from zisk_actors.stark.emit_verifier import chip_set_source
@@ -295,6 +303,7 @@ def build(library: Path = LIBRARY, folder: Path | None = None) -> Path:
     with locked(folder):
         run = Build(find_compiler(), folder)
         _emit_constants(run)
+        _emit_machine(run)
         wide = (NATIVE / "cpu" / "kernels.cpp", NATIVE / "verifier" / "verify.cpp")
         units = [Unit(source, isa) for source in wide for isa in instruction_sets()]
         units += _emit_airs(run, shipped_airs())

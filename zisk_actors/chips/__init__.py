@@ -33,6 +33,7 @@ from zisk_actors.chips.store import STORE, STOREB, STOREW
 from zisk_actors.chips.sub import SLTI, SUB
 from zisk_actors.chips.table16 import TABLE16
 from zisk_actors.machine.layout import MEMORY_MAP
+from zisk_actors.machine.records import Layout
 from zisk_actors.stark.chipset import ChipSet
 
 # Chips with a row per executed instruction, in the order of machine/isa.py.
@@ -41,7 +42,11 @@ OP_CHIPS: Final[tuple[Chip, ...]] = (
     *(SHIFT, SHIFTI, SHIFTW, SHIFTIW, BRANCHEQ, BRANCHLT, JALR),
     *(LOAD, LOADW, LOADB, STORE, STOREW, STOREB, MUL, DIV, HALT),
 )
-CHIPS: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH, ROM, TABLE16, REGISTERS, IMAGE, RAM, INPUT)
+# Chips that are filled from records of the run; the emulator writes their layouts, in this order.
+RECORDED: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH)
+LAYOUTS: Final[tuple[Layout, ...]] = tuple(chip.layout for chip in RECORDED)
+
+CHIPS: Final[tuple[Chip, ...]] = (*RECORDED, ROM, TABLE16, REGISTERS, IMAGE, RAM, INPUT)
 AIRS: Final[tuple[Air, ...]] = tuple(chip.air for chip in CHIPS)
 NUMBER: Final[dict[str, int]] = {chip.name: number for number, chip in enumerate(CHIPS)}
 

@@ -22,8 +22,9 @@ from typing import Any
 from zisk_actors.air.air import Air, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import INV_2_32, Chip, T, is_bit, limbs_of, put_chunks, range16
-from zisk_actors.chips.frames import Frame, Immediate, ReadA, ReadB, Real, Step, WriteC, fill_row
+from zisk_actors.chips.base import INV_2_32, Chip, Frame, T, is_bit, limbs_of, put_chunks, range16
+from zisk_actors.chips.frames import Immediate, ReadA, ReadB, Real, Step, WriteC
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 
@@ -31,6 +32,7 @@ class Sum(Frame[T]):
     """The result."""
 
     c = Columns(4, "a + b mod 2^64, 16-bit chunks", bits=16)
+    record = fields("c")
 
     def fill(self: Sum[U64], records: Any) -> None:
         """What was written."""
@@ -91,5 +93,5 @@ def _addi_interactions(window: Window) -> Iterator[Interaction]:
     yield from _write(row)
 
 
-ADD = Chip(Air("add", AddRow, _add_constraints, _add_interactions, doc="64-bit addition"), fill_row)
-ADDI = Chip(Air("addi", AddiRow, _addi_constraints, _addi_interactions, doc="64-bit addition"), fill_row)
+ADD = Chip(Air("add", AddRow, _add_constraints, _add_interactions, doc="64-bit addition"))
+ADDI = Chip(Air("addi", AddiRow, _addi_constraints, _addi_interactions, doc="64-bit addition"))

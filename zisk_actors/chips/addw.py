@@ -25,9 +25,10 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import INV_2_32, ONES32, Chip, T, is_bit, put, put_chunks, range16
+from zisk_actors.chips.base import INV_2_32, ONES32, Chip, Frame, T, is_bit, put, put_chunks, range16
 from zisk_actors.chips.buses import MSB16
-from zisk_actors.chips.frames import Frame, OneHot, ReadA, ReadB, Real, Step, WriteC, fill_row
+from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Real, Step, WriteC
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 
@@ -36,6 +37,7 @@ class Result32(Frame[T]):
 
     c = Columns(2, "low limb of the result, 16-bit chunks", bits=16)
     sign = Column("bit 31 of the result")
+    record = fields("c")
 
     @property
     def low(self: Result32[Expr]) -> Any:
@@ -104,5 +106,5 @@ def _addiw_interactions(window: Window) -> Iterator[Interaction]:
     yield from row.write_result()
 
 
-ADDW = Chip(Air("addw", AddwRow, _addw_constraints, _addw_interactions, doc="32-bit sums and differences"), fill_row)
-ADDIW = Chip(Air("addiw", AddiwRow, _addiw_constraints, _addiw_interactions, doc="32-bit sum with an immediate"), fill_row)
+ADDW = Chip(Air("addw", AddwRow, _addw_constraints, _addw_interactions, doc="32-bit sums and differences"))
+ADDIW = Chip(Air("addiw", AddiwRow, _addiw_constraints, _addiw_interactions, doc="32-bit sum with an immediate"))

@@ -1,4 +1,4 @@
-"""What every chip is made of: the Chip value, the words in which constraints and bus terms are said, and columns filled from numbers.
+"""What every chip is made of: Chip and Frame, the words in which constraints and bus terms are said, and columns filled from numbers.
 
 Rules. What several chips' *rows* have in common is in frames.py, memory.py, compare.py and words.py; here is what knows of no column.
 A token access takes (addr, old value, prev) and puts (addr, new value, time) with time - prev - 1 in [0, 2^16): strictly later, and never
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from zisk_actors.air.air import Air, Constraint
+from zisk_actors.air.air import Air, Constraint, Row
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.buses import AND8, MSB16, RANGE16, TOKEN
+from zisk_actors.machine.records import Field, Layout
 from zisk_actors.stark import chipset
 from zisk_actors.stark.chipset import Presence
 from zisk_actors.stark.field import U64, P
@@ -28,18 +30,47 @@ ONES32 = 2**32 - 1
 INV_2_32 = pow(2, -32, P)
 
 
+class Frame(Row[T]):
+    """Base of frames and of the rows that are made of them.
+
+    ``record`` says what the class itself takes of an event record; a row's layout is what all its classes take (machine/records.py).
+    The methods that yield constraints and bus terms are for rows of expressions, ``fill`` is for rows of numpy columns. Frames read
+    each other's cells by name: ``ts`` is Step's, ``real`` and ``op`` come from the frame that knows the operation (Real, OneHot), or from
+    the row.
+    """
+
+    ts: Any
+    record: ClassVar[tuple[Field, ...]] = ()
+
+    @property
+    def real(self) -> Any:
+        """1 on a used row, 0 on padding."""
+        raise NotImplementedError(f"{type(self).__name__} has no frame that says which rows are used")
+
+    @property
+    def op(self) -> Any:
+        """The number of the row's operation."""
+        raise NotImplementedError(f"{type(self).__name__} has no frame that says what its operation is")
+
+    def fill(self: Frame[U64], records: Any) -> None:
+        """Write the columns of this very class (zeroed, N >= n entries) from n event records."""
+
+
+def fill_row(row: Frame[U64], records: Any) -> None:
+    """Each class that the row is made of fills its own columns; the chip's own class is the last one."""
+    for part in reversed(type(row).__mro__):
+        if "fill" in vars(part):
+            part.fill(row, records)  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """An AIR with the way its trace is filled and how often it may occur.
+    """An AIR with the records that its trace is filled from and how often it may occur.
 
-    ``fill(row, records)`` writes the first n entries of the zeroed columns
-    ``row`` (Row over uint64 arrays of one height N >= n) from n event records.
-    It is None for chips whose columns the witness assembly computes itself.
     ``max_job_rows`` bounds the sum of its heights over a job.
     """
 
     air: Air
-    fill: Callable[[Any, Any], None] | None = None
     presence: Presence = Presence.OPTIONAL
     max_job_rows: int = 2**40
 
@@ -47,6 +78,18 @@ class Chip:
     def name(self) -> str:
         """The AIR's name; also the key of its event records."""
         return self.air.name
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What its row takes of an event record; without fields for chips whose columns the witness assembly computes itself."""
+        taken = (field for part in self.air.main.__mro__ for field in vars(part).get("record", ()))
+        return Layout.of(self.name, taken)
+
+    @property
+    def fill(self) -> Callable[[Any, Any], None] | None:
+        """``fill(row, records)`` writes the first n entries of the zeroed columns ``row`` (Row over uint64 arrays of one height N >= n)
+        from n event records; None for chips that take none."""
+        return fill_row if self.layout.fields else None
 
     @property
     def rules(self) -> chipset.Chip:

@@ -29,10 +29,11 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK32, Chip, T, is_bit, put
+from zisk_actors.chips.base import MASK32, Chip, Frame, T, is_bit, put
 from zisk_actors.chips.compare import Difference, SignB, less_than
-from zisk_actors.chips.frames import Frame, OneHot, ReadA, ReadB, Real, Step, fill_row, grid
+from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Real, Step, grid
 from zisk_actors.machine import isa
+from zisk_actors.machine.records import Field, fields
 from zisk_actors.stark import field
 from zisk_actors.stark.field import U64, P
 
@@ -45,6 +46,7 @@ class Branch(Frame[T]):
 
     target = Column("row if taken, from the ROM")
     npc = Column("next row")
+    record = fields(Field("npc", "u4"))
 
     def branch(self) -> Iterator[Interaction]:
         """Control flow, and both reads."""
@@ -72,6 +74,7 @@ class BranchEqRow(OneHot[T], Step[T], ReadA[T], ReadB[T], Branch[T]):
     is_beq = Column("1 for BEQ")
     is_bne = Column("1 for BNE")
     flags: ClassVar = {"BEQ": "is_beq", "BNE": "is_bne"}
+    record = fields("a", "b")
 
     def fill(self: BranchEqRow[U64], records: Any) -> None:
         """Whether the operands are equal, and the norm's inverse."""
@@ -88,6 +91,7 @@ class BranchLtRow(Step[T], ReadA[T], ReadB[T], Branch[T], Difference[T], SignB[T
     taken = Column("1 if the branch is taken")
     unsigned = Column("1 for BLTU, BGEU")
     negated = Column("1 for BGE, BGEU")
+    record = fields("a", "b")
 
     @property
     def op(self: BranchLtRow[Expr]) -> Any:
@@ -165,5 +169,5 @@ def inverses(values: U64) -> U64:
     return np.where(zero, np.uint64(0), result[: len(values)])
 
 
-BRANCHEQ = Chip(Air("brancheq", BranchEqRow, _eq_constraints, _eq_interactions, doc="branches on equality"), fill_row)
-BRANCHLT = Chip(Air("branchlt", BranchLtRow, _lt_constraints, _lt_interactions, doc="branches on order"), fill_row)
+BRANCHEQ = Chip(Air("brancheq", BranchEqRow, _eq_constraints, _eq_interactions, doc="branches on equality"))
+BRANCHLT = Chip(Air("branchlt", BranchLtRow, _lt_constraints, _lt_interactions, doc="branches on order"))

@@ -27,8 +27,8 @@ import numpy as np
 from zisk_actors.air.air import Column, Columns, Constraint
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import INV_2_32, T, is_bit, limbs_of, put, put_chunks, range16, sign16
-from zisk_actors.chips.frames import Frame
+from zisk_actors.chips.base import INV_2_32, Frame, T, is_bit, limbs_of, put, put_chunks, range16, sign16
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 
@@ -38,6 +38,7 @@ class Difference(Frame[T]):
     d = Columns(4, "a - b mod 2^64, 16-bit chunks", bits=16)
     a_top = Column("upper 16 bits of a", bits=16)
     a_sign = Column("bit 63 of a")
+    record = fields("a")
 
     def borrows(self, b: Sequence[Expr]) -> tuple[Expr, Expr]:
         """The borrows out of both limbs of a - b; the second is 1 if a < b unsigned."""
@@ -75,6 +76,7 @@ class SignB(Frame[T]):
 
     b_top = Column("upper 16 bits of b", bits=16)
     b_sign = Column("bit 63 of b")
+    record = fields("b")
 
     def sign_b_lookups(self) -> Iterator[Interaction]:
         """The sign of b is b's."""

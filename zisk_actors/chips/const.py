@@ -18,7 +18,7 @@ from typing import Any
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.chips.base import Chip, T, is_bit, put
-from zisk_actors.chips.frames import Real, Step, WriteC, fill_row
+from zisk_actors.chips.frames import Real, Step, WriteC
 from zisk_actors.stark.field import U64
 
 
@@ -48,4 +48,4 @@ def interactions(window: Window) -> Iterator[Interaction]:
     yield from row.write_c(row.value)
 
 
-CONST = Chip(Air("const", ConstRow, constraints, interactions, doc="rd = a constant of the ROM, then a row of the ROM"), fill_row)
+CONST = Chip(Air("const", ConstRow, constraints, interactions, doc="rd = a constant of the ROM, then a row of the ROM"))

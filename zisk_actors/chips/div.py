@@ -61,9 +61,10 @@ from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.base import MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16
-from zisk_actors.chips.frames import ReadA, ReadB, Real, Step, WriteC, fill_row
+from zisk_actors.chips.frames import ReadA, ReadB, Real, Step, WriteC
 from zisk_actors.chips.mul import carry_chunks, columns_of_product, numbers_of_product, sixteens
 from zisk_actors.machine.isa import Op
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 # The op number is affine in three bits, so the row needs no flag per operation: DIV + unsigned + 2 remainder + 4 word.
@@ -96,6 +97,7 @@ class DivRow(Step[T], Real[T], ReadA[T], ReadB[T], WriteC[T]):
     top = Column("upper chunk of the result's low limb", bits=16)
     top_msb = Column("its top bit")
     c = Columns(2, "result, limbs", bits=32)
+    record = fields("a", "b", "c")
 
     @property
     def op(self: DivRow[Expr]) -> Any:
@@ -269,4 +271,4 @@ def _fill_carries(row: Any, x: U64, y: U64, q: U64, r: U64, signs: tuple[U64, U6
         put_chunks(row.k[2 * i : 2 * i + 2], carry.view(np.uint64))
 
 
-DIV = Chip(Air("div", DivRow, _constraints, _interactions, doc="quotients and remainders"), fill_row)
+DIV = Chip(Air("div", DivRow, _constraints, _interactions, doc="quotients and remainders"))

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from zisk_actors.air.air import Air
-from zisk_actors.chips import AIRS, NUMBER, table16
-from zisk_actors.machine.events import FIELDS
+from zisk_actors.chips import AIRS, CHIPS, NUMBER, table16
 from zisk_actors.machine.plan import MIN_LOG, instances
 
 WORD: Final = 8  # bytes
@@ -43,7 +42,7 @@ def proving_bytes(records: Mapping[str, int], rom_rows: int, log_blowup: int) ->
         air.fixed_width * height for air, height in ((AIRS[NUMBER["rom"]], _height(rom_rows)), (AIRS[NUMBER["table16"]], _table16()))
     )
     tree = 2 * blowup * max(heights) * DIGEST
-    filling = sum(records.values()) * len(FIELDS) + main
+    filling = sum(count * CHIPS[NUMBER[name]].layout.dtype.itemsize for name, count in records.items()) // WORD + main
     contributing = (1 + blowup) * main + tree
     proving = blowup * (main + aux + QUOTIENT_WIDTH * max(heights)) + TREES * tree
     return int(BESIDE * WORD * (fixed + max(filling, contributing, proving))) + SURPLUS

@@ -1,8 +1,8 @@
 """The frames of instruction rows: step, operation, register reads and write, immediate.
 
-A frame is a class: columns that belong together, what they say on the buses, and how they are filled. A chip's row class lists its
-frames and adds what is the chip's own. One row is one executed instruction, so the soundness of control flow and of the register
-accesses is argued once, here:
+A frame (base.py) is a class: columns that belong together, what they say on the buses, what they take of a step's record, and how they
+are filled. A chip's row class lists its frames and adds what is the chip's own. One row is one executed instruction, so the soundness
+of control flow and of the register accesses is argued once, here:
 
 * EXEC: a row takes (pc, ts) off the bus and puts (npc, ts + 4) on it.
 * PROGRAM: the row's instruction is looked up in the ROM, all fields. Columns whose description says "from the ROM" are fixed by that
@@ -22,47 +22,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from zisk_actors.air.air import Column, Columns, Constraint, Row
+from zisk_actors.air.air import Column, Columns, Constraint
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import T, access, is_bit, put, put_limbs, total
+from zisk_actors.chips.base import Frame, T, access, is_bit, put, put_limbs, total
 from zisk_actors.chips.buses import EXEC, PROGRAM
 from zisk_actors.machine import isa
 from zisk_actors.machine.events import SLOT_A, SLOT_B, SLOT_C
 from zisk_actors.machine.layout import REGISTER_BASE
+from zisk_actors.machine.records import Field, fields
 from zisk_actors.stark.field import U64
-
-
-class Frame(Row[T]):
-    """Base of frames and of the rows that are made of them.
-
-    The methods that yield constraints and bus terms are for rows of expressions, ``fill`` is for rows of numpy columns. Frames read
-    each other's cells by name: ``ts`` is Step's, ``real`` and ``op`` come from the frame that knows the operation (Real, OneHot), or from
-    the row.
-    """
-
-    ts: Any
-
-    @property
-    def real(self) -> Any:
-        """1 on a used row, 0 on padding."""
-        raise NotImplementedError(f"{type(self).__name__} has no frame that says which rows are used")
-
-    @property
-    def op(self) -> Any:
-        """The number of the row's operation."""
-        raise NotImplementedError(f"{type(self).__name__} has no frame that says what its operation is")
-
-    def fill(self: Frame[U64], records: Any) -> None:
-        """Write the columns of this very class (zeroed, N >= n entries) from n event records."""
-
-
-def fill_row(row: Frame[U64], records: Any) -> None:
-    """Each class that the row is made of fills its own columns; the chip's own class is the last one."""
-    for part in reversed(type(row).__mro__):
-        if "fill" in vars(part):
-            part.fill(row, records)  # type: ignore[attr-defined]
-
 
 # --- the step and its operation --------------------------------------------
 
@@ -72,6 +41,7 @@ class Step(Frame[T]):
 
     pc = Column("ROM row of the instruction")
     ts = Column("time of the step, 4 * (step + 1)")
+    record = fields(Field("pc", "u4"), "ts")
 
     def step(
         self: Step[Expr],
@@ -164,6 +134,7 @@ class ReadA(Frame[T]):
     rs1 = Column("register number")
     a = Columns(2, "value of rs1, 32-bit limbs (bounded: they come from a token)")
     a_prev = Column("time of the previous access to rs1")
+    record = fields("a", "a_prev")
 
     def read_a(self: ReadA[Expr]) -> Iterator[Interaction]:
         """rs1 is read at slot 0."""
@@ -183,6 +154,7 @@ class ReadB(Frame[T]):
     rs2 = Column("register number")
     b = Columns(2, "value of rs2, 32-bit limbs (bounded: they come from a token)")
     b_prev = Column("time of the previous access to rs2")
+    record = fields("b", "b_prev")
 
     def read_b(self: ReadB[Expr]) -> Iterator[Interaction]:
         """rs2 is read at slot 1."""
@@ -202,6 +174,7 @@ class WriteC(Frame[T]):
     rd = Column("register number")
     old = Columns(2, "previous value of rd, limbs")
     old_prev = Column("time of the previous access to rd")
+    record = fields("old", "old_prev")
 
     def write_c(self: WriteC[Expr], new: Sequence[Expr | int]) -> Iterator[Interaction]:
         """rd is written at slot 3; ``new`` must be two bounded limbs."""

@@ -20,10 +20,11 @@ from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.chips import buses
 from zisk_actors.chips.base import Chip, T, access, is_bit, put, put_limbs
 from zisk_actors.chips.buses import EXEC, PROGRAM
-from zisk_actors.chips.frames import Real, Step, fill_row
+from zisk_actors.chips.frames import Real, Step
 from zisk_actors.machine import layout
 from zisk_actors.machine.events import SLOT_A, SLOT_B
 from zisk_actors.machine.layout import REGISTER_BASE
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 
@@ -34,6 +35,7 @@ class HaltRow(Step[T], Real[T]):
     code = Columns(2, "exit code, limbs (bounded: they come from a token)")
     b_prev = Column("time of the previous access to register 10")
     operation = "ECALL"
+    record = fields("a_prev", "b", "b_prev")
 
     def fill(self: HaltRow[U64], records: Any) -> None:
         """The two reads."""
@@ -58,4 +60,4 @@ def interactions(window: Window) -> Iterator[Interaction]:
     yield send(buses.HALT, *row.code, row.ts, times=row.real)
 
 
-HALT = Chip(Air("halt", HaltRow, constraints, interactions, doc="the exit call"), fill_row)
+HALT = Chip(Air("halt", HaltRow, constraints, interactions, doc="the exit call"))

@@ -25,8 +25,9 @@ from zisk_actors.air.air import Air, Column, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.chips.base import Chip, T, is_bit, put
 from zisk_actors.chips.buses import PCMAP
-from zisk_actors.chips.frames import Real, Step, WriteC, fill_row
+from zisk_actors.chips.frames import Real, Step, WriteC
 from zisk_actors.chips.memory import Pointer
+from zisk_actors.machine.records import Field, fields
 from zisk_actors.stark.field import U64
 
 
@@ -37,6 +38,7 @@ class JalrRow(Step[T], Pointer[T], WriteC[T], Real[T]):
     link = Column("address of the following instruction, from the ROM", bits=32)
     npc = Column("next row")
     operation = "JALR"
+    record = fields("a", Field("npc", "u4"))
 
     def fill(self: JalrRow[U64], records: Any) -> None:
         """Where the jump goes, and the link."""
@@ -62,4 +64,4 @@ def interactions(window: Window) -> Iterator[Interaction]:
     yield send(PCMAP, row.base + row.offset - row.odd, row.npc, times=row.real)
 
 
-JALR = Chip(Air("jalr", JalrRow, constraints, interactions, doc="indirect jump"), fill_row)
+JALR = Chip(Air("jalr", JalrRow, constraints, interactions, doc="indirect jump"))

@@ -32,9 +32,10 @@ from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.base import MASK32, ONES32, Chip, T, byte, is_bit, put, range16, sign16
 from zisk_actors.chips.buses import AND8
-from zisk_actors.chips.frames import OneHot, Real, Step, WriteC, fill_row, grid
+from zisk_actors.chips.frames import OneHot, Real, Step, WriteC, grid
 from zisk_actors.chips.memory import ByteBits, LimbBit, MemoryWord, Pointer, ReadOnly, halves
 from zisk_actors.machine import isa
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 _LB, _DOWN, _ACROSS = grid("LB", "LH", "LBU", "LHU")
@@ -66,6 +67,7 @@ class LoadWRow(OneHot[T], LimbBit[T], LoadFrame[T]):
     is_lw = Column("1 for LW")
     is_lwu = Column("1 for LWU")
     flags: ClassVar = {"LW": "is_lw", "LWU": "is_lwu"}
+    record = fields("c")
 
     def fill(self: LoadWRow[U64], records: Any) -> None:
         """The parts of what was written."""
@@ -85,6 +87,7 @@ class LoadBRow(ByteBits[T], LoadFrame[T], Real[T]):
     low = Column("low limb of the result")
     half = Column("1 for LH, LHU")
     unsigned = Column("1 for LBU, LHU")
+    record = fields("addr", "mem_old", "c")
 
     @property
     def op(self: LoadBRow[Expr]) -> Any:
@@ -156,6 +159,6 @@ def _loadb_interactions(window: Window) -> Iterator[Interaction]:
     yield byte(row.real, row.rest)
 
 
-LOAD = Chip(Air("load", LoadRow, _load_constraints, _load_interactions, doc="loads of 8 bytes"), fill_row)
-LOADW = Chip(Air("loadw", LoadWRow, _loadw_constraints, _loadw_interactions, doc="loads of 4 bytes"), fill_row)
-LOADB = Chip(Air("loadb", LoadBRow, _loadb_constraints, _loadb_interactions, doc="loads of 1 and 2 bytes"), fill_row)
+LOAD = Chip(Air("load", LoadRow, _load_constraints, _load_interactions, doc="loads of 8 bytes"))
+LOADW = Chip(Air("loadw", LoadWRow, _loadw_constraints, _loadw_interactions, doc="loads of 4 bytes"))
+LOADB = Chip(Air("loadb", LoadBRow, _loadb_constraints, _loadb_interactions, doc="loads of 1 and 2 bytes"))

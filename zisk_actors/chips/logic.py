@@ -33,11 +33,12 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK16, ONES32, Chip, T, access, put, put_limbs, range16, total
+from zisk_actors.chips.base import MASK16, ONES32, Chip, Frame, T, access, put, put_limbs, range16, total
 from zisk_actors.chips.buses import AND8
-from zisk_actors.chips.frames import Frame, OneHot, Step, WriteC, fill_row
+from zisk_actors.chips.frames import OneHot, Step, WriteC
 from zisk_actors.machine.events import SLOT_A, SLOT_B
 from zisk_actors.machine.layout import REGISTER_BASE
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 BYTE = np.uint64(0xFF)
@@ -50,6 +51,7 @@ class Operation(Frame[T]):
     is_and = Column("1 for AND(I)")
     is_or = Column("1 for OR(I)")
     is_xor = Column("1 for XOR(I)")
+    record = fields("c")
 
     def fill(self: Operation[U64], records: Any) -> None:
         """What was written; OneHot fills the flags."""
@@ -67,6 +69,7 @@ class LogicRow(OneHot[T], Step[T], WriteC[T], Operation[T]):
     b_prev = Column("time of the previous access to rs2")
     both = Columns(8, "a & b, bytes", bits=8)
     flags: ClassVar = {"AND": "is_and", "OR": "is_or", "XOR": "is_xor"}
+    record = fields("a", "a_prev", "b", "b_prev")
 
     def fill(self: LogicRow[U64], records: Any) -> None:
         """Both operands, in bytes."""
@@ -91,6 +94,7 @@ class LogiciRow(OneHot[T], Step[T], WriteC[T], Operation[T]):
     sign = Column("1 if the immediate is negative: all its other bits")
     both = Columns(2, "a & imm, bytes 0 and 1", bits=8)
     flags: ClassVar = {"ANDI": "is_and", "ORI": "is_or", "XORI": "is_xor"}
+    record = fields("a", "a_prev")
 
     def fill(self: LogiciRow[U64], records: Any) -> None:
         """The operand, its low bytes apart, and the ROM's immediate likewise."""
@@ -170,5 +174,5 @@ def _put_bytes(columns: Sequence[U64], values: U64) -> None:
         put(column, (values >> np.uint64(8 * i)) & BYTE)
 
 
-LOGIC = Chip(Air("logic", LogicRow, _logic_constraints, _logic_interactions, doc="bitwise and, or, xor"), fill_row)
-LOGICI = Chip(Air("logici", LogiciRow, _logici_constraints, _logici_interactions, doc="bitwise operations with an immediate"), fill_row)
+LOGIC = Chip(Air("logic", LogicRow, _logic_constraints, _logic_interactions, doc="bitwise and, or, xor"))
+LOGICI = Chip(Air("logici", LogiciRow, _logici_constraints, _logici_interactions, doc="bitwise operations with an immediate"))

@@ -34,11 +34,11 @@ import numpy as np
 from zisk_actors.air.air import Column, Columns
 from zisk_actors.air.bus import Interaction
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK16, T, access, put, put_limbs
-from zisk_actors.chips.frames import Frame
+from zisk_actors.chips.base import MASK16, Frame, T, access, put, put_limbs
 from zisk_actors.machine import layout
 from zisk_actors.machine.events import SLOT_A, SLOT_MEMORY
 from zisk_actors.machine.layout import READ_ONLY_BASE, REGISTER_BASE
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64, P
 
 INV_8 = pow(8, -1, P)
@@ -51,6 +51,7 @@ class Pointer(Frame[T]):
     base = Column("low limb of rs1; the high one is hard-wired to 0", bits=32)
     a_prev = Column("time of the previous access to rs1")
     offset = Column("immediate as a field element, from the ROM")
+    record = fields("a", "a_prev")
 
     def read_pointer(self: Pointer[Expr]) -> Iterator[Interaction]:
         """The base register is read at slot 0, with high limb 0."""
@@ -69,6 +70,7 @@ class MemoryWord(Frame[T]):
 
     word = Columns(2, "value of the word before the access, limbs (bounded: they come from a token)")
     mem_prev = Column("time of the previous access to the word")
+    record = fields("mem_old", "mem_prev")
 
     def access_word(self, *, within: Expr | int = 0, new: Sequence[Expr] | None = None, space: Expr | int = 0) -> Iterator[Interaction]:
         """The word at (base + offset - within) / 8 + space is read (or becomes ``new``) at slot 2."""
@@ -86,6 +88,7 @@ class ReadOnly(Frame[T]):
     """For loads: which address space the word is in."""
 
     read_only = Column("1 if the word is read-only (input, image outside RAM)")
+    record = fields("addr")
 
     @property
     def space(self: ReadOnly[Expr]) -> Any:
@@ -101,6 +104,7 @@ class LimbBit(Frame[T]):
     """Which limb of the word, for an access of 4 bytes."""
 
     half = Column("bit 2 of the address: which limb")
+    record = fields("addr")
 
     @property
     def within(self: LimbBit[Expr]) -> Any:
@@ -118,6 +122,7 @@ class ByteBits(Frame[T]):
     bit2 = Column("bit 2 of the address: which limb")
     bit1 = Column("bit 1 of the address: which half of it")
     bit0 = Column("bit 0 of the address: which byte of that; 0 for half words")
+    record = fields("addr")
 
     @property
     def within(self: ByteBits[Expr]) -> Any:

@@ -43,7 +43,8 @@ from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
 from zisk_actors.chips.base import MASK16, MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16, RANGE16
-from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Step, WriteC, fill_row
+from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Step, WriteC
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 
@@ -65,6 +66,7 @@ class MulRow(OneHot[T], Step[T], ReadA[T], ReadB[T], WriteC[T]):
     sign = Column("bit 31 of the product")
     c = Columns(2, "result, limbs", bits=32)
     flags: ClassVar = {"MUL": "mul", "MULH": "mulh", "MULHSU": "mulhsu", "MULHU": "mulhu", "MULW": "mulw"}
+    record = fields("a", "b", "c")
 
     @property
     def real(self: MulRow[Expr]) -> Any:
@@ -174,4 +176,4 @@ def sixteens(value: U64) -> list[U64]:
     return [(value >> np.uint64(16 * i)) & MASK16 for i in range(4)]
 
 
-MUL = Chip(Air("mul", MulRow, _constraints, _interactions, doc="products"), fill_row)
+MUL = Chip(Air("mul", MulRow, _constraints, _interactions, doc="products"))

@@ -24,12 +24,16 @@ so no cycle closes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, receive, send
 from zisk_actors.chips.base import Chip, T, is_bit, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import TOKEN
-from zisk_actors.chips.frames import Real, fill_row
+from zisk_actors.chips.frames import Real
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64
 
 MAX_JOB_ROWS = 2**30
@@ -42,14 +46,14 @@ class RefreshRow(Real[T]):
     value = Columns(2, "value, limbs (bounded: they come from a token)")
     prev = Column("time of the previous access")
     gap = Columns(2, "mid - prev - 1, 16-bit chunks", bits=16)
+    record = fields("addr", "value", "prev", "mid")
 
-    def fill(self: RefreshRow[U64], records: U64) -> None:
-        """``records`` (n, 4): token address, value, prev, mid."""
-        addr, value, prev, mid = records.T
-        put(self.addr, addr)
-        put_limbs(self.value, value)
-        put(self.prev, prev)
-        put_chunks(self.gap, mid - prev - 1)
+    def fill(self: RefreshRow[U64], records: Any) -> None:
+        """The cell, and how far it is carried."""
+        put(self.addr, records.addr)
+        put_limbs(self.value, records.value)
+        put(self.prev, records.prev)
+        put_chunks(self.gap, records.mid - records.prev - np.uint64(1))
 
 
 def _constraints(window: Window) -> Iterator[Constraint]:
@@ -64,6 +68,4 @@ def _interactions(window: Window) -> Iterator[Interaction]:
     yield from range16(row.real, *row.gap)
 
 
-REFRESH = Chip(
-    Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), fill_row, max_job_rows=MAX_JOB_ROWS
-)
+REFRESH = Chip(Air("refresh", RefreshRow, _constraints, _interactions, doc="a cell carried forward in time"), max_job_rows=MAX_JOB_ROWS)

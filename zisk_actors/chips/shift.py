@@ -50,10 +50,11 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Row, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK16, MASK32, ONES32, Chip, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
+from zisk_actors.chips.base import MASK16, MASK32, ONES32, Chip, Frame, T, is_bit, limbs_of, put, put_chunks, put_limbs, range16
 from zisk_actors.chips.buses import MSB16, POW32, POW64, RANGE16
-from zisk_actors.chips.frames import Frame, OneHot, ReadA, ReadB, Step, WriteC, fill_row
+from zisk_actors.chips.frames import OneHot, ReadA, ReadB, Step, WriteC
 from zisk_actors.machine import isa
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64, P
 
 INV_2_16 = pow(2, -16, P)
@@ -85,6 +86,7 @@ class Amount(Frame[T]):
     """The shift amount out of rs2."""
 
     amount = Column("rs2 mod 2^16", bits=16)
+    record = fields("b")
 
     def amount_lookup(self) -> Iterator[Interaction]:
         """b_lo = amount + 2^16 (something below 2^16); POW64 and POW32 bound the amount."""
@@ -149,6 +151,7 @@ class Cut64(Frame[T]):
     sign = Column("bit 63 of rs1")
     fill_in = Column("ones that come in from above in the limb where the value ends, for a negative arithmetic shift")
     c = Columns(2, "result, limbs", bits=32)
+    record = fields("a", "c")
 
     def fill(self: Cut64[U64], records: Any) -> None:
         """The limbs' parts, the sign of rs1, what was written."""
@@ -170,6 +173,7 @@ class Cut32(Frame[T]):
     top = Column("chunk that holds the result's sign: of rs1 for an arithmetic shift, else of the 32-bit part", bits=16)
     sign = Column("bit 15 of top")
     fill_in = Column("ones that come in from above, for a negative arithmetic shift")
+    record = fields("a")
 
     def fill(self: Cut32[U64], records: Any) -> None:
         """The limb's parts, and the result's sign."""
@@ -316,7 +320,7 @@ def _chip(name: str, main: type[Row[Any]], *, immediate: bool, word: bool) -> Ch
         return _interactions(window.row, immediate=immediate, word=word)
 
     width, by = ("32" if word else "64"), ("a constant" if immediate else "a register")
-    return Chip(Air(name, main, constraints, interactions, doc=f"{width}-bit shifts by {by}"), fill_row)
+    return Chip(Air(name, main, constraints, interactions, doc=f"{width}-bit shifts by {by}"))
 
 
 SHIFT = _chip("shift", ShiftRow, immediate=False, word=False)

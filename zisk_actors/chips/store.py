@@ -28,12 +28,13 @@ import numpy as np
 from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction, send
 from zisk_actors.air.expr import Expr
-from zisk_actors.chips.base import MASK16, MASK32, Chip, T, access, is_bit, put, put_limbs, range16
+from zisk_actors.chips.base import MASK16, MASK32, Chip, Frame, T, access, is_bit, put, put_limbs, range16
 from zisk_actors.chips.buses import AND8
-from zisk_actors.chips.frames import Frame, OneHot, ReadB, Real, Step, fill_row
+from zisk_actors.chips.frames import OneHot, ReadB, Real, Step
 from zisk_actors.chips.memory import ByteBits, LimbBit, MemoryWord, Pointer, halves
 from zisk_actors.machine.events import SLOT_B
 from zisk_actors.machine.layout import REGISTER_BASE
+from zisk_actors.machine.records import fields
 from zisk_actors.stark import field
 from zisk_actors.stark.field import U64
 
@@ -51,6 +52,7 @@ class StoreWRow(LimbBit[T], StoreRow[T]):
 
     new = Columns(2, "the word after the access, limbs")
     operation = "SW"
+    record = fields("mem_new")
 
     def fill(self: StoreWRow[U64], records: Any) -> None:
         """The word as it became."""
@@ -65,6 +67,7 @@ class BytesOfB(Frame[T]):
     b_upper = Column("bits 16 to 31 of rs2", bits=16)
     b_high = Column("high limb of rs2")
     b_prev = Column("time of the previous access to rs2")
+    record = fields("b", "b_prev")
 
     def read_b(self: BytesOfB[Expr]) -> Iterator[Interaction]:
         """rs2 is read at slot 1."""
@@ -94,6 +97,7 @@ class StoreBRow(OneHot[T], ByteBits[T], BytesOfB[T], Step[T], Pointer[T], Memory
     is_sb = Column("1 for SB")
     is_sh = Column("1 for SH")
     flags: ClassVar = {"SB": "is_sb", "SH": "is_sh"}
+    record = fields("b", "addr", "mem_old", "mem_new")
 
     def fill(self: StoreBRow[U64], records: Any) -> None:
         """The parts of the old limb, and what changed."""
@@ -167,6 +171,6 @@ def _storeb_interactions(window: Window) -> Iterator[Interaction]:
     yield send(AND8, *row.b, row.new_both, times=row.real)
 
 
-STORE = Chip(Air("store", StoreRow, _store_constraints, _store_interactions, doc="stores of 8 bytes"), fill_row)
-STOREW = Chip(Air("storew", StoreWRow, _storew_constraints, _storew_interactions, doc="stores of 4 bytes"), fill_row)
-STOREB = Chip(Air("storeb", StoreBRow, _storeb_constraints, _storeb_interactions, doc="stores of 1 and 2 bytes"), fill_row)
+STORE = Chip(Air("store", StoreRow, _store_constraints, _store_interactions, doc="stores of 8 bytes"))
+STOREW = Chip(Air("storew", StoreWRow, _storew_constraints, _storew_interactions, doc="stores of 4 bytes"))
+STOREB = Chip(Air("storeb", StoreBRow, _storeb_constraints, _storeb_interactions, doc="stores of 1 and 2 bytes"))

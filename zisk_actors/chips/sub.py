@@ -22,8 +22,9 @@ from zisk_actors.air.air import Air, Column, Columns, Constraint, Window
 from zisk_actors.air.bus import Interaction
 from zisk_actors.chips.base import ONES32, Chip, T, limbs_of, put, put_limbs
 from zisk_actors.chips.compare import Difference, SignB, less_than
-from zisk_actors.chips.frames import Immediate, OneHot, ReadA, ReadB, Step, WriteC, fill_row
+from zisk_actors.chips.frames import Immediate, OneHot, ReadA, ReadB, Step, WriteC
 from zisk_actors.machine import isa
+from zisk_actors.machine.records import fields
 from zisk_actors.stark.field import U64, P
 
 INV_ONES32 = pow(ONES32, -1, P)
@@ -37,6 +38,7 @@ class SubRow(OneHot[T], Step[T], ReadA[T], ReadB[T], WriteC[T], Difference[T], S
     is_slt = Column("1 for SLT")
     is_sltu = Column("1 for SLTU")
     flags: ClassVar = {"SUB": "is_sub", "SLT": "is_slt", "SLTU": "is_sltu"}
+    record = fields("c")
 
     def fill(self: SubRow[U64], records: Any) -> None:
         """What was written."""
@@ -50,6 +52,7 @@ class SltiRow(OneHot[T], Step[T], ReadA[T], WriteC[T], Immediate[T], Difference[
     is_slt = Column("1 for SLTI")
     is_sltu = Column("1 for SLTIU")
     flags: ClassVar = {"SLTI": "is_slt", "SLTIU": "is_sltu"}
+    record = fields("a")
 
     def subtrahend(self, records: Any) -> Any:
         """The immediate."""
@@ -97,5 +100,5 @@ def _slti_interactions(window: Window) -> Iterator[Interaction]:
     yield from row.difference_lookups()
 
 
-SUB = Chip(Air("sub", SubRow, _sub_constraints, _sub_interactions, doc="64-bit difference and comparisons"), fill_row)
-SLTI = Chip(Air("slti", SltiRow, _slti_constraints, _slti_interactions, doc="comparisons with an immediate"), fill_row)
+SUB = Chip(Air("sub", SubRow, _sub_constraints, _sub_interactions, doc="64-bit difference and comparisons"))
+SLTI = Chip(Air("slti", SltiRow, _slti_constraints, _slti_interactions, doc="comparisons with an immediate"))

@@ -25,15 +25,15 @@ from zisk_actors.air.air import Air
 from zisk_actors.air.bus import Bus
 from zisk_actors.air.evaluate import ColumnValues, over_columns
 from zisk_actors.air.expr import Expr, Part
-from zisk_actors.chips import AIRS, NUMBER, OP_CHIPS, image, ram, registers, rom, table16
+from zisk_actors.chips import AIRS, NUMBER, RECORDED, image, ram, registers, rom, table16
 from zisk_actors.chips import input as input_words
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
 from zisk_actors.chips.records import Records, WitnessError
-from zisk_actors.chips.refresh import REFRESH
 from zisk_actors.chips.words import swap_order
 from zisk_actors.machine.events import Events
 from zisk_actors.machine.plan import MIN_LOG, instances
+from zisk_actors.machine.records import Table
 from zisk_actors.machine.rom import Program
 from zisk_actors.stark.field import U64
 
@@ -113,9 +113,8 @@ def _instance(air: Air, main: U64) -> Instance:
 
 def _tables(program: Program, events: Events, final: U64 | None) -> Iterator[tuple[Chip, U64, int]]:
     """All tables but the two that count lookups: chip, main matrix in storage order, rows that may speak."""
-    for chip in OP_CHIPS:
-        yield from _filled(chip, events.chip[chip.name], program)
-    yield from _filled(REFRESH, events.refresh, None)
+    for chip in RECORDED:
+        yield from _filled(chip, events.records[chip.name], program)
     if final is not None:
         words, values = program.image, image_values(program)
         writable = ~words.read_only
@@ -129,8 +128,8 @@ def _tables(program: Program, events: Events, final: U64 | None) -> Iterator[tup
             yield chip, main, main.shape[1]
 
 
-def _filled(chip: Chip, table: U64, program: Program | None) -> Iterator[tuple[Chip, U64, int]]:
-    """The instances that hold the records of ``table``; with a program, they are records of its instructions."""
+def _filled(chip: Chip, table: Table, program: Program) -> Iterator[tuple[Chip, U64, int]]:
+    """The instances that hold the records of ``table``, of a run of the program."""
     assert chip.fill is not None, f"{chip.name} has records but no fill"
     start = 0
     for log_height in instances(len(table)):
@@ -140,7 +139,7 @@ def _filled(chip: Chip, table: U64, program: Program | None) -> Iterator[tuple[C
         for first in range(start, stop, BLOCK):
             records = table[first : min(first + BLOCK, stop)]
             row = chip.air.main(list(main[:, first - start :]))
-            chip.fill(row, records if program is None else Records(records, program.rom))
+            chip.fill(row, Records(records, program.rom))
         yield chip, main, stop - start
         start = stop
 

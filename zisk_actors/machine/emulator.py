@@ -19,8 +19,8 @@ import numpy as np
 
 from zisk_actors import native
 from zisk_actors.errors import UsageError, ZiskError
-from zisk_actors.machine import layout
-from zisk_actors.machine.events import CONSOLE_LIMIT, FIELDS, FINAL_FIELDS, MAX_STEPS, REFRESH_FIELDS, Events, Run, Trap, TrapKind
+from zisk_actors.machine import layout, records
+from zisk_actors.machine.events import CONSOLE_LIMIT, FINAL_FIELDS, MAX_STEPS, Events, Run, Trap, TrapKind
 from zisk_actors.machine.isa import CHIP_OF_OP, CHIPS, U64, Op
 from zisk_actors.machine.rom import Program
 
@@ -65,7 +65,8 @@ def _library() -> native.Library:
 class Emulator:
     """One program with one input. A context manager; `close` gives the memory back, and so does dropping the last reference.
 
-    `input_bytes`: the bytes of the input file. `snapshot_bytes`: bound of what snapshots take; with less, replays start further back.
+    `layouts`: of the records that it writes, which are what the chips took when the library was built. `input_bytes`: the bytes of the
+    input file. `snapshot_bytes`: bound of what snapshots take; with less, replays start further back.
     Raises `NativeUnavailable`, `InputTooLarge`, `EmulatorFailed`.
     """
 
@@ -76,6 +77,7 @@ class Emulator:
         self._input = bytes(input_bytes)
         self._snapshot_bytes = snapshot_bytes
         self._library = _library()
+        self.layouts = records.parse(self._library.zk_emu_records())
         self._lock = threading.Lock()
         self._open()
 
@@ -84,8 +86,6 @@ class Emulator:
         rom, image = self.program.rom, self.program.image
         columns = [np.ascontiguousarray(getattr(rom, name), np.uint64) for name in _ROM_FIELDS]
         words = [np.ascontiguousarray(column, np.uint64) for column in (image.addr, image.lo, image.hi)]
-        # A row that traps belongs to no chip and is never recorded: any number will do for op 0.
-        chip_of_op = bytes([0, *(CHIPS.index(chip) for chip in CHIP_OF_OP[1:])])
         status = np.zeros(1, np.int32)
         machine = self._library.zk_emu_open(
             len(rom),
@@ -95,9 +95,6 @@ class Emulator:
             *words,
             self._input,
             len(self._input),
-            len(chip_of_op),
-            chip_of_op,
-            len(CHIPS),
             self._snapshot_bytes,
             status,
         )
@@ -133,20 +130,21 @@ class Emulator:
             return self._run(max_steps)
 
     def count(self, start: int, stop: int) -> dict[str, int]:
-        """How many records the steps [start, stop) yield, per chip and for "refresh". ValueError outside the run."""
+        """How many records the steps [start, stop) yield, per chip that takes any. ValueError outside the run."""
         with self._lock:
             counts = self._count(start, stop)
-        return dict(zip((*CHIPS, "refresh"), counts.tolist(), strict=True))
+        return {layout.chip: int(count) for layout, count in zip(self.layouts, counts, strict=True)}
 
     def replay(self, start: int, stop: int, final: bool = False) -> Events:
         """Records of the steps [start, stop), and the final records of the whole run if asked for. ValueError outside the run."""
         with self._lock:
             counts = self._count(start, stop)
-            widths = [len(FIELDS)] * len(CHIPS) + [len(REFRESH_FIELDS)]
-            tables = [np.empty((int(n), width), np.uint64) for n, width in zip(counts, widths, strict=True)]
-            _check(self._library.zk_emu_replay(self._handle(), start, stop, len(CHIPS), counts, tables[:-1], tables[-1]))
-            chip = dict(zip(CHIPS, tables[:-1], strict=True))
-            return Events(start, stop, chip, tables[-1], self._final() if final else None)
+            tables = [np.empty(int(n), each.dtype) for n, each in zip(counts, self.layouts, strict=True)]
+            sizes = np.array([table.itemsize for table in tables], np.uint64)
+            to_fill = [table.view(np.uint8) for table in tables]
+            _check(self._library.zk_emu_replay(self._handle(), start, stop, len(tables), counts, sizes, to_fill))
+            by_chip = {each.chip: table for each, table in zip(self.layouts, tables, strict=True)}
+            return Events(start, stop, by_chip, self._final() if final else None)
 
     def _advance(self, limit: int) -> None:
         """Go on with the run until its end or the limit."""
@@ -161,9 +159,11 @@ class Emulator:
         console = np.empty(CONSOLE_LIMIT, np.uint8)
         printed = self._library.zk_emu_console(self._handle(), console, CONSOLE_LIMIT)
         output = np.frombuffer(bytes(outcome.output), "<u4").astype(np.uint32)
+        executed = np.zeros(len(Op), np.uint64)
+        _check(self._library.zk_emu_executed(self._handle(), len(Op), executed))
         counts = dict.fromkeys(CHIPS, 0)
         for op in list(Op)[1:]:
-            counts[CHIP_OF_OP[op]] += outcome.op_counts[op]
+            counts[CHIP_OF_OP[op]] += int(executed[op])
         exit_code = outcome.value if outcome.stop == _HALT else 0
         return Run(outcome.steps, exit_code, output, console[:printed].tobytes(), self._trap(max_steps), counts)
 
@@ -187,8 +187,8 @@ class Emulator:
             self._advance(stop)
         if self._outcome.steps < stop:
             raise ValueError(f"the run has only {self._outcome.steps} steps")
-        counts = np.zeros(len(CHIPS) + 1, np.uint64)
-        _check(self._library.zk_emu_count(self._handle(), start, stop, len(CHIPS), counts))
+        counts = np.zeros(len(self.layouts), np.uint64)
+        _check(self._library.zk_emu_count(self._handle(), start, stop, len(counts), counts))
         return counts
 
     def _final(self) -> U64:

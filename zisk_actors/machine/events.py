@@ -2,8 +2,18 @@
 
 Rules of this file:
 * Step k (k = 0, 1, ...) happens at ts = 4 * (k + 1); its accesses at ts + slot: rs1 0, rs2 1, memory 2, rd 3. Initial tokens have time 0.
-* A record is one executed instruction: a row of `FIELDS` in its chip's array. Fields that the instruction does not have are 0. The
-  `*_prev` fields are times after refreshes, so time - prev - 1 < 2^16 always holds.
+* A record is what one chip takes of one executed instruction, by the names below. The `*_prev` fields are times after refreshes, so
+  time - prev - 1 < 2^16 always holds.
+
+      pc, npc             ROM rows of the instruction and of the next one (0 after the last)
+      ts                  its time
+      a, a_prev           rs1, and when it was accessed before; likewise b of rs2
+      old, old_prev, c    rd before, when it was accessed before, and after
+      addr                byte address of the access to memory
+      mem_old, mem_prev, mem_new   the word there before, when it was accessed before, and after
+
+  A chip may take other fields and other records, any number a step: refresh takes (addr, value, prev, mid), the cell with that token
+  address that holds the value since `prev` and is touched at `mid`.
 * Records of an interval are in the order of execution; the concatenation over any cut of a run is the records of the whole run.
 """
 
@@ -16,10 +26,10 @@ from typing import Final
 import numpy as np
 
 from zisk_actors.errors import JobFailed
-from zisk_actors.machine.isa import CHIPS, U64
+from zisk_actors.machine.isa import U64
+from zisk_actors.machine.records import Table
 
-FIELDS: Final = ("pc", "ts", "a", "a_prev", "b", "b_prev", "old", "old_prev", "c", "addr", "mem_old", "mem_prev", "mem_new", "npc")
-REFRESH_FIELDS: Final = ("addr", "value", "prev", "mid")
+REFRESH: Final = "refresh"  # the kind of records that keep accesses near
 FINAL_FIELDS: Final = ("addr", "initial", "final", "ts")
 
 SLOT_A, SLOT_B, SLOT_MEMORY, SLOT_C = 0, 1, 2, 3
@@ -37,25 +47,19 @@ def time_of(step: int) -> int:
 class Events:
     """Records of the steps [start, stop).
 
-    `chip`: per chip name (every op chip is present) a C-contiguous uint64 array (n, 14), columns as in `FIELDS`.
-    `refresh`: uint64 (n, 4), columns as in `REFRESH_FIELDS`: the cell `addr`, holding `value` since `prev`, is touched at `mid`.
+    `records`: per chip that takes any, its records, C-contiguous (n,) of the chip's layout or of one that has more fields.
     `final`: None, or for the end of the whole run, uint64 (n, 4), ascending by token address: all 33 registers (ts 0 if never
     accessed) and every memory word that was accessed.
     """
 
     start: int
     stop: int
-    chip: dict[str, U64]
-    refresh: U64
+    records: dict[str, Table]
     final: U64 | None = None
 
-    def column(self, chip: str, name: str) -> U64:
-        """One field of a chip's records, a strided view (n,)."""
-        return self.chip[chip][:, FIELDS.index(name)]
-
     def counts(self) -> dict[str, int]:
-        """Records per chip, and under "refresh" the refreshes."""
-        return {**{name: len(records) for name, records in self.chip.items()}, "refresh": len(self.refresh)}
+        """Records per chip."""
+        return {name: len(table) for name, table in self.records.items()}
 
 
 class TrapKind(Enum):
@@ -154,8 +158,3 @@ class Run:
 
 
 CONSOLE_LIMIT: Final = 2**20  # bytes kept of what a guest prints
-
-
-def no_counts() -> dict[str, int]:
-    """Zero for every op chip."""
-    return dict.fromkeys(CHIPS, 0)

@@ -3,6 +3,7 @@
 Rules of this file:
 * It runs ROM rows by op and decodes nothing: what a row means is said here once, in `_VALUE` and in `_step`.
 * Cells are token addresses: registers and memory words are in one dictionary `value`, with the time of their last access in `last`.
+* A record has everything that there is to note of a step; the native emulator writes what the chips take of it.
 * Every access goes through `_access`, which writes the REFRESH records that keep time - prev - 1 below 2^16.
 * An instruction that traps leaves no trace: no access, no record, no step.
 * The native emulator (native/emulator/) must yield the same outcome and the same records; tests/conformance/test_emulators.py.
@@ -18,11 +19,10 @@ import numpy as np
 from zisk_actors.machine import layout
 from zisk_actors.machine.events import (
     CONSOLE_LIMIT,
-    FIELDS,
     FINAL_FIELDS,
     GAP,
     MAX_STEPS,
-    REFRESH_FIELDS,
+    REFRESH,
     REFRESH_GAP,
     SLOT_A,
     SLOT_B,
@@ -32,11 +32,11 @@ from zisk_actors.machine.events import (
     Run,
     Trap,
     TrapKind,
-    no_counts,
     time_of,
 )
-from zisk_actors.machine.isa import CHIP_OF_OP, CHIPS, U64, Op
+from zisk_actors.machine.isa import CHIP_OF_OP, CHIPS, OPERAND_OF_OP, Op, Operand
 from zisk_actors.machine.layout import token_of_register, token_of_word
+from zisk_actors.machine.records import Table
 from zisk_actors.machine.rom import Program
 
 _P: Final = 2**64 - 2**32 + 1
@@ -89,7 +89,6 @@ _VALUE: Final[dict[Op, Callable[[int, int], int]]] = {
     Op.REMW: lambda a, b: signed(_divide(signed(a, 32), signed(b, 32))[1], 32),
     Op.REMUW: lambda a, b: signed(_divide(a & _M32, b & _M32)[1], 32),
 }
-_REGISTER_FORMS: Final = frozenset(_VALUE)
 # Immediate forms compute what their register forms do.
 _IMMEDIATE_FORMS: Final[dict[Op, Op]] = {
     Op.ADDI: Op.ADD,
@@ -127,6 +126,10 @@ _LOADS: Final = {
 _STORES: Final = {Op.SD: 8, Op.SW: 4, Op.SB: 1, Op.SH: 2}
 
 
+Record = dict[str, int | list[int]]
+"""What is noted of one step, by the names of machine/events.py: everything, whoever takes it."""
+
+
 class _TrapError(Exception):
     """Ends `_step` before it has done anything."""
 
@@ -160,8 +163,7 @@ class Reference:
         self.last = dict.fromkeys(self.value, 0)  # cells that were never accessed have no entry, but for registers
         self.console = bytearray()
         self.exit_code: int | None = None
-        self.chip: dict[str, list[tuple[int, ...]]] = {name: [] for name in CHIPS}
-        self.refresh: list[tuple[int, ...]] = []
+        self.records: dict[str, list[Record]] = no_records()
 
     def run(self, max_steps: int = MAX_STEPS) -> Run:
         """The whole run from the start, to its halt, a trap or the limit of steps."""
@@ -176,7 +178,7 @@ class Reference:
             address = int(self.program.rom.address[self.pc])
             where, text = self.program.location(self.pc), self.program.disassemble(self.pc)
             trap = Trap(error.kind, address, where, text, error.value, self.program.compressed)
-        counts = no_counts() | {name: len(records) for name, records in self.chip.items()}
+        counts = {name: len(self.records[name]) for name in CHIPS}
         words = [self._initial_or_now(token_of_word(layout.OUTPUT) + i) for i in range(layout.OUTPUT_WORDS)]
         output = np.array(words, dtype="<u8").view("<u4").astype(np.uint32)
         return Run(self.step, self.exit_code or 0, output, bytes(self.console), trap, counts)
@@ -187,16 +189,15 @@ class Reference:
             raise ValueError(f"no interval: [{start}, {stop})")
         self._start()
         self._run_to(start)
-        self.chip, self.refresh = {name: [] for name in CHIPS}, []
+        self.records = no_records()
         self._run_to(stop)
-        chip = {name: _array(records, len(FIELDS)) for name, records in self.chip.items()}
-        refresh = _array(self.refresh, len(REFRESH_FIELDS))
+        records = {name: table_of(noted) for name, noted in self.records.items()}
         if not final:
-            return Events(start, stop, chip, refresh)
+            return Events(start, stop, records)
         while self.exit_code is None:
             self._step_of_a_run()
         touched = [(cell, self._initial(cell), self.value.get(cell, self._initial(cell)), ts) for cell, ts in sorted(self.last.items())]
-        return Events(start, stop, chip, refresh, _array(touched, len(FINAL_FIELDS)))
+        return Events(start, stop, records, np.array(touched, dtype=np.uint64).reshape(len(touched), len(FINAL_FIELDS)))
 
     def _run_to(self, step: int) -> None:
         while self.step < step:
@@ -227,18 +228,17 @@ class Reference:
         """Mark an access and return the time of the one before it, brought near by REFRESH records if it is too long ago."""
         prev = self.last.get(cell, 0)
         if time - prev - 1 >= GAP:
-            while time - GAP - prev - 1 >= REFRESH_GAP:
-                self.refresh.append((cell, self._initial_or_now(cell), prev, prev + REFRESH_GAP))
-                prev += REFRESH_GAP
-            self.refresh.append((cell, self._initial_or_now(cell), prev, time - GAP))
-            prev = time - GAP
+            while prev < time - GAP:
+                mid = min(prev + REFRESH_GAP, time - GAP)
+                self.records[REFRESH].append({"addr": cell, "value": self._initial_or_now(cell), "prev": prev, "mid": mid})
+                prev = mid
         self.last[cell] = time
         return prev
 
-    def _write(self, register: int, value: int, time: int) -> dict[str, int]:
+    def _write(self, register: int, value: int, time: int) -> Record:
         """Write rd; returns the record's fields about it."""
         cell = token_of_register(register)
-        fields = {"old": self.value[cell], "old_prev": self._access(cell, time), "c": value & _M64}
+        fields: Record = {"old": self.value[cell], "old_prev": self._access(cell, time), "c": value & _M64}
         self.value[cell] = value & _M64
         return fields
 
@@ -253,37 +253,37 @@ class Reference:
             if self._register(rs1) != layout.EXIT_CALL:
                 raise _TrapError(TrapKind.UNSUPPORTED_ECALL, self._register(rs1))
         a, b = self._register(rs1), self._register(rs2)
-        record: dict[str, int] = {}
+        record: Record = {}
         c: int | None = None  # what rd becomes
         address: int | None = None
 
-        # 1. What happens, and whether it may.
-        if op is Op.CONST:
-            c, npc = x0 | x1 << 32, x2
-            if npc >= len(self._rows):
-                raise self._jump_trap()
-        elif op in _REGISTER_FORMS:
-            c = _VALUE[op](a, b)
-        elif op in (Op.SLLI, Op.SRLI, Op.SRAI, Op.SLLIW, Op.SRLIW, Op.SRAIW):
-            c = _VALUE[_IMMEDIATE_FORMS[op]](a, x2)
-        elif op in _IMMEDIATE_FORMS:
-            c = _VALUE[_IMMEDIATE_FORMS[op]](a, x0 | x1 << 32)
-        elif op in _TAKEN:
-            if _TAKEN[op](a, b):
-                npc = x0
+        # 1. What happens, and whether it may. The operand says what x0, x1 and x2 are.
+        match OPERAND_OF_OP[op]:
+            case Operand.VALUE:
+                c, npc = x0 | x1 << 32, x2
                 if npc >= len(self._rows):
                     raise self._jump_trap()
-        elif op is Op.JALR:
-            c, npc = x1 | x2 << 32, self._jump(a, x0)
-        elif op in _LOADS:
-            address = self._checked_address(a, x0, _LOADS[op][0], store=False)
-        elif op in _STORES:
-            address = self._checked_address(a, x0, _STORES[op], store=True)
+            case Operand.LIMBS | Operand.LOW_LIMB:
+                c = _VALUE[_IMMEDIATE_FORMS[op]](a, x0 | x1 << 32)
+            case Operand.POWER | Operand.POWER32:
+                c = _VALUE[_IMMEDIATE_FORMS[op]](a, x2)
+            case Operand.TARGET:
+                if _TAKEN[op](a, b):
+                    npc = x0
+                    if npc >= len(self._rows):
+                        raise self._jump_trap()
+            case Operand.LINK:
+                c, npc = x1, self._jump(a, x0)
+            case Operand.OFFSET:
+                size = _LOADS[op][0] if op in _LOADS else _STORES[op]
+                address = self._checked_address(a, x0, size, store=op in _STORES)
+            case Operand.NONE:
+                c = _VALUE[op](a, b) if op in _VALUE else None
 
         # 2. The accesses, in the order of their slots.
         if op is not Op.CONST:
             record |= {"a": a, "a_prev": self._access(token_of_register(rs1), ts + SLOT_A)}
-        if op in _STORES or op in _TAKEN or op in _REGISTER_FORMS or op is Op.ECALL:
+        if op in _STORES or op in _TAKEN or op in _VALUE or op is Op.ECALL:
             record |= {"b": b, "b_prev": self._access(token_of_register(rs2), ts + SLOT_B)}
         if address is not None:
             cell, shift = token_of_word(address), 8 * (address % layout.WORD)
@@ -307,7 +307,7 @@ class Reference:
         if op is Op.ECALL:
             self.exit_code, npc = b, 0
         record |= {"pc": self.pc, "ts": ts, "npc": npc}
-        self.chip[CHIP_OF_OP[op]].append(tuple(record.get(name, 0) for name in FIELDS))
+        self.records[CHIP_OF_OP[op]].append(record)
         self.step += 1
         self.pc = self.pc if self.exit_code is not None else npc
 
@@ -347,5 +347,12 @@ def signed_element(element: int) -> int:
     return element - _P if element > _P // 2 else element
 
 
-def _array(rows: Sequence[tuple[int, ...]], width: int) -> U64:
-    return np.array(rows, dtype=np.uint64).reshape(len(rows), width)
+def no_records() -> dict[str, list[Record]]:
+    """Of every kind that this machine notes."""
+    return {name: [] for name in (*CHIPS, REFRESH)}
+
+
+def table_of(noted: Sequence[Record]) -> Table:
+    """Records of one kind as a structured array, with all fields that are noted of its steps, 64 bits each (arrays where they are)."""
+    fields = [(name, "<u8", np.shape(value)) for name, value in (noted[0] if noted else {}).items()]
+    return np.array([tuple(record[name] for name, *_ in fields) for record in noted], dtype=fields)

@@ -157,19 +157,20 @@ void zk_verify(const uint8_t* proof /* proof_size */, uint64_t proof_size, const
 typedef struct zk_emu_outcome {
     uint64_t stop, value, steps, pc;  // stop: `Stop` of native/emulator/interpret.hpp
     uint64_t output[32];
-    uint64_t op_counts[64];
 } zk_emu_outcome;
 
 // Names of the ops, in the order of their numbers, separated by spaces.
 const char* zk_emu_ops(void);
 
+// The layouts of all kinds of records, in the order of their numbers, one a line (machine/records.py).
+const char* zk_emu_records(void);
+
 // A machine with a program and an input, or null with a status that is not 0. fields: op, rd, rs1, rs2, x0, x1, x2, address
-// (machine/rom.py). All arrays are copied. `chip_of_op`: a chip number below `chips` for each op.
+// (machine/rom.py). All arrays are copied.
 zk_emulator* zk_emu_open(uint64_t rows, const uint64_t* const* fields /* 8 of rows */, uint64_t entry, uint64_t image_words,
                          const uint64_t* image_cell /* image_words */, const uint64_t* image_lo /* image_words */,
                          const uint64_t* image_hi /* image_words */, const uint8_t* input /* input_bytes */, uint64_t input_bytes,
-                         uint64_t ops, const uint8_t* chip_of_op /* ops */, uint64_t chips, uint64_t snapshot_budget,
-                         int32_t* status /* 1 */);
+                         uint64_t snapshot_budget, int32_t* status /* 1 */);
 void zk_emu_close(zk_emulator* machine);
 
 // Goes on with the run until its end or until `limit` steps since the start.
@@ -178,13 +179,16 @@ int zk_emu_run(zk_emulator* machine, uint64_t limit, zk_emu_outcome* outcome);
 // Copies what the guest has printed, at most `capacity` bytes; returns how many bytes there are.
 uint64_t zk_emu_console(zk_emulator* machine, uint8_t* out /* capacity */, uint64_t capacity);
 
-// Records that the steps [start, stop) yield: counts[chip], and counts[chips] refreshes.
-int zk_emu_count(zk_emulator* machine, uint64_t start, uint64_t stop, uint64_t chips, uint64_t* counts /* chips + 1 */);
+// How often each op was executed since the start.
+int zk_emu_executed(zk_emulator* machine, uint64_t ops, uint64_t* counts /* ops */);
 
-// Writes the records of the steps [start, stop): counts[chip] of 14 words to records[chip], counts[chips] of 4 words to
-// refreshes, with the counts of zk_emu_count. Any other capacity is refused, after writing no more than it.
-int zk_emu_replay(zk_emulator* machine, uint64_t start, uint64_t stop, uint64_t chips, const uint64_t* counts /* chips + 1 */,
-                  uint64_t* const* records /* chips of 14 * counts[i] */, uint64_t* refreshes /* 4 * counts[chips] */);
+// Records of each kind that the steps [start, stop) yield.
+int zk_emu_count(zk_emulator* machine, uint64_t start, uint64_t stop, uint64_t kinds, uint64_t* counts /* kinds */);
+
+// Writes the records of the steps [start, stop): counts[kind], as zk_emu_count says, of bytes[kind] each. Any other number or
+// size is refused, after writing no more than it.
+int zk_emu_replay(zk_emulator* machine, uint64_t start, uint64_t stop, uint64_t kinds, const uint64_t* counts /* kinds */,
+                  const uint64_t* bytes /* kinds */, uint8_t* const* tables /* kinds of bytes[i] * counts[i] */);
 
 // Final records of the whole run, 4 words each; count[0] is how many there are, and at most `capacity` are written.
 int zk_emu_final(zk_emulator* machine, uint64_t* out /* 4 * capacity or null */, uint64_t capacity, uint64_t* count /* 1 */);

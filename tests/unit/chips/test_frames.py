@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from tests.chips_harness import records_of, rom_of
+from tests.trace_job import EVERYTHING, WAITING, job_of
 from zisk_actors.air.air import Column
 from zisk_actors.air.expr import Expr, Part, cell
-from zisk_actors.chips.base import T, put
-from zisk_actors.chips.frames import Frame, Real, fill_row, grid
+from zisk_actors.chips import CHIPS, RECORDED
+from zisk_actors.chips.base import Chip, Frame, T, fill_row, put
+from zisk_actors.chips.frames import Real, grid
+from zisk_actors.chips.records import Records
 from zisk_actors.machine import isa
 from zisk_actors.stark.field import U64
 
@@ -61,3 +64,39 @@ def test_a_row_without_a_frame_that_says_which_rows_are_used_is_refused() -> Non
         _ = row.real
     with pytest.raises(NotImplementedError, match="Pair has no frame that says what its operation is"):
         _ = row.op
+
+
+class Spy:
+    """Records that write down which fields are read."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.read: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "rom":
+            self.read.add(name)
+        return getattr(self.records, name)
+
+
+@pytest.mark.parametrize("chip", RECORDED, ids=lambda chip: chip.name)
+def test_what_a_chip_reads_of_a_record_is_what_its_classes_declare(chip: Chip) -> None:
+    """No less, and no more, for the emulator writes it: each class reads what it declares itself."""
+    job = job_of((*WAITING, *EVERYTHING))
+    records = Records(job.events[0].records[chip.name], job.program.rom)
+    row = chip.air.main(list(np.zeros((chip.air.width, max(32, len(records))), dtype=np.uint64)))
+    read: set[str] = set()
+    for part in reversed(chip.air.main.__mro__):
+        if "fill" in vars(part):
+            spy = Spy(records)
+            part.fill(row, spy)  # type: ignore[attr-defined]
+            assert spy.read >= {field.name for field in vars(part).get("record", ())}, part.__name__
+            read |= spy.read
+    assert read == {field.name for field in chip.layout.fields}
+
+
+def test_a_chip_without_fields_is_filled_by_the_witness_assembly() -> None:
+    assert [chip.name for chip in CHIPS if chip.fill is None] == [chip.name for chip in CHIPS if chip not in RECORDED]

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.chips_harness import check_chip, forge, stateful, uncaught, uncaught_in_table, violations, witness
+from tests.chips_harness import check_chip, forge, refreshes_of, stateful, uncaught, uncaught_in_table, violations, witness
 from tests.trace_job import EVERYTHING, job_of
 from zisk_actors.air.check import Table, said
 from zisk_actors.air.expr import Kind, Part, topological
@@ -27,9 +27,8 @@ from zisk_actors.stark.keys import VerifyingKey
 from zisk_actors.stark.statement import InstanceShape
 
 U = np.uint64
-REFRESHES = np.array(
-    [[REGISTER_BASE + 5, 2**63 + 2, 44, 44 + 2**20], [RAM_WORDS.first + 3, 7, 9, 10], [INPUT_WORDS.first, 1, 2, 2 + 2**32]], dtype=np.uint64
-)
+REFRESHED = ((REGISTER_BASE + 5, 2**63 + 2, 44, 44 + 2**20), (RAM_WORDS.first + 3, 7, 9, 10), (INPUT_WORDS.first, 1, 2, 2 + 2**32))
+REFRESHES = refreshes_of(REFRESHED)
 
 
 # --- the set ---------------------------------------------------------------
@@ -103,8 +102,8 @@ def test_a_refresh_moves_time_forward_only():
 
 
 def test_a_refresh_keeps_the_value():
-    said_by = stateful(REFRESH, witness(REFRESH, REFRESHES[:1]))
-    addr, value, prev, mid = REFRESHES[0].tolist()
+    said_by = stateful(REFRESH, witness(REFRESH, refreshes_of(REFRESHED[:1])))
+    addr, value, prev, mid = REFRESHED[0]
     limbs = (value % 2**32, value >> 32)
     assert said_by == {("token", (addr, *limbs, prev)): -1, ("token", (addr, *limbs, mid)): 1}
 

@@ -16,7 +16,6 @@ from zisk_actors.chips.buses import EXEC, HALT, PUBLIC
 from zisk_actors.chips.witness import Multiplicities, WitnessError, assemble, fixed_columns
 from zisk_actors.chips.words import INPUT_WORDS, RAM_WORDS
 from zisk_actors.machine import plan
-from zisk_actors.machine.events import FIELDS
 from zisk_actors.machine.isa import CHIPS as CHIP_NAMES
 from zisk_actors.machine.layout import REGISTER_BASE
 from zisk_actors.machine.plan import instances
@@ -34,7 +33,7 @@ def test_a_run_of_every_instruction_balances(shares: int):
 
 def test_refreshes_bridge_long_waits():
     job = job_of((*WAITING, *EVERYTHING), 2)
-    assert sum(len(events.refresh) for events in job.events) > 3
+    assert sum(len(events.records["refresh"]) for events in job.events) > 3
     report = job.check()
     assert report.ok, str(report)
 
@@ -139,12 +138,13 @@ def test_a_change_of_a_record_is_reported(name: str):
     job = job_of(EVERYTHING, 2)
     honest = [[instance.main for instance in instances] for instances in job.instances()]
     rng = np.random.default_rng(len(name) + sum(name.encode()))
-    share = 0 if len(job.events[0].chip[name]) else 1
-    records = job.events[share].chip[name]
-    for field in ("ts", "c", FIELDS[rng.integers(len(FIELDS))]):
+    share = 0 if len(job.events[0].records[name]) else 1
+    records = job.events[share].records[name]
+    fields = [field.name for field in OP_CHIPS[CHIP_NAMES.index(name)].layout.fields]
+    for field in ("ts", fields[rng.integers(len(fields))], fields[rng.integers(len(fields))]):
         changed = records.copy()
-        row, column = int(rng.integers(len(records))), FIELDS.index(field)
-        changed[row, column] = mutated(int(changed[row, column]), int(rng.integers(5)))
+        row = int(rng.integers(len(records)))
+        changed[field][row] = mutated(int(changed[field][row]), int(rng.integers(5)))
         assert caught(job.with_records(share, name, changed), honest), f"{name} record {row}: {field} changed unnoticed"
 
 
@@ -153,30 +153,31 @@ def test_a_change_of_a_record_is_reported(name: str):
 def test_every_change_of_a_record_is_reported(name: str):
     job = job_of(EVERYTHING, 2)
     honest = [[instance.main for instance in instances] for instances in job.instances()]
-    share = 0 if len(job.events[0].chip[name]) else 1
-    records = job.events[share].chip[name]
-    for column, field in enumerate(FIELDS):
+    share = 0 if len(job.events[0].records[name]) else 1
+    records = job.events[share].records[name]
+    for field in OP_CHIPS[CHIP_NAMES.index(name)].layout.fields:
         for seed in range(5):
             changed = records.copy()
-            changed[len(records) // 2, column] = mutated(int(changed[len(records) // 2, column]), seed)
-            assert caught(job.with_records(share, name, changed), honest), f"{name}: {field} changed unnoticed"
+            middle = len(records) // 2
+            changed[field.name][middle] = mutated(int(changed[field.name][middle]), seed)
+            assert caught(job.with_records(share, name, changed), honest), f"{name}: {field.name} changed unnoticed"
 
 
 def test_a_missing_or_repeated_record_is_reported():
     job = job_of(EVERYTHING, 2)
-    records = job.events[0].chip["add"]
+    records = job.events[0].records["add"]
     assert not job.with_records(0, "add", records[1:]).check().ok
     assert not job.with_records(0, "add", np.concatenate([records, records[:1]])).check().ok
 
 
-@pytest.mark.parametrize("column", range(4))
-def test_a_change_of_a_refresh_is_reported(column: int):
+@pytest.mark.parametrize("field", ["addr", "value", "prev", "mid"])
+def test_a_change_of_a_refresh_is_reported(field: str):
     job = job_of((*WAITING, *EVERYTHING))
     for step in (1, 2**16):
-        changed = job.events[0].refresh.copy()
-        changed[1, column] += np.uint64(step)
+        changed = job.events[0].records["refresh"].copy()
+        changed[field][1] += np.uint64(step)
         assert not job.with_records(0, "refresh", changed).check().ok
-    assert not job.with_records(0, "refresh", job.events[0].refresh[1:]).check().ok
+    assert not job.with_records(0, "refresh", job.events[0].records["refresh"][1:]).check().ok
 
 
 def test_a_change_of_the_final_state_is_reported():

@@ -11,7 +11,7 @@ from zisk_actors import native
 from zisk_actors.c_interface import Header
 from zisk_actors.machine import emulator, layout
 from zisk_actors.machine.emulator import Emulator, EmulatorFailed, InputTooLarge
-from zisk_actors.machine.events import CONSOLE_LIMIT, FIELDS
+from zisk_actors.machine.events import CONSOLE_LIMIT
 from zisk_actors.machine.rom import load_program
 
 LOOP = ["li s2, 300000", "loop: addi s2, s2, -1", "bne s2, zero, loop"]
@@ -91,10 +91,10 @@ def test_a_run_in_slices_is_the_same_run(monkeypatch: pytest.MonkeyPatch):
 def test_a_replay_needs_no_run_before_it():
     program = load_program(assemble([*LOOP, *exit_with(5)]))
     events = Emulator(program).replay(300_000, 300_010)
-    assert sum(events.counts().values()) - len(events.refresh) == 10
-    ts = np.sort(np.concatenate([table[:, FIELDS.index("ts")] for table in events.chip.values()]))
+    assert sum(events.counts().values()) - len(events.records["refresh"]) == 10
+    ts = np.sort(np.concatenate([table["ts"] for chip, table in events.records.items() if chip != "refresh"]))
     assert ts.tolist() == [4 * (step + 1) for step in range(300_000, 300_010)]
-    assert (events.column("addi", "c") == events.column("addi", "a") - np.uint64(1)).all()
+    assert (events.records["addi"]["c"] == events.records["addi"]["a"] - np.uint64(1)).all()
 
 
 def test_threads_may_share_an_emulator():
@@ -102,7 +102,7 @@ def test_threads_may_share_an_emulator():
     machine, found = Emulator(program), []
 
     def replay(start: int) -> None:
-        found.append((start, machine.replay(start, start + 100).column("addi", "ts")[0]))
+        found.append((start, machine.replay(start, start + 100).records["addi"]["ts"][0]))
 
     threads = [threading.Thread(target=replay, args=(start,)) for start in range(0, 500_000, 50_000)]
     for thread in threads:
