@@ -1,7 +1,7 @@
 """Who may ask for what at the client port.
 
 Rules of this file:
-* `NEEDS` names the role for every message that a client can say; what is not in it is refused to everybody.
+* The role that a request needs is in its row (`requests.py`); what has no row is refused to everybody.
 * A client sees and cancels the jobs that its own key submitted; an operator, which is a client as well, those of all.
 * To who may not see a job there is no such job: no answer tells that another client has one.
 """
@@ -13,37 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from zisk_actors.errors import NotAuthorised
-from zisk_actors.wire import client_link, transfer
-from zisk_actors.wire import operating as ask
 
 RoleOf = Callable[[str], str | None]
 """The role that a key has at the client port now, None where it has none any more."""
 
 CLIENT: Final = "client"
 OPERATOR: Final = "operator"
-
-NEEDS: Final[dict[type, str]] = {
-    client_link.Ping: CLIENT,
-    client_link.Leave: CLIENT,
-    client_link.Submit: CLIENT,
-    client_link.PushInput: CLIENT,
-    client_link.EndInput: CLIENT,
-    client_link.ShowJob: CLIENT,
-    client_link.WaitJob: CLIENT,
-    client_link.WatchJob: CLIENT,
-    client_link.Unwatch: CLIENT,
-    client_link.CancelRequest: CLIENT,
-    client_link.ListJobs: CLIENT,
-    client_link.ListWorkers: CLIENT,
-    client_link.AddProgram: CLIENT,
-    client_link.ListPrograms: CLIENT,
-    ask.ShowCluster: CLIENT,
-    ask.ListStalls: CLIENT,
-    ask.SetLogLevel: OPERATOR,
-    transfer.FetchChunk: CLIENT,
-    transfer.Chunk: CLIENT,
-    transfer.NoChunk: CLIENT,
-}
 
 
 class RoleNeeded(NotAuthorised):
@@ -59,9 +34,8 @@ class Rights:
     key: str
     role_of: RoleOf
 
-    def check(self, message: object) -> None:
-        """Raises `RoleNeeded` where the key may not ask for that."""
-        needed = NEEDS.get(type(message))
+    def check(self, message: object, needed: str | None) -> None:
+        """Raises `RoleNeeded` where the key may not ask for that, for which `needed` is the role; None is nobody's."""
         role = self.role_of(self.key)
         if needed is None or (role != needed and role != OPERATOR):
             raise RoleNeeded(

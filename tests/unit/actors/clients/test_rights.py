@@ -7,25 +7,42 @@ from typing import get_args
 import pytest
 
 from tests.unit.actors.conftest import ELF, OpenWorld
-from zisk_actors.actors.clients.rights import CLIENT, NEEDS, OPERATOR, Rights, RoleNeeded
+from zisk_actors.actors.clients.caller import Caller
+from zisk_actors.actors.clients.requests import ROWS, answers, perform
+from zisk_actors.actors.clients.rights import CLIENT, OPERATOR, Rights, RoleNeeded
 from zisk_actors.client.errors import ClusterRefused
-from zisk_actors.wire.client_link import ClientSays, Ping
+from zisk_actors.wire.client_link import ClientSays, Leave, Ping, ShowJob, Unwatch
+from zisk_actors.wire.requests import Request, below
+from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
 from zisk_actors.wire.values import Kind
 
 
-def test_every_message_of_a_client_has_a_role() -> None:
-    assert set(NEEDS) == set(get_args(ClientSays))
-    assert set(NEEDS.values()) <= {CLIENT, OPERATOR}
+def test_every_request_of_a_client_has_a_row_and_a_role() -> None:
+    assert set(ROWS) | {Ping} == set(below(Request)), "a ping is answered by the gateway, to whoever is connected"
+    assert {row.role for row in ROWS.values()} <= {CLIENT, OPERATOR}
+    # What else can be said asks for nothing.
+    assert set(get_args(ClientSays)) - set(below(Request)) == {Leave, Unwatch, FetchChunk, Chunk, NoChunk}
 
 
-def test_who_has_no_role_may_not_even_ping() -> None:
-    Rights("key", lambda key: CLIENT).check(Ping(1))
-    Rights("key", lambda key: OPERATOR).check(Ping(1))
+def test_a_request_has_one_row() -> None:
+    with pytest.raises(ValueError, match="ShowJob has two rows"):
+        answers(ShowJob)(lambda caller, message: None)  # type: ignore[arg-type]
+
+
+def test_who_has_no_role_may_ask_for_nothing() -> None:
+    Rights("key", lambda key: CLIENT).check(Ping(1), CLIENT)
+    Rights("key", lambda key: OPERATOR).check(Ping(1), CLIENT)
     for role in (None, "worker"):
         with pytest.raises(RoleNeeded, match="Ping needs the role client"):
-            Rights("key", lambda key, role=role: role).check(Ping(1))
+            Rights("key", lambda key, role=role: role).check(Ping(1), CLIENT)
     with pytest.raises(RoleNeeded):
-        Rights("key", lambda key: OPERATOR).check(object())
+        Rights("key", lambda key: OPERATOR).check(object(), None)
+
+
+async def test_what_has_no_row_is_refused_to_everybody() -> None:
+    caller = Caller(None, Rights("key", lambda key: OPERATOR), None, None)  # type: ignore[arg-type]
+    with pytest.raises(RoleNeeded, match="Ping needs the role of nobody"):
+        await perform(caller, Ping(1), b"")
 
 
 async def test_a_client_has_its_own_jobs_only(open_world: OpenWorld, autojump_clock: object) -> None:
