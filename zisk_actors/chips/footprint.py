@@ -16,10 +16,11 @@ from typing import Final
 
 from zisk_actors.air.air import Air
 from zisk_actors.chips import AIRS, CHIPS, NUMBER, table16
-from zisk_actors.machine.plan import MIN_LOG, instances
+from zisk_actors.chips.heights import share_heights
+from zisk_actors.machine.plan import MIN_LOG
+from zisk_actors.stark.layout import QUOTIENT_WIDTH
 
 WORD: Final = 8  # bytes
-QUOTIENT_WIDTH: Final = 6
 DIGEST: Final = 4
 TREES: Final = 3  # main, aux and quotients
 BESIDE: Final = 1.4
@@ -39,7 +40,8 @@ def proving_bytes(records: Mapping[str, int], rom_rows: int, log_blowup: int) ->
         heights.add(height)
     blowup = 1 << log_blowup
     fixed = (1 + blowup) * sum(
-        air.fixed_width * height for air, height in ((AIRS[NUMBER["rom"]], _height(rom_rows)), (AIRS[NUMBER["table16"]], _table16()))
+        AIRS[NUMBER[name]].fixed_width << log_height
+        for name, log_height in (("rom", _log_height(rom_rows)), ("table16", table16.LOG_HEIGHT))
     )
     tree = 2 * blowup * max(heights) * DIGEST
     filling = sum(count * CHIPS[NUMBER[name]].layout.dtype.itemsize for name, count in records.items()) // WORD + main
@@ -49,16 +51,13 @@ def proving_bytes(records: Mapping[str, int], rom_rows: int, log_blowup: int) ->
 
 
 def _tables(records: Mapping[str, int], rom_rows: int) -> Iterator[tuple[Air, int]]:
-    for name, count in records.items():
-        for log_height in instances(count):
+    others = [(AIRS[NUMBER["rom"]], _log_height(rom_rows)), (AIRS[NUMBER["table16"]], table16.LOG_HEIGHT)]
+    for name, heights in share_heights(records, others).items():
+        for log_height in heights:
             yield AIRS[NUMBER[name]], 1 << log_height
-    yield AIRS[NUMBER["rom"]], _height(rom_rows)
-    yield AIRS[NUMBER["table16"]], _table16()
+    for air, log_height in others:
+        yield air, 1 << log_height
 
 
-def _height(count: int) -> int:
-    return 1 << max(MIN_LOG, (count - 1).bit_length())
-
-
-def _table16() -> int:
-    return 1 << table16.LOG_HEIGHT
+def _log_height(count: int) -> int:
+    return max(MIN_LOG, (count - 1).bit_length())

@@ -29,10 +29,11 @@ from zisk_actors.chips import AIRS, NUMBER, RECORDED, image, ram, registers, rom
 from zisk_actors.chips import input as input_words
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.buses import AND8, MSB16, PCMAP, POW32, POW64, PROGRAM, RANGE16
+from zisk_actors.chips.heights import share_heights
 from zisk_actors.chips.records import Records, WitnessError
 from zisk_actors.chips.words import swap_order
 from zisk_actors.machine.events import Events
-from zisk_actors.machine.plan import MIN_LOG, instances
+from zisk_actors.machine.plan import MIN_LOG
 from zisk_actors.machine.records import Table
 from zisk_actors.machine.rom import Program
 from zisk_actors.stark.field import U64
@@ -113,26 +114,33 @@ def _instance(air: Air, main: U64) -> Instance:
 
 def _tables(program: Program, events: Events, final: U64 | None) -> Iterator[tuple[Chip, U64, int]]:
     """All tables but the two that count lookups: chip, main matrix in storage order, rows that may speak."""
+    whole = _final_tables(program, final) if final is not None else []
+    others = [(chip.air, main.shape[1].bit_length() - 1) for chip, main in whole]
+    others += [(AIRS[NUMBER["rom"]], height_for(len(program.rom)).bit_length() - 1), (AIRS[NUMBER["table16"]], table16.LOG_HEIGHT)]
+    heights = share_heights({chip.name: len(events.records[chip.name]) for chip in RECORDED}, others)
     for chip in RECORDED:
-        yield from _filled(chip, events.records[chip.name], program)
-    if final is not None:
-        words, values = program.image, image_values(program)
-        writable = ~words.read_only
-        whole = (
-            (registers.REGISTERS, registers.trace(final)),
-            (image.IMAGE, image.trace(words.addr, words.read_only, final, height_for(len(words)))),
-            (ram.RAM, swap_order(ram.trace(words.addr[writable], values[writable], final))),
-            (input_words.INPUT, swap_order(input_words.trace(final))),
-        )
-        for chip, main in whole:
-            yield chip, main, main.shape[1]
+        yield from _filled(chip, events.records[chip.name], program, heights[chip.name])
+    for chip, main in whole:
+        yield chip, main, main.shape[1]
 
 
-def _filled(chip: Chip, table: Table, program: Program) -> Iterator[tuple[Chip, U64, int]]:
+def _final_tables(program: Program, final: U64) -> list[tuple[Chip, U64]]:
+    """The tables that only share 0 has: of what the run began and ended with."""
+    words, values = program.image, image_values(program)
+    writable = ~words.read_only
+    return [
+        (registers.REGISTERS, registers.trace(final)),
+        (image.IMAGE, image.trace(words.addr, words.read_only, final, height_for(len(words)))),
+        (ram.RAM, swap_order(ram.trace(words.addr[writable], values[writable], final))),
+        (input_words.INPUT, swap_order(input_words.trace(final))),
+    ]
+
+
+def _filled(chip: Chip, table: Table, program: Program, heights: Sequence[int]) -> Iterator[tuple[Chip, U64, int]]:
     """The instances that hold the records of ``table``, of a run of the program."""
     assert chip.fill is not None, f"{chip.name} has records but no fill"
     start = 0
-    for log_height in instances(len(table)):
+    for log_height in heights:
         stop = min(start + (1 << log_height), len(table))
         main = np.zeros((chip.air.width, 1 << log_height), dtype=np.uint64)
         # Block by block: a fill reads its records column by column, and they should still be in the cache.

@@ -30,23 +30,27 @@ def cut(steps: int, weights: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def instances(n_rows: int, min_log: int = MIN_LOG, max_log: int = MAX_LOG) -> list[int]:
+def instances(n_rows: int, max_log: int = MAX_LOG, min_log: int = MIN_LOG) -> list[int]:
     """log2 heights of the tables that hold `n_rows` rows of a chip, largest first; [] for none.
 
-    One table of 2^k if more than 3/4 of it is used, otherwise one of 2^(k-1) and the smallest that takes the rest, where that
-    saves `WORTHWHILE` rows: at most two, and never more than a third of the rows, or `WORTHWHILE`, wasted beyond the smallest height.
-    Above 2^max_log full tables come first.
+    None is higher than 2^max_log. Of all ways it is the one with the fewest rows in all, where each table but the first counts
+    as `WORTHWHILE` rows more. As many tables of 2^max_log as are full come first.
     """
     if n_rows < 0 or not 0 <= min_log <= max_log:
         raise ValueError(f"cannot place {n_rows} rows in tables of 2^{min_log} to 2^{max_log}")
     full, rest = divmod(n_rows, 1 << max_log)
-    heights = [max_log] * full
-    if rest:
-        k = max(min_log, (rest - 1).bit_length())
-        if k == min_log or 4 * rest > 3 << k:
-            heights.append(k)
-        else:
-            j = max(min_log, (rest - (1 << (k - 1)) - 1).bit_length())
-            saved = (1 << (k - 1)) - (1 << j)
-            heights += [k - 1, j] if saved >= WORTHWHILE else [k]
-    return heights
+    return [max_log] * full + (_cheapest(rest, min_log) if rest else [])
+
+
+def _cheapest(n_rows: int, min_log: int) -> list[int]:
+    """The same for 1 to 2^MAX_LOG rows, without a bound: one table, or the largest that is full and the cheapest for the rest."""
+    log = max(min_log, (n_rows - 1).bit_length())
+    if log == min_log or n_rows == 1 << log:
+        return [log]
+    several = [log - 1, *_cheapest(n_rows - (1 << (log - 1)), min_log)]
+    return several if price(several) <= price([log]) else [log]
+
+
+def price(heights: Sequence[int]) -> int:
+    """What tables of one chip cost, in rows: their own, and `WORTHWHILE` for each but the first."""
+    return sum(1 << log for log in heights) + WORTHWHILE * (len(heights) - 1)

@@ -1,10 +1,13 @@
 """Shares and tables: exact properties, over all small cases and many random ones."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zisk_actors.machine.plan import WORTHWHILE, cut, instances
+from zisk_actors.machine import plan
+from zisk_actors.machine.plan import WORTHWHILE, cut, instances, price
 
 
 def test_a_cut_is_proportional():
@@ -65,20 +68,43 @@ def test_tables(rows: int, heights: list[int]):
     assert instances(rows) == heights
 
 
-@given(st.integers(1, 2**24))
-def test_tables_hold_the_rows_with_little_waste(rows: int):
-    heights = instances(rows)
+@given(st.integers(1, 2**24), st.integers(6, 22))
+def test_tables_hold_the_rows_with_little_waste(rows: int, bound: int):
+    heights = instances(rows, bound)
     capacity = sum(1 << h for h in heights)
     assert capacity >= rows
-    assert capacity - rows < max(WORTHWHILE, rows / 3 + 64)
+    assert capacity - rows < max(WORTHWHILE, 64) + rows  # one table for all is never less than half full, but for the smallest
     assert heights == sorted(heights, reverse=True)
-    assert all(6 <= h <= 22 for h in heights)
-    assert len(heights) <= 2 + (rows - 1 >> 22)
+    assert all(6 <= h <= bound for h in heights)
     assert capacity - (1 << heights[-1]) < rows  # none is superfluous
+    shorter = [h for h in heights if h < bound]
+    for number in range(len(shorter) - 1):  # each further table saves what it costs
+        assert (2 << shorter[number]) - sum(1 << h for h in shorter[number:]) >= WORTHWHILE * (len(shorter) - 1 - number)
+
+
+def ways(rows: int, bound: int) -> Iterator[list[int]]:
+    """All lists of heights up to 2^bound, largest first, that hold the rows with no table to spare."""
+    if rows <= 0:
+        yield []
+        return
+    for log in range(bound, -1, -1):
+        for rest in ways(rows - (1 << log), log):
+            yield [log, *rest]
+
+
+@pytest.mark.parametrize("worthwhile", [1, 2, 5])
+def test_no_other_tables_are_cheaper(worthwhile: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan, "WORTHWHILE", worthwhile)
+    for bound in range(5):
+        for rows in range(1, 24):
+            heights = instances(rows, bound, 0)
+            assert price(heights) == min(price(way) for way in ways(rows, bound)), (rows, bound, heights)
 
 
 def test_other_bounds():
-    assert instances(9, 0, 3) == [3, 0]
-    assert instances(3, 0) == [2]
+    assert instances(9, 3, 0) == [3, 0]
+    assert instances(3, min_log=0) == [2]
     with pytest.raises(ValueError, match="cannot place"):
         instances(-1)
+    with pytest.raises(ValueError, match="cannot place"):
+        instances(1, 5)
