@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from zisk_actors import memory
 from zisk_actors.backends import DEFAULT, make_backend, proving_bytes
 from zisk_actors.backends.capacity import measure
 from zisk_actors.chips import CHIP_SET, NUMBER, witness
@@ -189,8 +190,7 @@ class Prover:
     def __init__(self, backend: str = DEFAULT, threads: int | None = None) -> None:
         self._name = backend
         self.backend = make_backend(backend, threads)
-        # What a share may take, in bytes; 0 is no limit.
-        self.memory_bytes = 0
+        self._memory_bytes = 0
         # Called with the name of a step and the part of the verb that is done, 0 to 1.
         self.on_progress: prover.Progress = lambda step, part: None
         self._programs: Recent[Program] = Recent(8)
@@ -202,6 +202,20 @@ class Prover:
     def measure(self) -> float:
         """How fast this device is: trace cells that it commits to in a second."""
         return measure(self.backend)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What a share may take, in bytes; 0 is no limit. It bounds the pool of this process as well (memory.py)."""
+        return self._memory_bytes
+
+    @memory_bytes.setter
+    def memory_bytes(self, size: int) -> None:
+        self._memory_bytes = size
+        memory.limit(size)
+
+    def rest(self) -> None:
+        """Give memory that is kept for the next share back to the system: there is nothing to do. What is still needed stays."""
+        memory.release()
 
     # --- programs and runs ---
 

@@ -97,6 +97,9 @@ class FakeProver:
         self.on_progress: Callable[[str, float], None] = lambda step, part: None
         self._states: dict[tuple[bytes, int], str] = {}
 
+    def rest(self) -> None:
+        """It keeps nothing."""
+
     def setup(self, elf: bytes, params: str) -> bytes:
         self._check(elf)
         return digest("vk", elf, params).encode()

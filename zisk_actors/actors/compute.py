@@ -54,6 +54,8 @@ from zisk_actors.wire.values import ExecutionReport, Failure, FailureKind, Trap,
 
 DEFAULT_PROVER: Final = "zisk_actors.proving:Prover"
 STEP_SECONDS: Final = 0.1
+REST_SECONDS: Final = 60.0
+"""Without a call for so long, the prover gives memory that it keeps for the next one back to the system."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -82,7 +84,11 @@ class Child:
         threading.Thread(target=self._read, name="frames", daemon=True).start()
         self.write(Ready(os.getpid()))
         while True:
-            call = self._calls.get()
+            try:
+                call = self._calls.get(timeout=REST_SECONDS)
+            except queue.Empty:
+                prover.rest()
+                call = self._calls.get()
             self._sent_at, self._last_step = 0.0, ""
             try:
                 reply: Done | Broke = perform(prover, call)

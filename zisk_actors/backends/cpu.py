@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from zisk_actors import memory
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import CHALLENGE_COUNT
 from zisk_actors.air.emit import Emitted, emit, gamma_powers, reads_selectors, uniform_values
@@ -145,7 +146,7 @@ class CpuBackend:
         """See base.py."""
         values = _values(trace)
         width, height = values.shape
-        extended = np.empty((width, height << _blowup(log_blowup)), dtype=np.uint64)
+        extended = memory.words(width, height << _blowup(log_blowup))
         self._native.zk_lde(values, extended, width, domain.log2_exact(height), log_blowup)
         return CpuMatrix(extended)
 
@@ -170,7 +171,7 @@ class CpuBackend:
         compiled = _compiled(air.digest, air)
         log_height, arguments = _parts(air, main, fixed)
         uniforms = compiled.fraction_uniforms(_challenges(challenges))
-        aux = np.empty((3 * air.aux_width, 1 << log_height), dtype=np.uint64)
+        aux = memory.words(3 * air.aux_width, 1 << log_height)
         total = np.zeros(3, dtype=np.uint64)
         if not self._native.zk_logup(
             compiled.entry,
@@ -195,7 +196,7 @@ class CpuBackend:
             log_size, arguments = _parts(air, table.main, table.fixed)
             size, log_height = 1 << log_size, log_size - _blowup(log_blowup)
             if log_height not in by_height:
-                by_height[log_height] = np.zeros((3, 2 << log_height), dtype=np.uint64)
+                by_height[log_height] = memory.zeros(3, 2 << log_height)
             if air.aux_width and (table.aux is None or _values(table.aux).shape != (3 * air.aux_width, size)):
                 raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
             last = first + len(air.all_constraints)
@@ -217,7 +218,7 @@ class CpuBackend:
             level = CpuMatrix(by_height[log_height])
             total = level if total is None else self.add_scaled(level, total, one)
         assert total is not None, "a share has at least one table"
-        extended = np.empty((6, 1 << log_height + log_blowup), dtype=np.uint64)
+        extended = memory.words(6, 1 << log_height + log_blowup)
         self._native.zk_split_quotient(_values(total), extended, log_height, log_blowup)
         return CpuMatrix(extended)
 
@@ -242,7 +243,7 @@ class CpuBackend:
         key = (log_height, point.tobytes())
         weights = self._weights.pop(key, None)
         if weights is None:
-            weights = np.empty((3, 1 << log_height), dtype=np.uint64)
+            weights = memory.words(3, 1 << log_height)
             self._native.zk_weights(point, log_height, weights)
         self._weights[key] = weights
         while len(self._weights) > 1 and sum(each.nbytes for each in self._weights.values()) > WEIGHT_CACHE_BYTES:
@@ -279,7 +280,7 @@ class CpuBackend:
         constants = np.stack([domain.sum_ext(products[part], axis=0) for part in parts])
         widths = np.array([len(factors[part]) for part in parts], dtype=np.uint64)
         points = np.stack([_extension(zeta, "zeta"), _extension(next_zeta, "zeta on the next row")])
-        codeword = np.empty((3, size), dtype=np.uint64)
+        codeword = memory.words(3, size)
         self._native.zk_deep(read, widths, factors, constants, points, len(parts), log_size, codeword)
         return CpuMatrix(codeword)
 
@@ -290,7 +291,7 @@ class CpuBackend:
         if not 1 <= log_arity <= log_size:
             raise ValueError(f"a codeword of 2^{log_size} entries cannot be folded by 2^{log_arity}")
         beta = _extension(beta, "beta")
-        folded = np.empty((3, 1 << (log_size - log_arity)), dtype=np.uint64)
+        folded = memory.words(3, 1 << (log_size - log_arity))
         self._native.zk_fold(values, log_size, log_arity, beta, folded)
         return CpuMatrix(folded)
 
@@ -301,7 +302,7 @@ class CpuBackend:
         if log_lift < 0:
             raise ValueError("the right codeword is the longer one")
         scalar = _extension(scalar, "the scalar")
-        result = np.empty_like(a)
+        result = memory.words(*a.shape)
         self._native.zk_add_scaled(a, b, scalar, result, a.shape[1], log_lift)
         return CpuMatrix(result)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zisk_actors import memory
 from zisk_actors.backends.base import Opening
 from zisk_actors.c_interface import Columns
 from zisk_actors.native import load
@@ -49,14 +50,14 @@ class TreeRows:
 
 def _hash(columns: Columns, stride: int, count: int) -> U64:
     """Digests of ``count`` rows whose words lie ``stride`` words apart in ``columns``."""
-    digests = np.empty((count, DIGEST), dtype=np.uint64)
+    digests = memory.words(count, DIGEST)
     load().zk_hash_rows(columns, len(columns), stride, int(Tag.LEAF), count, digests)
     return digests
 
 
 def _compress(children: U64, injected: U64 | None) -> U64:
     """The level above ``children`` (2n, 4)."""
-    nodes = np.empty((len(children) // 2, DIGEST), dtype=np.uint64)
+    nodes = memory.words(len(children) // 2, DIGEST)
     load().zk_compress(children, injected, len(nodes), nodes)
     return nodes
 

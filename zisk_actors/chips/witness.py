@@ -21,6 +21,7 @@ from functools import cache
 
 import numpy as np
 
+from zisk_actors import memory
 from zisk_actors.air.air import Air
 from zisk_actors.air.bus import Bus
 from zisk_actors.air.evaluate import ColumnValues, over_columns
@@ -142,7 +143,7 @@ def _filled(chip: Chip, table: Table, program: Program, heights: Sequence[int]) 
     start = 0
     for log_height in heights:
         stop = min(start + (1 << log_height), len(table))
-        main = np.zeros((chip.air.width, 1 << log_height), dtype=np.uint64)
+        main = memory.zeros(chip.air.width, 1 << log_height)
         # Block by block: a fill reads its records column by column, and they should still be in the cache.
         for first in range(start, stop, BLOCK):
             records = table[first : min(first + BLOCK, stop)]
@@ -167,7 +168,7 @@ class Multiplicities:
     def __init__(self, program: Program) -> None:
         heights = {"rom": height_for(len(program.rom)), "table16": 1 << table16.LOG_HEIGHT}
         self._size = {"rom": len(program.rom), "table16": 1 << table16.LOG_HEIGHT}
-        self._main = {name: np.zeros((AIRS[NUMBER[name]].width, height), dtype=np.uint64) for name, height in heights.items()}
+        self._main = {name: memory.zeros(AIRS[NUMBER[name]].width, height) for name, height in heights.items()}
 
     def tables(self) -> dict[str, U64]:
         """The main matrices by AIR name."""

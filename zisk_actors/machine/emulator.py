@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from zisk_actors import native
+from zisk_actors import memory, native
 from zisk_actors.errors import UsageError, ZiskError
 from zisk_actors.machine import layout, records
 from zisk_actors.machine.events import CONSOLE_LIMIT, FINAL_FIELDS, MAX_STEPS, Events, Run, Trap, TrapKind
@@ -139,7 +139,7 @@ class Emulator:
         """Records of the steps [start, stop), and the final records of the whole run if asked for. ValueError outside the run."""
         with self._lock:
             counts = self._count(start, stop)
-            tables = [np.empty(int(n), each.dtype) for n, each in zip(counts, self.layouts, strict=True)]
+            tables = [memory.records(int(n), each.dtype) for n, each in zip(counts, self.layouts, strict=True)]
             sizes = np.array([table.itemsize for table in tables], np.uint64)
             to_fill = [table.view(np.uint8) for table in tables]
             _check(self._library.zk_emu_replay(self._handle(), start, stop, len(tables), counts, sizes, to_fill))

@@ -47,6 +47,13 @@ const char* zk_cpu_name(void);
 void zk_set_threads(size_t count);
 size_t zk_threads(void);
 
+// Writes to each page of an array, with all threads: a page costs most when it is touched first. What stands in it is undefined
+// then.
+void zk_touch(uint64_t* words /* count */, size_t count);
+
+// Sets all words to 0, with all threads.
+void zk_clear(uint64_t* words /* count */, size_t count);
+
 // ------------------------------------------------------------------------------------------------------- native/cpu: hashing
 
 // Whether all words are canonical, that is, below p.
