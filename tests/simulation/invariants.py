@@ -291,9 +291,10 @@ class Laws:
         total = held = 0
         for job, entry in coordinator.jobs.entries.items():
             if not isinstance(entry.known, Past) and entry.record.stage in PHASES:
+                seen = coordinator.progress.shares(job, entry.record.stage.phase)
                 for share in PHASES[entry.record.stage].shares(entry.record):
                     total += 1
-                    step = entry.shares[share].step if share in entry.shares else ""
+                    step = seen[share].step if share in seen else ""
                     held += (job, share) in self._leases and step != "done"
         said = view.shares_waiting + view.shares_running + view.shares_done
         self.law(said == total, f"gauge of shares: {said} in all, {total}")

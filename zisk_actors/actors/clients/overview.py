@@ -16,6 +16,7 @@ from typing import Final
 import trio
 
 from zisk_actors import log
+from zisk_actors.actors.dispatch.progress import DONE, ProgressTable
 from zisk_actors.actors.jobs.admission import Admission
 from zisk_actors.actors.jobs.limits import Limits
 from zisk_actors.actors.jobs.outbox import Outbox
@@ -47,6 +48,7 @@ class Overview:
         version: str,
         backend: str,
         scheduler: Scheduler,
+        progress: ProgressTable,
         jobs: JobTable,
         programs: Programs,
         admission: Admission,
@@ -63,6 +65,7 @@ class Overview:
         self.version = version
         self.backend = backend
         self._scheduler = scheduler
+        self._progress = progress
         self._jobs = jobs
         self._programs = programs
         self._admission = admission
@@ -166,9 +169,9 @@ class Overview:
         for job, entry in self._jobs.entries.items():
             if entry.state is not State.RUNNING or entry.record.stage not in PHASES:
                 continue
+            seen = self._progress.shares(job, entry.record.stage.phase)
             for share in PHASES[entry.record.stage].shares(entry.record):
-                seen = entry.shares.get(share)
-                if seen is not None and seen.step == "done":
+                if share in seen and seen[share].step == DONE:
                     done += 1
                 elif self._scheduler.lease(job, share) is not None:
                     running += 1

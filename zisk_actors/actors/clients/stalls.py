@@ -14,7 +14,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
-from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.sessions import Sessions
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.measures import Measures
@@ -53,7 +53,7 @@ class Stalls:
         scheduler: Scheduler,
         dispatcher: Dispatcher,
         sessions: Sessions,
-        progress: ShareProgress,
+        progress: ProgressTable,
         measures: Measures,
         clock: Callable[[], float],
     ) -> None:
@@ -112,8 +112,8 @@ class Stalls:
                 waiting_for=f"a worker to take the share; {self._dispatcher.pool()}",
             )
         now = trio.current_time()
-        held_since, moved_at = self._progress.find(lease)
-        seen = entry.shares.get(share)
+        attempt = self._progress.find(lease)
+        seen = self._progress.shares(record.job, phase).get(share)
         known = self._scheduler.registry.records.get(lease.worker)
         silent = now - known.heard_at if known is not None else 0.0
         waiting_for = f"worker {lease.worker} to {phase.value} share {share}"
@@ -130,9 +130,9 @@ class Stalls:
             share=share,
             worker=lease.worker,
             attempt=lease.attempt,
-            held_seconds=max(0.0, now - held_since),
-            still_seconds=max(0.0, now - moved_at),
-            fraction=seen.fraction if seen is not None and seen.phase is phase else 0.0,
-            step=seen.step if seen is not None and seen.phase is phase else "",
+            held_seconds=max(0.0, now - attempt.held_since) if attempt is not None else 0.0,
+            still_seconds=max(0.0, now - attempt.moved_at) if attempt is not None else 0.0,
+            fraction=seen.fraction if seen is not None else 0.0,
+            step=seen.step if seen is not None else "",
             waiting_for=waiting_for,
         )

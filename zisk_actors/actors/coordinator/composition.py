@@ -21,7 +21,7 @@ from zisk_actors.actors.clients.overview import Overview
 from zisk_actors.actors.clients.stalls import Stalls
 from zisk_actors.actors.device import Caller
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
-from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.sessions import Sessions
 from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.dispatch.tasks import Tasks
@@ -77,7 +77,7 @@ class Coordinator:
     scheduler: Scheduler
     sessions: Sessions
     tasks: Tasks
-    progress: ShareProgress
+    progress: ProgressTable
     dispatcher: Dispatcher
     recorder: Recorder
     store: BlobStore
@@ -132,8 +132,8 @@ def compose(
             default_compute_units=core.default_compute_units,
         ),
     )
-    sessions, progress, stopping = Sessions(), ShareProgress(), Stopping()
-    tasks = Tasks(scheduler, sessions)
+    sessions, progress, stopping = Sessions(), ProgressTable(), Stopping()
+    tasks = Tasks(scheduler, sessions, progress)
 
     def admitted(admit: Admit) -> None:
         supervision.admitted(admit)  # the one step upwards
@@ -180,6 +180,7 @@ def compose(
         scheduler=scheduler,
         dispatcher=dispatcher,
         tasks=tasks,
+        progress=progress,
         faults=faults,
         confirmation=confirmation,
         programs=programs,
@@ -245,6 +246,7 @@ def compose(
         version=version,
         backend=mock.BACKEND if mocked else config.verifier.backend,
         scheduler=scheduler,
+        progress=progress,
         jobs=jobs,
         programs=programs,
         admission=admission,

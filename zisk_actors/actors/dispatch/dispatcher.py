@@ -16,7 +16,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.background import Background
-from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.sessions import Sessions
 from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
@@ -43,7 +43,7 @@ class Dispatcher:
         scheduler: Scheduler,
         sessions: Sessions,
         tasks: Tasks,
-        progress: ShareProgress,
+        progress: ProgressTable,
         stopping: Stopping,
         metrics: Metrics,
         background: Background,

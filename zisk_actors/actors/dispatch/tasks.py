@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from zisk_actors.actors.dispatch.progress import AttemptProgress, ProgressTable
 from zisk_actors.actors.dispatch.sessions import Sessions
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import WorkerId
@@ -31,20 +32,11 @@ class ShareLost(Exception):
 
 
 @dataclass
-class Timing:
-    """When a worker began with a task, and when it last got on with it; None and 0: not yet."""
-
-    began_at: float | None = None
-    moved_at: float = 0.0
-    seen: tuple[str, float] = ("", 0.0)
-
-
-@dataclass
 class _Out:
     """A task that is out."""
 
     task: Task
-    timing: Timing
+    attempt: AttemptProgress
     cross_check: bool = False
     done: trio.Event = field(default_factory=trio.Event)
     answer: BlobRef | None = None
@@ -52,30 +44,39 @@ class _Out:
 
 
 class Tasks:
-    """The tasks of all jobs. `sessions` are the connected workers; of the scheduler it is asked which leases are in force."""
+    """The tasks of all jobs, and the progress of those that are out. `sessions` are the connected workers; of the scheduler it is asked
+    which leases are in force."""
 
-    def __init__(self, scheduler: Scheduler, sessions: Sessions) -> None:
+    def __init__(self, scheduler: Scheduler, sessions: Sessions, progress: ProgressTable) -> None:
         self._scheduler = scheduler
         self._sessions = sessions
+        self._progress = progress
         self._out: dict[tuple[Lease, Phase], _Out] = {}
         self._line: dict[WorkerId, list[_Out]] = {}
 
-    async def ask(self, lease: Lease, task: Task, timing: Timing | None = None, *, cross_check: bool = False) -> BlobRef:
-        """Give a task out and wait for its answer; `timing` is kept up to date. What comes of a `cross_check` is compared, and is no
-        part of the job. Raises `ShareLost`."""
-        key = (lease, PHASE_OF[type(task)])
+    async def ask(self, lease: Lease, task: Task, attempt: AttemptProgress | None = None, *, cross_check: bool = False) -> BlobRef:
+        """Give a task out and wait for its answer; `attempt` is its progress, where that has been begun. What comes of a `cross_check` is
+        compared, and is no part of the job. Raises `ShareLost`."""
+        phase = PHASE_OF[type(task)]
+        attempt = attempt or self._progress.asked(lease, phase)
+        try:
+            return await self._ask(_Out(task, attempt, cross_check), lease, phase)
+        finally:
+            attempt.over = True
+
+    async def _ask(self, out: _Out, lease: Lease, phase: Phase) -> BlobRef:
         if not self._scheduler.holds(lease):
             await trio.lowlevel.checkpoint()
             raise ShareLost(f"worker {lease.worker} was lost", worker=lease.worker)
-        out = self._out[key] = _Out(task, timing or Timing(), cross_check)
+        self._out[lease, phase] = out
         line = self._line.setdefault(lease.worker, [])
         line.append(out)
         _begin(line)
         try:
-            await self._sessions.send(lease.worker, task)  # who is not there comes back within the grace and gets it again, or is lost
+            await self._sessions.send(lease.worker, out.task)  # who is not there comes back within the grace and gets it, or is lost
             await out.done.wait()
         finally:
-            del self._out[key]
+            del self._out[lease, phase]
             line.remove(out)
             _begin(line)
             if not line:
@@ -97,16 +98,14 @@ class Tasks:
 
     def moved(self, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
         """A worker gets on with a task that is out."""
-        out = self._out[lease, phase]
-        timing, line, now = out.timing, self._line[lease.worker], trio.current_time()
+        out, line = self._out[lease, phase], self._line[lease.worker]
         if line[0] is not out:  # it took this one first
             line.remove(out)
             line.insert(0, out)
-            if not line[1].timing.moved_at:
-                line[1].timing.began_at = None
+            if not line[1].attempt.heard:
+                line[1].attempt.began_at = None
             _begin(line)
-        if timing.seen != (step, fraction):
-            timing.seen, timing.moved_at = (step, fraction), now
+        self._progress.moved(lease, step, fraction)
 
     def is_out(self, lease: Lease, phase: Phase) -> bool:
         """Whether something is asked under this lease, so that an answer would be used."""
@@ -133,5 +132,5 @@ class Tasks:
 
 def _begin(line: list[_Out]) -> None:
     """The first in a worker's line is what it works on."""
-    if line and line[0].timing.began_at is None:
-        line[0].timing.began_at = trio.current_time()
+    if line and line[0].attempt.began_at is None:
+        line[0].attempt.began_at = trio.current_time()

@@ -17,12 +17,12 @@ from zisk_actors.core.job_events import Cancelled, JobFailed
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.rows import Past
-from zisk_actors.wire.values import JobStatus, ShareStatus, State
+from zisk_actors.wire.values import JobStatus, State
 
 
 @dataclass(slots=True, eq=False)
 class JobEntry:
-    """A job, and what only lives while this process does: its changes, its shares' progress, its supervisor's scope, our own run of it.
+    """A job, and what only lives while this process does: its changes, its supervisor's scope, our own run of it.
 
     `known` is the job, or the journal's row of one that had ended before our start, which is read when somebody asks for the `record`.
     `ending` is the end that was asked for from outside and is not written down yet; `unwritten` is why something of
@@ -33,7 +33,6 @@ class JobEntry:
     number: int
     changes: deque[tuple[int, JobStatus]] = field(default_factory=deque)
     changed: trio.Event = field(default_factory=trio.Event)
-    shares: dict[int, ShareStatus] = field(default_factory=dict)
     scope: trio.CancelScope | None = None
     ending: JobFailed | Cancelled | None = None
     unwritten: StoreUnwritable | None = None

@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.phases import percent, seconds_left
 from zisk_actors.core.rates import Rates, starts_in
@@ -24,8 +25,9 @@ FRESH_SECONDS: Final = 1.0
 class Forecast:
     """Estimates in seconds; `running` are the jobs that run."""
 
-    def __init__(self, rates: Rates, running: Callable[[], Iterable[JobEntry]]) -> None:
+    def __init__(self, rates: Rates, progress: ProgressTable, running: Callable[[], Iterable[JobEntry]]) -> None:
         self._rates = rates
+        self._progress = progress
         self._running = running
         self._looked_at = -FRESH_SECONDS
         self._left: list[float] = []
@@ -35,7 +37,7 @@ class Forecast:
         """How long a running job will go on."""
         if entry.record.state is not State.RUNNING:
             return None
-        shares = tuple(entry.shares.values())
+        shares = tuple(self._progress.shares(entry.job, entry.record.stage.phase).values())
         measured = self._rates.seconds_left(entry.record, shares)
         if measured is not None:
             return round(measured, 1)

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.stages import Stage
@@ -21,7 +21,7 @@ class Measures:
     """Turns changes of jobs into counts, and into the rates that estimates are made of. Times are those of the events; `progress` knows
     who held shares of a job."""
 
-    def __init__(self, metrics: Metrics, rates: Rates, progress: ShareProgress) -> None:
+    def __init__(self, metrics: Metrics, rates: Rates, progress: ProgressTable) -> None:
         self._metrics = metrics
         self._progress = progress
         self.rates = rates

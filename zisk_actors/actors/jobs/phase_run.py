@@ -20,14 +20,16 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
-from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks, Timing
+from zisk_actors.actors.dispatch.progress import AttemptProgress, ProgressTable
+from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
 from zisk_actors.actors.jobs.confirming import Confirmation, same, unconfirmed
 from zisk_actors.actors.jobs.disputes import MISMATCH
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.failures import phase_timeout, share_failure
 from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
 from zisk_actors.actors.jobs.limits import Limits
 from zisk_actors.actors.jobs.table import JobTable
-from zisk_actors.core.budget import Tally, attempts, tally
+from zisk_actors.core.budget import Tally, tally
 from zisk_actors.core.events import DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
 from zisk_actors.core.patience import Patience, RunningAttempt, deadline, rate, stands_still, straggler
@@ -54,7 +56,7 @@ class _Share:
     """The attempts at one share that are under way."""
 
     number: int
-    attempts: dict[Lease, Timing] = field(default_factory=dict)
+    attempts: dict[Lease, AttemptProgress] = field(default_factory=dict)
     nursery: trio.Nursery | None = None
     doubles: int = 0
     lost_seconds: float = 0.0
@@ -84,6 +86,7 @@ class PhaseRun:
         scheduler: Scheduler,
         dispatcher: Dispatcher,
         tasks: Tasks,
+        progress: ProgressTable,
         confirmation: Confirmation,
         metrics: Metrics,
         limits: Limits,
@@ -94,6 +97,7 @@ class PhaseRun:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._tasks = tasks
+        self._progress = progress
         self._confirmation = confirmation
         self._metrics = metrics
         self._limits = limits
@@ -122,6 +126,7 @@ class PhaseRun:
                 async with trio.open_nursery() as shares:
                     for share in self._spec.shares(self._entry.record):
                         if share not in self.answers:
+                            self._progress.anew(self._entry.job, share)
                             shares.start_soon(self._ask, share)
                 nursery.cancel_scope.cancel()
         if self._end is not None:
@@ -162,18 +167,18 @@ class PhaseRun:
     def _begin(self, share: _Share, lease: Lease) -> None:
         if share.nursery is None:
             raise AssertionError("a share is begun in its nursery")
-        share.attempts[lease] = Timing()
+        share.attempts[lease] = self._progress.asked(lease, self._spec.name)
         share.nursery.start_soon(self._try, share, lease)
 
     async def _try(self, share: _Share, lease: Lease) -> None:
         """Have one worker try. The share's nursery is over with the first answer, or when no attempt is left."""
         entry, spec = self._entry, self._spec
-        timing = share.attempts[lease]
+        attempt = share.attempts[lease]
         limit = self._patience.limit and self._patience.limit + WORKER_GRACE_SECONDS
         if len(share.attempts) == 1:
-            self._jobs.share_is(entry, lease, spec.name, "waiting", 0.0)
+            self._jobs.tell(entry)
         try:
-            answer = await self._tasks.ask(lease, spec.task(entry.record, lease, limit), timing)
+            answer = await self._tasks.ask(lease, spec.task(entry.record, lease, limit), attempt)
         except ShareLost as lost:
             del share.attempts[lease]
             await self._lost(share, lease, lost)
@@ -185,13 +190,14 @@ class PhaseRun:
         if number in self.answers or share.nursery is None:
             return
         self.answers[number] = answer
-        self._rates.append(rate(self._seen(lease, share.attempts[lease]), trio.current_time()))
+        self._rates.append(rate(self._seen(share.attempts[lease]), trio.current_time()))
         self.first = self.first or lease.worker
         for other in share.attempts:
             if other != lease:
                 self._dispatcher.finish(other, f"worker {lease.worker} has answered first")
         share.nursery.cancel_scope.cancel()
-        self._jobs.share_is(self._entry, lease, self._spec.name, "done", 1.0)
+        self._progress.done(lease)
+        self._jobs.tell(self._entry)
         self._let_go(lease)
 
     def _let_go(self, lease: Lease) -> None:
@@ -222,8 +228,8 @@ class PhaseRun:
                 self._stop(TooLarge(own, weights))
                 return
         self._dispatcher.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
-        for other in share.attempts:
-            self._jobs.alone(self._entry, other, phase)
+        if share.attempts:
+            self._jobs.tell(self._entry)
         event = ShareFailed(self._clock(), phase, share.number, lease.worker, lease.incarnation, lost.reason[:4000], lost=own is None)
         try:
             await self._jobs.record(self._entry, event)
@@ -261,8 +267,8 @@ class PhaseRun:
         self._reported_failures[lease.worker] = word
         share.never |= {lease.worker}
         self._dispatcher.handle(GaveUp(lease))
-        for other in share.attempts:
-            self._jobs.alone(entry, other, phase)
+        if share.attempts:
+            self._jobs.tell(entry)
 
     async def _last_word(self, share: _Share) -> Failure:
         """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
@@ -282,27 +288,7 @@ class PhaseRun:
         return tally(self._entry.record, self._unwritten, self._spec.name, share)
 
     def _failure(self, share: _Share) -> Failure:
-        """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the
-        worker's."""
-        record, phase, lost = self._entry.record, self._spec.name, share.last
-        own = lost.failure if lost is not None else None
-        listed = attempts(record, self._unwritten)
-        before = [each for each in listed if each.share == share.number and each.phase is phase]
-        faulty = any(fault.attempt.share == share.number and fault.attempt.phase is phase for fault in record.faults)
-        if lost is None or lost.worker is None:
-            worker, reason = (before[-1].worker, before[-1].reason) if before else (None, "")
-            if lost is not None:
-                reason = lost.reason + (f"; before that: {reason}" if reason else "")
-        else:
-            worker, reason = lost.worker, lost.reason
-        who = f"worker {worker}: " if worker is not None and worker not in reason else ""
-        message = f"share {share.number} failed in {phase.value} after {self._tally(share.number)}, the last one: {who}{reason}"
-        kind, code = (FailureKind.WORKER, "worker-lost") if own is None else (own.kind, own.code)
-        if faulty and own is None and (lost is None or lost.worker is None):
-            proves = phase not in (Phase.SETUP, Phase.EXECUTE)
-            kind, code = (FailureKind.PROOF, "proof-invalid") if proves else (FailureKind.WORKER, "false-report")
-        hint = own.hint if own is not None else ""
-        return Failure(kind=kind, code=code, message=message[:4000], hint=hint, phase=phase, attempts=listed)
+        return share_failure(self._entry.record, self._unwritten, self._spec.name, share.number, share.last)
 
     # ------------------------------------------------------------------------------------------------------------------ the clock
 
@@ -316,63 +302,55 @@ class PhaseRun:
                 self._over(due[1], now)
                 return
             for share in self._running.values():
-                for lease, timing in list(share.attempts.items()):
-                    if stands_still(self._seen(lease, timing), self._patience, now):
+                for lease, attempt in list(share.attempts.items()):
+                    if stands_still(self._seen(attempt), self._patience, now):
                         self._give_up(lease, now)
             self._double(now)
             await trio.sleep_until(min(due[0], now + pause))
 
-    def _seen(self, lease: Lease, timing: Timing) -> RunningAttempt:
+    def _seen(self, attempt: AttemptProgress) -> RunningAttempt:
         """An attempt as the rules of patience look at it."""
-        weights = self._entry.record.weights
+        lease, weights = attempt.lease, self._entry.record.weights
         weight = weights[lease.share] if lease.share < len(weights) else 1
         record = self._scheduler.registry.records.get(lease.worker)
-        return RunningAttempt(lease, weight, record.units if record is not None else 1, timing.began_at, timing.moved_at)
+        return RunningAttempt(lease, weight, record.units if record is not None else 1, attempt.began_at, attempt.moved_at)
 
     def _attempts(self, share: _Share) -> list[RunningAttempt]:
-        return [self._seen(lease, timing) for lease, timing in share.attempts.items()]
+        return [self._seen(attempt) for attempt in share.attempts.values()]
 
     def _deadline(self, share: _Share) -> float:
         return deadline(self._attempts(share), share.lost_seconds, share.still_seconds, self._patience)
 
     def _over(self, number: int, now: float) -> None:
         """The phase is over its limit because of a share."""
-        name, limit, record = self._spec.name, self._patience.limit, self._entry.record
-        share = self._running[number]
-        slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._attempts(share)}
-        missing = sorted(self._running)
+        record, phase, missing = self._entry.record, self._spec.name, sorted(self._running)
+        slow = {one.lease.worker: round(one.seconds(now), 1) for one in self._attempts(self._running[number])}
         elapsed = round(now - self._began_at, 1)
-        workers = ", ".join(f"worker {worker} has been at it for {seconds:g} s" for worker, seconds in slow.items())
         self._log.error(
             "phase timeout",
             job=record.job,
-            phase=name.value,
+            phase=phase.value,
             elapsed_seconds=elapsed,
-            limit_seconds=limit,
+            limit_seconds=self._patience.limit,
             share=number,
             worker=", ".join(slow),
             missing=missing[:20],
         )
-        words = (
-            f"phase timeout: {name.value} of job {record.job} has not ended after {elapsed:g} s; share {number} is over the limit of "
-            f"{limit:g} s: {workers or 'no worker has it'}; shares missing: {missing[:20]}"
-        )
-        before = [one for one in attempts(record, self._unwritten) if one.share == number and one.phase is name]
-        if before:
-            words += "; attempts before: " + "; ".join(f"worker {one.worker}: {one.reason}" for one in before)
-        failure = Failure(
-            kind=FailureKind.TIMEOUT,
-            code="phase-timeout",
-            message=words[:4000],
-            phase=name,
-            limit_seconds=limit,
-            attempts=attempts(record, self._unwritten),
+        failure = phase_timeout(
+            record,
+            self._unwritten,
+            phase,
+            number,
+            slow=slow,
+            missing=missing,
+            elapsed_seconds=elapsed,
+            limit_seconds=self._patience.limit,
         )
         self._stop(JobEnds(failure))
 
     def _give_up(self, lease: Lease, now: float) -> None:
         """An attempt that stands still has failed, while there is time for another."""
-        still = self._seen(lease, self._running[lease.share].attempts[lease]).still_seconds(now)
+        still = self._seen(self._running[lease.share].attempts[lease]).still_seconds(now)
         message = f"worker {lease.worker} has made no progress with share {lease.share} for {still:.0f} s"
         failure = Failure(kind=FailureKind.TIMEOUT, code="no-progress", message=message, phase=self._spec.name)
         self._tasks.failed(lease, self._spec.name, failure)
@@ -409,5 +387,5 @@ class PhaseRun:
             still_seconds=round(slow.still_seconds(now), 1),
             second=lease.worker,
         )
-        self._jobs.doubled(self._entry, lease)
         self._begin(share, lease)
+        self._jobs.tell(self._entry)

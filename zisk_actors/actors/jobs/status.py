@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.forecast import Forecast
@@ -24,16 +25,19 @@ ProgramName = Callable[[str], str]
 class Statuses:
     """Makes statuses. `program_name` says what a program is called."""
 
-    def __init__(self, *, scheduler: Scheduler, program_name: ProgramName, forecast: Forecast, stopping: Stopping) -> None:
+    def __init__(
+        self, *, scheduler: Scheduler, program_name: ProgramName, forecast: Forecast, progress: ProgressTable, stopping: Stopping
+    ) -> None:
         self._scheduler = scheduler
         self._program_name = program_name
         self._forecast = forecast
+        self._progress = progress
         self._stopping = stopping
 
     def of(self, entry: JobEntry) -> JobStatus:
         """The status of a job as it is now."""
         record, request = entry.record, entry.record.submitted
-        shares = tuple(entry.shares[share] for share in sorted(entry.shares))
+        shares = tuple(self._progress.shares(record.job, record.stage.phase).values())
         received = entry.received_bytes if record.state is State.WAITING_FOR_INPUT else None
         waiting = self._scheduler.waiting(record.job)
         why = waiting.reason if waiting is not None else f"the rest of its input, after {received} bytes" if received is not None else ""

@@ -22,6 +22,7 @@ from zisk_actors import log
 from zisk_actors.actors.background import Background
 from zisk_actors.actors.device import Caller, CallFailed
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.tasks import Tasks
 from zisk_actors.actors.jobs.confirming import Confirmation, GuestFails
 from zisk_actors.actors.jobs.entry import JobEntry
@@ -62,6 +63,7 @@ class Supervisor:
         scheduler: Scheduler,
         dispatcher: Dispatcher,
         tasks: Tasks,
+        progress: ProgressTable,
         faults: Faults,
         confirmation: Confirmation,
         programs: Programs,
@@ -78,6 +80,7 @@ class Supervisor:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._tasks = tasks
+        self._progress = progress
         self._faults = faults
         self._confirmation = confirmation
         self._programs = programs
@@ -182,6 +185,7 @@ class Supervisor:
             scheduler=self._scheduler,
             dispatcher=self._dispatcher,
             tasks=self._tasks,
+            progress=self._progress,
             confirmation=self._confirmation,
             metrics=self._metrics,
             limits=self._limits,
@@ -210,7 +214,6 @@ class Supervisor:
         self._dispatcher.handle(Reissued(record.job))
         for lease in held:
             self._dispatcher.stop_work(lease, "the run is cut into other shares")
-        entry.shares = {}
 
     async def _gather(self, spec: PhaseSpec, answers: tuple[BlobRef, ...]) -> BlobRef:
         """The one blob that stands for all answers."""

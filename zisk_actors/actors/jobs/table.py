@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.dispatch.progress import ShareProgress
+from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.forecast import Forecast
@@ -30,7 +29,7 @@ from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.rows import Ending, Past
-from zisk_actors.wire.values import JobStatus, Lease, Phase, ShareStatus
+from zisk_actors.wire.values import JobStatus
 
 MAX_CHANGES: Final = 64
 UNWRITABLE_SECONDS: Final = 1.0
@@ -46,20 +45,19 @@ class JobTable:
         *,
         scheduler: Scheduler,
         program_name: ProgramName,
-        progress: ShareProgress,
+        progress: ProgressTable,
         stopping: Stopping,
         measures: Measures,
         outbox: Outbox,
     ) -> None:
         self._recorder = recorder
-        self._progress = progress
         self._measures = measures
         self._outbox = outbox
         self.entries: dict[JobId, JobEntry] = {}
         self.by_key: dict[tuple[str, str], JobId] = {}
         self.supervised: set[JobId] = set()
-        forecast = Forecast(measures.rates, lambda: [self.entries[job] for job in self.supervised])
-        self._statuses = Statuses(scheduler=scheduler, program_name=program_name, forecast=forecast, stopping=stopping)
+        forecast = Forecast(measures.rates, progress, lambda: [self.entries[job] for job in self.supervised])
+        self._statuses = Statuses(scheduler=scheduler, program_name=program_name, forecast=forecast, progress=progress, stopping=stopping)
         self._log = log.get()
 
     def adopt(self, record: JobRecord) -> JobEntry:
@@ -103,28 +101,7 @@ class JobTable:
         detail = {} if failure is None else {"error": failure.message, "code": failure.code, "kind": failure.kind.value}
         self._log.info(f"[Job] {type(event).__name__}", job=after.job, stage=after.stage.value, **detail)
         if after.stage is not before.stage:
-            entry.shares = {}
             self.tell(entry)
-
-    def share_is(self, entry: JobEntry, lease: Lease, phase: Phase, step: str, fraction: float) -> None:
-        """Note how far a share is, and tell the watchers."""
-        self._progress.moved(lease, phase, step, fraction)
-        shown = ShareStatus(share=lease.share, worker=lease.worker, attempt=lease.attempt, phase=phase, fraction=fraction, step=step[:200])
-        seen = entry.shares.get(lease.share)
-        if seen is not None and seen.phase is phase and lease.worker in (seen.worker, seen.second) and seen.second and step != "done":
-            shown = msgspec.structs.replace(seen, fraction=max(seen.fraction, fraction), step=shown.step)
-        entry.shares[lease.share] = shown
-        self.tell(entry)
-
-    def doubled(self, entry: JobEntry, lease: Lease) -> None:
-        """A second worker is at a share beside its holder, and what is shown is the progress of who is further."""
-        entry.shares[lease.share] = msgspec.structs.replace(entry.shares[lease.share], second=lease.worker)
-        self.tell(entry)
-
-    def alone(self, entry: JobEntry, lease: Lease, phase: Phase) -> None:
-        """Of two workers at a share one is left."""
-        entry.shares.pop(lease.share, None)
-        self.share_is(entry, lease, phase, "work", 0.0)
 
     def status(self, entry: JobEntry) -> JobStatus:
         """What a client is told."""

@@ -167,10 +167,9 @@ class Session:
                 await self.exchange.take(message, bulk)
             case Progress():
                 entry = self._jobs.entries.get(message.lease.job)
-                news = (message.lease, message.phase, message.step, message.fraction)
                 if entry is not None and self._owns(message) and self._tasks.is_out(message.lease, message.phase):
-                    self._tasks.moved(*news)
-                    self._jobs.share_is(entry, *news)
+                    self._tasks.moved(message.lease, message.phase, message.step, message.fraction)
+                    self._jobs.tell(entry)
             case Answer() | Failed() if self._answers.will_ask(message.lease, message.phase):
                 pass  # asked for again when its job goes on; the worker keeps it until then
             case Answer() if (message.lease, message.phase) in self._collecting:
