@@ -75,15 +75,15 @@ class _Running:
 
 
 class Device:
-    """One device, used as an async context manager; leaving it leaves no child."""
+    """One device, used as an async context manager; leaving it leaves no child. `on_restart` is told why another child was started."""
 
-    def __init__(self, settings: DeviceSettings, name: str) -> None:
+    def __init__(self, settings: DeviceSettings, name: str, on_restart: Callable[[str], None] = lambda cause: None) -> None:
         self._settings = settings
         self._log = log.get(device=name)
         self._lock = trio.Lock()
         self._running: _Running | None = None
         self.starts = 0
-        self.on_restart: Callable[[str], None] | None = None
+        self._on_restart = on_restart
         self._ended = "died"
 
     async def __aenter__(self) -> Device:
@@ -172,8 +172,8 @@ class Device:
             raise _lost(FailureKind.WORKER, "compute-start", words) from None
         process = running.process
         self.starts += 1
-        if self.starts > 1 and self.on_restart is not None:
-            self.on_restart(self._ended)
+        if self.starts > 1:
+            self._on_restart(self._ended)
         self._ended = "died"
         ready = False
         try:

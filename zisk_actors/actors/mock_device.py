@@ -7,7 +7,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -29,7 +28,6 @@ class MockDevice:
         self._seconds = seconds
         self._prover = mock.MockProver()
         self._log = log.get(device=name)
-        self.on_restart: Callable[[str], None] | None = None
 
     async def __aenter__(self) -> MockDevice:
         self._log.warning(WARNING, seconds_per_verb=self._seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,6 @@ from zisk_actors.cli import daemon
 from zisk_actors.errors import UsageError, ZiskError
 
 if TYPE_CHECKING:
-    from zisk_actors.actors.device import Device
-    from zisk_actors.actors.mock_device import MockDevice
     from zisk_actors.actors.worker.connection import WorkerActor
     from zisk_actors.settings import WorkerHttpPort
     from zisk_actors.web.worker import WorkerMetrics
@@ -123,12 +120,16 @@ async def _work(settings: config.WorkerConfig, parent: int, prover: str) -> None
     async def work() -> None:
         with _cache_folder(core.cache_folder) as cache, Network() as network:
             store = BlobStore(Path(cache) / "blobs", durable=False)
-            async with MockDevice(core.mock_verb_seconds, facts.worker) if mocked else Device(device, facts.worker) as child:
+            metrics = _metrics() if settings.metrics.enabled else None
+            restarted = metrics.child_restarted if metrics is not None else lambda cause: None
+            own = MockDevice(core.mock_verb_seconds, facts.worker) if mocked else Device(device, facts.worker, restarted)
+            async with own as child:
                 dial = partial(network.dial, url, server_key, keys, seconds=10.0)
-                if settings.metrics.enabled:
-                    await _work_and_tell(settings.metrics, child, partial(WorkerActor, facts, dial, child, store))
+                worker = WorkerActor(facts, dial, child, store, metrics)
+                if metrics is not None:
+                    await _work_and_tell(settings.metrics, worker, metrics)
                 else:
-                    await WorkerActor(facts, dial, child, store).run()
+                    await worker.run()
 
     await until_signalled(work, parent=parent)
     words.info("stopped gracefully")
@@ -139,16 +140,19 @@ def _cache_folder(named: str) -> AbstractContextManager[str]:
     return nullcontext(named) if named else tempfile.TemporaryDirectory(prefix="zisk-worker-")
 
 
-async def _work_and_tell(port: WorkerHttpPort, child: Device | MockDevice, make: Callable[[WorkerMetrics], WorkerActor]) -> None:
+def _metrics() -> WorkerMetrics:
+    """Loaded only where somebody wants them: most workers have no use for it."""
+    from zisk_actors.web.worker import WorkerMetrics
+
+    return WorkerMetrics()
+
+
+async def _work_and_tell(port: WorkerHttpPort, worker: WorkerActor, metrics: WorkerMetrics) -> None:
     """Be a worker with an HTTP port. Raises `PortInUse` and `CannotListen`, and what the worker raises."""
     from zisk_actors.actors.worker.pages import serve_worker_pages
     from zisk_actors.web.server import listen_http
-    from zisk_actors.web.worker import WorkerMetrics
 
     listeners = await listen_http(port.host, port.port, "metrics.port, --metrics-port")
-    metrics = WorkerMetrics()
-    child.on_restart = metrics.child_restarted
-    worker = make(metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_worker_pages, worker, metrics, listeners)
         await worker.run()

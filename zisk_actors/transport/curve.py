@@ -20,7 +20,7 @@ from zisk_actors.transport.allowlist import check_public_key
 from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
 from zisk_actors.transport.base import KeyRefused, Limits, Peer
 from zisk_actors.transport.reach import reach, resolve
-from zisk_actors.transport.router import RouterListener
+from zisk_actors.transport.router import OnBan, RouterListener
 from zisk_actors.transport.zmq import DealerLink, Monitor, Socket, prepare
 
 _URL: Final = re.compile(r"(?:(?:tcp|http)://)?(?P<host>[A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.%a-z]+\]):(?P<port>[0-9]{1,5})/?")
@@ -110,9 +110,17 @@ class Network:
         listener = self._listeners.get(port)
         return listener.holds_off(key) if listener is not None else ""
 
-    def bind(self, host: str, port: int, keys: KeyPair, role: str, limits: Limits | None = None) -> RouterListener:
-        """Listen for the peers of one side (`allowlist.PORTS`); port 0 takes a free one. The ZAP task of this context must run. Raises
-        `PortInUse` and `UsageError`."""
+    def bind(
+        self,
+        host: str,
+        port: int,
+        keys: KeyPair,
+        role: str,
+        limits: Limits | None = None,
+        on_ban: OnBan = lambda peer, reason: None,
+    ) -> RouterListener:
+        """Listen for the peers of one side (`allowlist.PORTS`); port 0 takes a free one. `on_ban` is told of a key that is banned.
+        The ZAP task of this context must run. Raises `PortInUse` and `UsageError`."""
         limits = limits or Limits()
         socket = Socket(self._context, zmq.ROUTER)
         raw = socket.raw
@@ -135,7 +143,7 @@ class Network:
             raise UsageError(f"cannot listen at {host}:{port} for the {role} side: {error}") from None
         bound = raw.getsockopt(zmq.LAST_ENDPOINT)
         endpoint = bound.decode("ascii") if isinstance(bound, bytes) else str(bound)
-        listener = RouterListener(socket, endpoint.rstrip("\0"), limits, lambda key: self._allowed(role, key) is not None)
+        listener = RouterListener(socket, endpoint.rstrip("\0"), limits, lambda key: self._allowed(role, key) is not None, on_ban)
         self._listeners[role] = listener
         return listener
 

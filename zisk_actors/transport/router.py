@@ -112,10 +112,10 @@ class RouterListener(Refusals):
     `allowed` says whether a key may be here at all: it may have been taken from the list since its handshake.
     """
 
-    def __init__(self, socket: Socket, endpoint: str, limits: Limits, allowed: Callable[[str], bool] = lambda key: True) -> None:
+    def __init__(self, socket: Socket, endpoint: str, limits: Limits, allowed: Callable[[str], bool], on_ban: OnBan) -> None:
         super().__init__()
         self.limits: Final = limits
-        self.on_ban: OnBan = lambda peer, reason: None
+        self._on_ban = on_ban
         self._monitor: Monitor | None = None
         self._socket = socket
         self._endpoint = endpoint
@@ -227,7 +227,7 @@ class RouterListener(Refusals):
         if account.misbehaved(now):
             self._disconnect(route, connection, "cut-off")
             if not before:
-                self.on_ban(peer, "too many messages that cannot be read")
+                self._on_ban(peer, "too many messages that cannot be read")
 
     def _disconnect(self, route: bytes, connection: Connection, reason: str, *, keep: bool = False) -> None:
         """Hang up on a peer, and drop what it has sent; with `keep` what is in its inbox can still be read."""

@@ -23,6 +23,7 @@ class Port:
     server: KeyPair
     client: KeyPair
     allowed: set[str]
+    banned: list[str]
 
     async def dial(self) -> DealerLink:
         return await self.network.dial(self.listener.endpoint, self.server.public, self.client, seconds=5)
@@ -35,9 +36,10 @@ async def port(network: Network, nursery: trio.Nursery) -> AsyncIterator[Port]:
     await nursery.start(network.serve_zap, lambda role, key: "test" if key in allowed else None, lambda *why: None)
     rates = Rates(messages_per_second=50, bad_per_minute=5, ban_seconds=1.5)
     limits = Limits(frame_bytes=10_000, inbox=4, links=2, backlog=2, connections_per_key=3, rates=rates)
-    listener = network.bind("127.0.0.1", 0, server, "client", limits)
+    banned: list[str] = []
+    listener = network.bind("127.0.0.1", 0, server, "client", limits, lambda peer, reason: banned.append(peer.key))
     nursery.start_soon(listener.run)
-    yield Port(network, listener, server, client, allowed)
+    yield Port(network, listener, server, client, allowed, banned)
     await listener.aclose()
     nursery.cancel_scope.cancel()
 
@@ -116,8 +118,6 @@ async def test_who_sends_faster_than_it_may_is_read_more_slowly(port: Port) -> N
 
 @pytest.mark.slow
 async def test_who_sends_what_cannot_be_read_is_cut_off_and_comes_back_later(port: Port) -> None:
-    told: list[str] = []
-    port.listener.on_ban = lambda peer, reason: told.append(peer.key)
     link = await port.dial()
     await link.send([b"hello"])
     far = await port.listener.accept()
@@ -134,7 +134,7 @@ async def test_who_sends_what_cannot_be_read_is_cut_off_and_comes_back_later(por
             await link.receive()
         with pytest.raises(KeyRefused):
             await port.dial()
-        assert told == [port.client.public]
+        assert port.banned == [port.client.public]
         assert port.listener.refused == {"bad": 6, "cut-off": 1}
         await trio.sleep(1.6)
         link = await port.dial()

@@ -8,7 +8,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import trio
@@ -51,7 +50,6 @@ class AccessControl:
     def open(self, port: str, listener: RouterListener) -> None:
         """From now on somebody listens there."""
         self.ports[port] = listener
-        listener.on_ban = partial(self._banned, port)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -99,7 +97,8 @@ class AccessControl:
                     logged[port] = dict(listener.refused)
                     self._log.warning("refused so far", role=port, **logged[port])
 
-    def _banned(self, port: str, peer: Peer, reason: str) -> None:
+    def banned(self, port: str, peer: Peer, reason: str) -> None:
+        """A key is not let in for a while."""
         name = next((name for role in ("operator", "client", "worker") if (name := self._allowed.name_of(role, peer.key))), "")
         seconds = self.ports[port].limits.rates.ban_seconds
         self._log.error("key put off", role=port, key=peer.key, name=name, peer=peer.address, reason=reason, seconds=seconds)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.coordinator.access import limits_of
+from zisk_actors.actors.coordinator.access import AccessControl, limits_of
 from zisk_actors.actors.coordinator.port_owner import owner_of
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.errors import PortInUse, UsageError, ZiskError
@@ -37,9 +38,10 @@ def say_reach(config: CoordinatorConfig, endpoint: str) -> None:
 
 
 async def bind(
-    config: CoordinatorConfig, network: Network, keys: KeyPair
+    config: CoordinatorConfig, network: Network, keys: KeyPair, access: AccessControl
 ) -> tuple[RouterListener, RouterListener, list[trio.SocketListener]]:
-    """All ports, or an error that names each one that cannot be had. No HTTP listeners where metrics are off."""
+    """All ports, or an error that names each one that cannot be had; `access` is told of banned keys. No HTTP listeners where metrics are
+    off."""
     bound: list[RouterListener] = []
     limits = limits_of(config.security)
     problems: list[ZiskError] = []
@@ -49,7 +51,7 @@ async def bind(
     )
     for role, host, port, setting in places:
         try:
-            bound.append(network.bind(host, port, keys, role, limits))
+            bound.append(network.bind(host, port, keys, role, limits, partial(access.banned, role)))
         except UsageError as error:
             owner = owner_of(port) if isinstance(error, PortInUse) else ""
             problems.append(type(error)(f"{error.message} ({'; '.join(filter(None, (setting, owner)))})", hint=error.hint))

@@ -137,7 +137,7 @@ async def _serve(
     version = coordinator.overview.version
     async with trio.open_nursery() as nursery:
         await nursery.start(network.serve_zap, allowed.role_at, access.refused)
-        clients, workers, http = await bind(config, network, keys)
+        clients, workers, http = await bind(config, network, keys, access)
         access.open("client", clients)
         access.open("worker", workers)
         nursery.start_soon(access.watch_list)

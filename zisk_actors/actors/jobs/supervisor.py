@@ -33,6 +33,7 @@ from zisk_actors.actors.jobs.phase_run import PhaseRun, TooLarge
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.actors.until_written import until_written
 from zisk_actors.core.budget import attempts
 from zisk_actors.core.events import Admit, Reissued
 from zisk_actors.core.job import JobRecord
@@ -138,13 +139,11 @@ class Supervisor:
         if entry.record.kind is Kind.PROVE:
             self._background.start(partial(self._derive_key_early, entry.record), "key")
         while not entry.record.state.final:
-            try:
-                await self._step(entry)
+            try:  # the shares' answers are kept: what is done again for the disk is what was to be written
+                await until_written(partial(self._step, entry), waits=partial(self._jobs.waits_for_disk, entry))
             except GuestFails as end:
                 await self._faults.reject_contributions(entry, await entry.own.outcome())
                 raise JobEnds(end.failure) from None
-            except StoreUnwritable as error:
-                await self._jobs.disk_pause(entry, error)  # the shares' answers are kept: what is done again is what was to be written
         self._log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
 
     async def _step(self, entry: JobEntry) -> None:

@@ -9,6 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 
 import trio
@@ -22,6 +23,7 @@ from zisk_actors.actors.jobs.measures import Measures
 from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.status import ProgramName, Statuses
+from zisk_actors.actors.until_written import until_written
 from zisk_actors.core.job import JobRecord, evolve
 from zisk_actors.core.job_events import Event
 from zisk_actors.core.scheduler import Scheduler
@@ -32,8 +34,6 @@ from zisk_actors.store.rows import Ending, Past
 from zisk_actors.wire.values import JobStatus
 
 MAX_CHANGES: Final = 64
-UNWRITABLE_SECONDS: Final = 1.0
-"""The pause before it is tried again to write something of a job."""
 
 
 class JobTable:
@@ -150,24 +150,13 @@ class JobTable:
 
     async def persist(self, entry: JobEntry, event: Event) -> None:
         """Make an event true, however long the disk takes to come back. Raises `IllegalTransition`."""
-        while True:
-            try:
-                await self.record(entry, event)
-            except StoreUnwritable as error:
-                await self.disk_pause(entry, error)
-            else:
-                entry.unwritten = None
-                return
+        await until_written(partial(self.record, entry, event), waits=partial(self.waits_for_disk, entry))
+        entry.unwritten = None
 
-    async def disk_pause(self, entry: JobEntry, error: StoreUnwritable) -> None:
-        """Before something of a job is tried again that could not be written. Where we stop first, the job goes on at the next start."""
+    def waits_for_disk(self, entry: JobEntry, error: StoreUnwritable) -> None:
+        """Something of a job cannot be written now, and is tried again. Where we stop first, the job goes on at the next start."""
         if entry.unwritten is None:
             self._log.error("a job waits for the disk", job=entry.job, error=error.message)
-        self.cannot_write(entry, error)
-        await trio.sleep(UNWRITABLE_SECONDS)
-
-    def cannot_write(self, entry: JobEntry, error: StoreUnwritable | None) -> None:
-        """Note that the end of a job cannot be written down, or that it can again, for who waits for it."""
         entry.unwritten = error
         entry.changed.set()
         entry.changed = trio.Event()

@@ -20,11 +20,11 @@ from zisk_actors import log
 from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
+from zisk_actors.actors.until_written import until_written
 from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.store.blobs import BlobStore
-from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Notice
 from zisk_actors.web.cluster import Metrics
@@ -139,10 +139,5 @@ class Webhooks:
 
     async def _note(self, notice: Notice, state: str, problem: str) -> None:
         """Write down how it went, however long that takes: what was delivered is not sent again for want of a disk, unless we stop."""
-        while True:
-            try:
-                await self._recorder.call(partial(Journal.tried, notice=notice, state=state, error=problem))
-            except StoreUnwritable:
-                await trio.sleep(UNWRITABLE_SECONDS)
-            else:
-                return
+        tried = partial(Journal.tried, notice=notice, state=state, error=problem)
+        await until_written(lambda: self._recorder.call(tried), pause_seconds=UNWRITABLE_SECONDS)

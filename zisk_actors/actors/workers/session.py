@@ -7,7 +7,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import msgspec
 import trio
@@ -20,6 +21,7 @@ from zisk_actors.actors.jobs.answers import Answers
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
+from zisk_actors.actors.until_written import until_written
 from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.core import events
 from zisk_actors.core.events import Heard, Left, Loss
@@ -46,8 +48,6 @@ from zisk_actors.wire.worker_link import (
     Progress,
     Welcome,
 )
-
-UNWRITABLE_SECONDS: Final = 1.0
 
 
 class Session:
@@ -208,47 +208,35 @@ class Session:
             self._collecting.discard(key)
 
     async def _take_in(self, answer: Answer) -> None:
+        """Have a result on our shelf, and then count, as soon as the disk takes either: that it does not is no fault of the worker's, who
+        keeps it until then."""
         try:
-            await self._fetch(answer)
+            await until_written(
+                partial(self._fetch, answer), waits=partial(self._disk_refuses, "cannot keep a result, trying again", answer)
+            )
         except LinkClosed:
             return  # it is offered again over the next link
         except ZiskError as error:
             failure = Failure(kind=FailureKind.WORKER, code=error.code, message=f"its result cannot be had: {error.message}"[:4000])
             self._tasks.failed(answer.lease, answer.phase, failure)
         else:
-            await self._accept(answer)
+            accept = partial(self._answers.accept, answer.lease, answer.phase, answer.result)
+            if not await until_written(accept, waits=partial(self._disk_refuses, "cannot record an answer, trying again", answer)):
+                self._dispatcher.drop_late(answer.lease)
         try:
             await self.send(AnswerTaken(answer.lease, answer.phase))
         except LinkClosed:
             self.end()
 
     async def _fetch(self, answer: Answer) -> None:
-        """Get a result onto our shelf, as soon as the disk takes it: that it does not is no fault of the worker's. Raises `WrongBlob`
-        and what a fetch raises."""
-        while True:
-            try:
-                if answer.content:
-                    await in_thread(self._store.keep, answer.result, answer.content)
-                else:
-                    await self.exchange.fetch(answer.result)
-            except StoreUnwritable as error:
-                self._log.error("cannot keep a result, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message)
-                await trio.sleep(UNWRITABLE_SECONDS)
-            else:
-                return
+        """Get a result onto our shelf. Raises `WrongBlob`, `StoreUnwritable` and what a fetch raises."""
+        if answer.content:
+            await in_thread(self._store.keep, answer.result, answer.content)
+        else:
+            await self.exchange.fetch(answer.result)
 
-    async def _accept(self, answer: Answer) -> None:
-        """Have a result that we fetched count, as soon as it can be written down: the worker keeps it until then."""
-        while True:
-            try:
-                if not await self._answers.accept(answer.lease, answer.phase, answer.result):
-                    self._dispatcher.drop_late(answer.lease)
-                return
-            except StoreUnwritable as error:
-                self._log.error(
-                    "cannot record an answer, trying again", job=answer.lease.job, share=answer.lease.share, error=error.message
-                )
-                await trio.sleep(UNWRITABLE_SECONDS)
+    def _disk_refuses(self, words: str, answer: Answer, error: StoreUnwritable) -> None:
+        self._log.error(words, job=answer.lease.job, share=answer.lease.share, error=error.message)
 
     def status(self) -> WorkerStatus:
         """What a client is told of this worker."""
