@@ -187,6 +187,7 @@ def test_every_alert_is_tried():
             assert complaints(each["series"]) == [], test["name"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("check", "rules", "alerts.yaml"), ("check", "config", "prometheus.yaml"), ("test", "rules", "alerts.test.yaml")]
 )

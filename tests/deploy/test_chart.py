@@ -107,6 +107,7 @@ def test_helm_finds_nothing_wrong(case: str, helm: Any):
     assert [each for each in said["messages"] if each["severity"] > 1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_knows_every_object(case: str, helm: Any):
     judge = pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes come with scripts/check-deploy")

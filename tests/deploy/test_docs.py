@@ -24,6 +24,7 @@ def test_every_block_says_where_it_is_for():
     assert len(blocks()) == (ROOT / "docs" / "deployment.md").read_text().count("```sh\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["where promtool is", "where zisk is"])
 def test_the_blocks_run(where: str, tmp_path: Path):
     tool(where.split()[1])

@@ -69,6 +69,7 @@ def root(tmp_path: Path) -> Root:
     return Root(folder)
 
 
+@pytest.mark.slow
 def test_a_machine_with_both(root: Root):
     server_key = root.done("coordinator")
     worker = root.done("worker", "w1")
@@ -250,6 +251,7 @@ def test_exit_codes_that_no_restart_helps_are_ours(units: dict[str, Path]):
     assert codes("worker") == {UsageError.exit_code, NotFoundError.exit_code, WorkerRefused.exit_code}
 
 
+@pytest.mark.slow
 def test_shellcheck_finds_nothing():
     said = subprocess.run([tool("shellcheck"), "-x", "scripts/install"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout
