@@ -43,7 +43,7 @@ EVERYTHING: tuple[str, ...] = (
     *("sd s6, 0(s5)", "sw s1, 12(s5)", "sh s0, 18(s5)", "sb s0, 31(s5)", "sd s0, 24(s2)", "sb s1, -1(s5)", "lb t0, -1(s5)"),
     *("beq s0, s1, end", "bne s0, s0, end", "blt s0, s1, end", "bge s1, s0, end", "bltu s1, s0, end", "bgeu s0, s1, end"),
     *("beq s0, s0, b1", "b1:", "bne s0, s1, b2", "nop", "b2:", "blt s1, s0, b3", "b3:", "bge s0, s1, b4", "b4:"),
-    *("bltu s0, s1, b5", "b5:", "bgeu s1, s0, b6", "b6:", "fence", "csrr_marchid t0", "add zero, s0, s0", "lui t3, 0x80000"),
+    *("bltu s0, s1, b5", "b5:", "bgeu s1, s0, b6", "b6:", "fence", "fence.i", "csrr_marchid t0", "add zero, s0, s0", "lui t3, 0x80000"),
     *("jal ra, sub", "sd t0, 248(s5)", "end:", *exit_with(3), "sub:", "addi t0, t0, 1", "ret"),
 )
 

@@ -2,7 +2,8 @@
 
 Rules of this file:
 * The file is hostile: every offset, size and index is checked before it is used, and nothing but an `ElfError` is ever raised.
-* Loaded is what PT_LOAD headers say. Code and constants lie in [0x80000000, 0x88000000), everything writable in RAM.
+* Loaded is what PT_LOAD headers say. Code and constants lie in [0x80000000, 0x88000000). That region can only be read: a segment there
+  that says it is writable (a linker makes one of code and data side by side) is loaded, and a store to it ends the run.
 * What the linker of a default script puts below 0x80000000 to hold the ELF's own headers is left out; the guest cannot see it.
 * Nothing else is left out: what the file says is in memory is there when the program starts, or the file is refused. Below 0x80000000
   lies the input, so a program that looked for its bytes there would read what a prover likes.
@@ -129,17 +130,23 @@ class ElfTooLarge(ElfError):
 
 @dataclass(frozen=True)
 class Segment:
-    """A loaded piece: `data` at `address`, followed by zeros up to `size` bytes."""
+    """A loaded piece: `data` at `address`, followed by zeros up to `size` bytes. `writable`: the file says so, wherever it lies."""
 
     address: int
     data: bytes
     size: int
     executable: bool
+    writable: bool
 
     @property
     def end(self) -> int:
         """First address past it."""
         return self.address + self.size
+
+    @property
+    def in_ram(self) -> bool:
+        """Whether it can be stored to."""
+        return self.address >= RAM_START
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +261,7 @@ def _segments(data: bytes, phoff: int, phentsize: int, phnum: int) -> tuple[tupl
                 continue
             address, offset, filesz, memsz = CODE_START, below, max(filesz - below, 0), memsz - below
         _check_place(index, address, memsz, flags)
-        loaded.append((Segment(address, data[offset : offset + filesz], memsz, bool(flags & _PF_X)), offset))
+        loaded.append((Segment(address, data[offset : offset + filesz], memsz, bool(flags & _PF_X), bool(flags & _PF_W)), offset))
     loaded.sort(key=lambda pair: pair[0].address)
     for (low, _), (high, _) in itertools.pairwise(loaded):
         if high.address < low.end:
@@ -283,7 +290,7 @@ def _check_headers(index: int, address: int, content: bytes, size: int, table: t
 
 
 def _check_place(index: int, address: int, size: int, flags: int) -> None:
-    """A segment lies in RAM, or in the code region and is not writable; code lies in the code region."""
+    """A segment lies in RAM or in the code region; code lies in the code region."""
     place = f"segment {index} [{address:#x}, {address + size:#x})"
     if address >= RAM_START and address + size <= RAM_END:
         if flags & _PF_X:
@@ -291,8 +298,6 @@ def _check_place(index: int, address: int, size: int, flags: int) -> None:
     elif not (address >= CODE_START and address + size <= CODE_END):
         regions = f"code [{CODE_START:#x}, {CODE_END:#x}), RAM [{RAM_START:#x}, {RAM_END:#x})"
         raise ElfOutsideMap(f"{place} is outside the memory map: {regions}", hint=_BUILD_HINT)
-    elif flags & _PF_W:
-        raise ElfOutsideMap(f"{place} is writable but outside RAM [{RAM_START:#x}, {RAM_END:#x})", hint=_BUILD_HINT)
 
 
 def _sections(data: bytes, shoff: int, shentsize: int, shnum: int) -> list[tuple[int, ...]]:

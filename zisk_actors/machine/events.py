@@ -89,6 +89,7 @@ _WORDING: Final = {
 _HINT: Final = {
     TrapKind.ILLEGAL_INSTRUCTION: "build the guest for rv64im; a Rust panic or abort() also ends here",
     TrapKind.MISALIGNED: "build the guest with -mstrict-align",
+    TrapKind.READ_ONLY: "what is written must lie in RAM: have the linker script place .data, .bss and the stack from 0xa0030000 on",
     TrapKind.STEP_LIMIT: "raise the step limit if the guest is meant to run this long",
 }
 

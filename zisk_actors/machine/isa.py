@@ -1,11 +1,12 @@
-"""The instruction set: RV64IM and `csrr rd, marchid`, one table row an instruction.
+"""The instruction set: RV64IM, `fence.i` and `csrr rd, marchid`, one table row an instruction.
 
 Rules of this file:
 * `INSTRUCTIONS` is the only place that says which instructions exist, how they are encoded, which op they have in the ROM, what their
   operands are there, and which chip proves them. ROM, both emulators, chips and the tests' assembler derive from it.
 * An op is a number >= 1 that belongs to exactly one chip; 0 (`TRAP`) is the op of a row that can be executed by nobody. Ops are
   numbered in table order and are part of every verifying key: new ones go to the end.
-* Instructions whose effect is known when the ROM is built (lui, auipc, jal, fence, csrr marchid) share the op CONST.
+* Instructions whose effect is known when the ROM is built (lui, auipc, jal, fences, csrr marchid) share the op CONST. A fence does
+  nothing: there is one hart, and code cannot be stored to.
 
 Encodings: The RISC-V Instruction Set Manual, volume I, chapters "RV32/64G instruction set listings".
 """
@@ -20,11 +21,12 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from zisk_actors.machine import extensions
+from zisk_actors.machine.layout import MARCHID
+
 U32: TypeAlias = npt.NDArray[np.uint32]
 U64: TypeAlias = npt.NDArray[np.uint64]
 I64: TypeAlias = npt.NDArray[np.int64]
-
-MARCHID: Final = 0xFFFEEEE  # value of CSR 0xF12, by which a guest recognises the zkVM
 
 
 class Format(Enum):
@@ -172,6 +174,7 @@ INSTRUCTIONS: Final[tuple[Instruction, ...]] = (
     Instruction("auipc", _OP, 0x00000017, Format.U, Op.CONST, Operand.VALUE, "const", lambda at, imm: at + imm),
     Instruction("jal", _OP, 0x0000006F, Format.J, Op.CONST, Operand.VALUE, "const", lambda at, imm: at + 4),
     Instruction("fence", _F3, 0x0000000F, Format.NONE, Op.CONST, Operand.VALUE, "const"),
+    Instruction("fence.i", _F3, 0x0000100F, Format.NONE, Op.CONST, Operand.VALUE, "const"),
     Instruction("csrr_marchid", 0xFFFFF07F, 0xF1202073, Format.RD, Op.CONST, Operand.VALUE, "const", lambda at, imm: imm + MARCHID),
     Instruction("add", _R, 0x00000033, Format.R, Op.ADD, Operand.NONE, "add"),
     Instruction("addi", _I, 0x00000013, Format.I, Op.ADDI, Operand.LIMBS, "addi"),
@@ -300,11 +303,11 @@ def immediate(words: U32, form: Format) -> I64:
 
 
 def disassemble(word: int, address: int) -> str:
-    """One word at a byte address as assembly text, branch targets as absolute addresses."""
+    """One word at a byte address as assembly text, branch targets as absolute addresses; what this machine does not run, by its name."""
     words = np.array([word], dtype=np.uint32)
     index = int(decode(words)[0])
     if index < 0:
-        return TRAPPING.get(word, f".word {word:#010x}")
+        return TRAPPING.get(word) or extensions.name_of(word)
     instruction = INSTRUCTIONS[index]
     form = instruction.format
     rd, rs1, rs2 = (REGISTER_NAMES[(word >> shift) & 31] for shift in (7, 15, 20))

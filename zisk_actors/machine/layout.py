@@ -13,6 +13,7 @@ INPUT_DATA = INPUT_START + 8  # where the bytes of the input file begin; the wor
 CODE_START, CODE_END = 0x80000000, 0x88000000  # code and constants; only loaded words exist
 RAM_START, RAM_END = 0xA0000000, 0xC0000000  # zero at the start, except for loaded words
 CONSOLE = 0xA0000200  # a byte stored here is printed
+IDENTITY, MARCHID = 0xA000F890, 0xFFFEEEE  # where a guest looks for CSR 0xF12, by whose value it recognises the zkVM
 OUTPUT, OUTPUT_WORDS = 0xA0010000, 32  # the public output: 64-bit words, each two 32-bit output words
 RETURN_ADDRESS = 0x1000  # three synthetic instructions that exit with code 0; ra at the start
 

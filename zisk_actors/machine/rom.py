@@ -21,7 +21,7 @@ import numpy.typing as npt
 from zisk_actors.machine import elf, isa
 from zisk_actors.machine.elf import ElfTooLarge, Segment, Symbols
 from zisk_actors.machine.isa import I64, INSTRUCTIONS, U32, U64, Format, Op, Operand
-from zisk_actors.machine.layout import RAM_START, READ_ONLY_BASE, RETURN_ADDRESS, SINK, WORD
+from zisk_actors.machine.layout import IDENTITY, MARCHID, RAM_START, READ_ONLY_BASE, RETURN_ADDRESS, SINK, WORD
 
 NO_ROW: Final = 2**32
 MAX_ROWS: Final = 2**22  # of the ROM, and words of the image: the largest table that can be proven
@@ -111,7 +111,8 @@ def load_program(data: bytes) -> Program:
 
 
 def _image_words(segments: tuple[Segment, ...]) -> tuple[U64, U64]:
-    """Byte addresses (multiples of 8, ascending) and 64-bit values of all loaded words; bytes that nobody loads are 0.
+    """Byte addresses (multiples of 8, ascending) and 64-bit values of all loaded words and of the machine's own, by which it is
+    recognised; bytes that nobody loads are 0.
 
     In RAM only what the file holds counts: the rest is zero anyway.
     """
@@ -131,7 +132,12 @@ def _image_words(segments: tuple[Segment, ...]) -> tuple[U64, U64]:
     address, value = np.concatenate(addresses), np.concatenate(values)
     # Neighbours may share a word: each has zeros where the other has bytes.
     unique, first = np.unique(address, return_index=True)
-    return unique, np.bitwise_or.reduceat(value, first) if len(value) else value
+    words = np.bitwise_or.reduceat(value, first) if len(value) else value
+    # A program that has something of its own there does not look for the machine's word.
+    place = int(np.searchsorted(unique, np.uint64(IDENTITY)))
+    if place < len(unique) and unique[place] == IDENTITY:
+        return unique, words
+    return np.insert(unique, place, np.uint64(IDENTITY)), np.insert(words, place, np.uint64(MARCHID))
 
 
 def _image(addresses: U64, values: U64) -> Image:

@@ -81,6 +81,10 @@ def test_a_writable_word_of_the_image_is_the_program_s(offset: int):
     assert allowed(DATA_START + offset) == {word(DATA, offset)}
 
 
+def test_the_word_by_which_the_machine_is_recognised_is_its_own():
+    assert allowed(layout.IDENTITY) == {layout.MARCHID}
+
+
 @pytest.mark.parametrize("address", [layout.RAM_START, DATA_START + 64, DATA_START + 120, 0xB000_0000, layout.RAM_END - 8])
 def test_any_other_word_of_ram_is_0(address: int):
     assert allowed(address) == {0}

@@ -11,7 +11,9 @@ from tests.trace_job import run_of
 from zisk_actors.errors import ZiskError
 from zisk_actors.machine import elf as loader
 from zisk_actors.machine.emulator import Emulator
-from zisk_actors.machine.layout import OUTPUT, token_of_word
+from zisk_actors.machine.events import TrapKind
+from zisk_actors.machine.layout import IDENTITY, OUTPUT, token_of_word
+from zisk_actors.machine.reference import Reference
 from zisk_actors.machine.rom import load_program
 
 TEXT = struct.pack("<I", 0x73)
@@ -182,7 +184,6 @@ HOSTILE = {
     "segment behind RAM": (segments_of((0xC0000000, b"abc", 3, 6)), loader.ElfOutsideMap),
     "headers too far below the code": (segments_of((CODE - 0x10001, b"", 8, 4)), loader.ElfOutsideMap),
     "huge bss": (segments_of((DATA, b"", 2**40, 6)), loader.ElfOutsideMap),
-    "writable constants": (segments_of((0x80001000, b"abc", 3, 6)), loader.ElfOutsideMap),
     "code in RAM": (segments_of((DATA, TEXT, 4, 7)), loader.ElfOutsideMap),
     "overlap": (segments_of((CODE + 3, b"abc", 3, 4)), loader.ElfOverlap),
     "overlap of zeros": (segments_of((DATA, b"abc", 100, 6), (DATA + 99, b"x", 1, 6)), loader.ElfOverlap),
@@ -242,19 +243,33 @@ def test_empty_segments_say_nothing_wherever_they_lie():
 
 def test_segments_that_touch_may_share_a_word():
     program = load_program(segments_of((CODE + 4, b"abc", 3, 4), (CODE + 7, b"d", 1, 4)))
-    assert (program.image.lo[0], program.image.hi[0]) == (0x73, int.from_bytes(b"abcd", "little"))
+    assert (program.image.lo[1], program.image.hi[1]) == (0x73, int.from_bytes(b"abcd", "little"))
 
 
 def test_zeros_behind_a_segment_s_bytes_are_words_of_the_program():
     """memsz > filesz: outside RAM the zeros are part of the image; in RAM every word is zero without it."""
     program = load_program(segments_of((0x80001000, b"\x05", 24, 4), (DATA, b"\x07", 24, 6)))
     words = dict(zip(program.image.addr.tolist(), program.image.lo.tolist(), strict=True))
-    assert {addr: value for addr, value in words.items() if addr != token_of_word(CODE)} == {
+    assert {addr: value for addr, value in words.items() if addr not in (token_of_word(CODE), token_of_word(IDENTITY))} == {
         token_of_word(0x80001000): 5,
         token_of_word(0x80001008): 0,
         token_of_word(0x80001010): 0,
         token_of_word(DATA): 7,
     }
+
+
+@pytest.mark.parametrize("flags", [6, 7])
+def test_data_beside_code_can_be_read_and_not_written(flags: int):
+    """What a linker makes of code and data without a script of ours: one segment, or two, writable where no memory is."""
+    lines = ["li a1, 0x80001000", "ld a0, 0(a1)", "sd a0, 0(a1)", *exit_with(0)]
+    code = loader.load(assemble(lines)).segments[0].data
+    file = elf([(CODE, code, len(code), flags | 1), (0x80001000, b"\x05", 24, flags)], CODE)
+    assert [(s.writable, s.in_ram) for s in loader.load(file).segments] == [(True, False), (True, False)]
+    for machine in (Reference(load_program(file)), Emulator(load_program(file))):
+        trap = machine.run().trap
+        assert trap is not None
+        assert (trap.kind, trap.value) == (TrapKind.READ_ONLY, 0x80001000)
+        assert "linker script" in trap.hint
 
 
 def test_initial_data_in_the_output_is_output():

@@ -33,4 +33,4 @@ def test_a_trap_is_one_line_and_survives_a_process():
 def test_a_compressed_program_is_told_so_where_it_matters():
     assert "compressed" in Trap(TrapKind.MISALIGNED_JUMP, 0, "", "ret", 2, compressed=True).hint
     assert "compressed" not in Trap(TrapKind.MISALIGNED, 0, "", "ld", 2, compressed=True).hint
-    assert Trap(TrapKind.READ_ONLY, 0, "", "sd", 2).hint == ""
+    assert Trap(TrapKind.OUTSIDE_MAP, 0, "", "sd", 2).hint == ""

@@ -153,7 +153,16 @@ def test_branches(engine: str, name: str, backwards: bool):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_constants(engine: str):
-    lines = ["lui s2, 0x80000", "lui s3, 0x7ffff", "start: auipc s4, 0", "auipc s5, 0xfffff", "csrr_marchid s6", "fence", "lui zero, 1"]
+    lines = [
+        "lui s2, 0x80000",
+        "lui s3, 0x7ffff",
+        "start: auipc s4, 0",
+        "auipc s5, 0xfffff",
+        "csrr_marchid s6",
+        "fence",
+        "fence.i",
+        "lui zero, 1",
+    ]
     _, final = words_after(engine, lines)
     registers = [final[2**40 + i] for i in range(33)]
     assert registers[18:23] == [2**64 - 2**31, 0x7FFFF000, 0x80000008, 0x8000000C - 0x1000, 0xFFFEEEE]
@@ -311,6 +320,40 @@ def test_the_limit_of_steps(engine: str):
     assert (stopped.trap.kind, stopped.steps, stopped.trap.value, stopped.trap.instruction) == (TrapKind.STEP_LIMIT, 4, 4, "ecall")
     assert machine.run().steps == 5
     assert machine.run(0).steps == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_machine_is_recognised_by_a_word_of_memory(engine: str):
+    """CSR 0xF12 lies at 0xa0008000 + 8 * 0xF12; it is a word of RAM like any other."""
+    lines = ["li s0, 0xa000f890", "ld s1, 0(s0)", "csrr_marchid s2", "sub s3, s1, s2", "sd zero, 0(s0)", "ld s4, 0(s0)"]
+    _, final = words_after(engine, lines)
+    assert [final[2**40 + i] for i in (9, 19, 20)] == [0xFFFEEEE, 0, 0]
+
+
+# What a guest's runtime may do at its end, or before it: each is decided, and docs/protocol.md says so.
+ENDS = {
+    "ebreak": ([0x00100073], TrapKind.ILLEGAL_INSTRUCTION, "ebreak"),
+    "unimp, a write to cycle": ([0xC0001073], TrapKind.ILLEGAL_INSTRUCTION, "unimp"),
+    "a write to marchid": ([0xF1251073], TrapKind.ILLEGAL_INSTRUCTION, "csrrw 0xf12 (Zicsr)"),
+    "a read of another identity": ([0xF1102573], TrapKind.ILLEGAL_INSTRUCTION, "csrrs 0xf11 (Zicsr)"),
+    "a read of the clock": ([0xC0002573], TrapKind.ILLEGAL_INSTRUCTION, "rdcycle (Zicntr)"),
+    "a foreign system call": (["li a7, 64", "ecall"], TrapKind.UNSUPPORTED_ECALL, "ecall"),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ENDS)
+def test_what_ends_a_run_without_a_proof(engine: str, name: str):
+    lines, kind, instruction = ENDS[name]
+    trap = ENGINES[engine](load_program(assemble([*lines, *exit_with(0)]))).run().trap
+    assert trap is not None
+    assert (trap.kind, trap.instruction) == (kind, instruction)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_that_exits_with_a_code_has_an_end_like_any_other(engine: str):
+    run = ENGINES[engine](load_program(assemble(exit_with(8080)))).run()
+    assert (run.trap, run.exit_code) == (None, 8080)
 
 
 def test_traps_say_what_to_do():

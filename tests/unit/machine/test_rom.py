@@ -29,6 +29,7 @@ FIELDS = {
     "jal zero, 2": ("CONST", 32, 0, 0, 0x80000004, 0, NO_ROW),
     "jal zero, -8": ("CONST", 32, 0, 0, 0x80000004, 0, NO_ROW),
     "fence": ("CONST", 32, 0, 0, 0, 0, 4),
+    "fence.i": ("CONST", 32, 0, 0, 0, 0, 4),
     "csrr_marchid t0": ("CONST", 5, 0, 0, 0xFFFEEEE, 0, 4),
     "csrr_marchid zero": ("CONST", 32, 0, 0, 0xFFFEEEE, 0, 4),
     "add a0, a1, a2": ("ADD", 10, 11, 12, 0, 0, 0),
@@ -69,7 +70,7 @@ def test_rows_ascend_by_address_with_the_return_code_first_and_a_guard_last():
     assert program.rom.address.tolist() == [0x1000, 0x1004, 0x1008, CODE, CODE + 4, CODE + 8, CODE + 12]
     assert program.rom.op.tolist() == [Op.ADDI, Op.ADDI, Op.ECALL, Op.ADDI, Op.TRAP, Op.ECALL, Op.TRAP]
     assert row(program, 1) == (0,) * 7
-    assert [program.disassemble(i) for i in (1, 4, 6)] == ["addi a7, zero, 93", ".word 0xffffffff", "end of code"]
+    assert [program.disassemble(i) for i in (1, 4, 6)] == ["addi a7, zero, 93", "no RISC-V instruction (0xffffffff)", "end of code"]
     assert program.row_of(CODE + 4) == 4
     assert program.row_of(CODE + 2) is None
     assert program.row_of(CODE + 16) is None
@@ -95,21 +96,27 @@ def test_image_words_are_padded_sorted_and_marked():
     program = load_program(assemble(["nop"], b"0123456789", b"abc", bss=1000))
     image = program.image
     ram, code, constants = DATA // 8, 2**35 + CODE // 8, 2**35 + RODATA // 8
-    assert image.addr.tolist() == [ram, ram + 1, code, constants]
-    assert image.read_only.tolist() == [False, False, True, True]
-    assert image.lo.tolist() == [0x33323130, 0x3938, 0x13, 0x636261]
-    assert image.hi.tolist() == [0x37363534, 0, 0, 0]
+    assert image.addr.tolist() == [0xA000F890 // 8, ram, ram + 1, code, constants]
+    assert image.read_only.tolist() == [False, False, False, True, True]
+    assert image.lo.tolist() == [0xFFFEEEE, 0x33323130, 0x3938, 0x13, 0x636261]
+    assert image.hi.tolist() == [0, 0x37363534, 0, 0, 0]
+
+
+def test_the_word_by_which_the_machine_is_recognised_gives_way_to_a_program_s_own():
+    program = load_program(elf([(CODE, struct.pack("<I", 0x73), 4, 5), (0xA000F894, b"own", 3, 6)], CODE))
+    assert (program.image.addr[0], program.image.lo[0], program.image.hi[0]) == (0xA000F890 // 8, 0, int.from_bytes(b"own", "little"))
+    assert len(program.image) == 2
 
 
 def test_segments_that_share_a_word_both_count():
     program = load_program(elf([(CODE, struct.pack("<I", 0x73), 4, 5), (CODE + 4, b"\x01\x02", 3, 4)], CODE))
-    assert program.image.addr.tolist() == [2**35 + CODE // 8]
-    assert (program.image.lo.tolist(), program.image.hi.tolist()) == ([0x73], [0x0201])
+    assert program.image.addr[1:].tolist() == [2**35 + CODE // 8]
+    assert (program.image.lo[1:].tolist(), program.image.hi[1:].tolist()) == ([0x73], [0x0201])
 
 
 def test_zeros_behind_constants_exist():
     program = load_program(elf([(CODE, struct.pack("<I", 0x73), 4, 5), (RODATA, b"x", 17, 4)], CODE))
-    assert (program.image.addr[1:] - np.uint64(2**35 + RODATA // 8)).tolist() == [0, 1, 2]
+    assert (program.image.addr[2:] - np.uint64(2**35 + RODATA // 8)).tolist() == [0, 1, 2]
 
 
 def test_the_same_file_gives_the_same_program():
