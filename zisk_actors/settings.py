@@ -95,6 +95,12 @@ class CoordinatorCore(Section, frozen=True):
     webhook_give_up_seconds: Annotated[Natural, says("how long after a job's end its webhook is tried again")] = 86400
     max_queued_jobs: Annotated[Positive, says("more waiting jobs than this are refused")] = 1000
     max_queued_jobs_per_client: Annotated[Natural, says("more waiting jobs of one client than this are refused; 0 is no limit")] = 500
+    max_kept_jobs_per_client: Annotated[Natural, says("more jobs of one client, ended ones too, are not kept; 0 is no limit")] = 100_000
+    max_kept_bytes_per_client: Annotated[
+        int, Meta(ge=0, le=2**50), says("so many bytes of inputs of one client's jobs are kept, and no more taken; 0 is no limit")
+    ] = 64 * 1024**3
+    max_programs_per_client: Annotated[Natural, says("more programs of one client are not kept; 0 is no limit")] = 1000
+    program_ttl_seconds: Annotated[Natural, says("a program is kept so long after its client used it last; 0: for good")] = 30 * 86400
     restart_settle_seconds: Annotated[
         float, Meta(ge=0, le=3600), says("after a start with unfinished jobs, how long to wait for the workers that were there, at most")
     ] = 5
@@ -122,6 +128,9 @@ class Store(Section, frozen=True):
     """Where the journal and the blobs are."""
 
     folder: Annotated[str, says("the state of the coordinator; empty: $ZISK_HOME/coordinator, or ~/.zisk/coordinator")] = ""
+    reserve_bytes: Annotated[
+        int, Meta(ge=0, le=2**50), says("so much of the disk is kept free: what would take it is refused, and the journal may")
+    ] = 256 * 1024**2
 
 
 class CoordinatorSecurity(Section, frozen=True):

@@ -210,6 +210,9 @@ class SimBlobs(BlobStore):
     def must_hash(self, name: BlobId, offset: int) -> bool:
         return False
 
+    def sound(self, name: BlobId) -> bool:
+        return name in self._blobs
+
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes:
         content = self._blobs.get(name)
         if content is None or offset + length > len(content):
@@ -219,7 +222,7 @@ class SimBlobs(BlobStore):
     def trim(self, limit: int) -> None:
         pass
 
-    def incoming(self, blob: BlobRef | None = None) -> Any:
+    def incoming(self, blob: BlobRef | None = None, sender: str = "") -> Any:
         return _Incoming(self._machine)
 
 

@@ -33,6 +33,7 @@ from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, Worke
 from zisk_actors.config import CoordinatorConfig, CoordinatorCore
 from zisk_actors.ids import WorkerId, new_incarnation
 from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable
+from zisk_actors.web.cluster import Metrics
 
 VERSION = "1"
 WALL_SECONDS = 1_700_000_000.0
@@ -175,6 +176,7 @@ class World:
                 blobs,
                 device,
                 executor,
+                metrics=Metrics(),
                 version=VERSION,
                 roster=SimRoster(machine),
                 ports={},

@@ -20,6 +20,7 @@ import trio
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.errors import NotFoundError, Unreachable, ZiskError
 from zisk_actors.ids import BlobId
+from zisk_actors.store.errors import BlobMissing
 from zisk_actors.store.resuming import RESUMED_BYTES
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.wire.blobs import CREDIT, Assembly
@@ -64,15 +65,22 @@ class Shelf(Protocol):
     def has(self, blob: BlobRef) -> bool: ...
     def must_hash(self, name: BlobId, offset: int) -> bool: ...
     def read_chunk(self, name: BlobId, offset: int, length: int) -> bytes: ...
-    def incoming(self, blob: BlobRef | None = None) -> Receiving: ...
+    def incoming(self, blob: BlobRef | None = None, sender: str = "") -> Receiving: ...
+
+
+def _anything(name: BlobId) -> bool:
+    return True
 
 
 class Exchange:
-    """The transfers of one link."""
+    """The transfers of one link. The other side gets those blobs that `may_read` lets it; to it there are no others. `sender` names it, so
+    that what it has sent of a large blob is gone on with by itself only."""
 
-    def __init__(self, send: Send, shelf: Shelf) -> None:
+    def __init__(self, send: Send, shelf: Shelf, *, may_read: Callable[[BlobId], bool] = _anything, sender: str = "") -> None:
         self._send = send
         self._shelf = shelf
+        self._may_read = may_read
+        self._sender = sender
         self._waiting: dict[str, trio.MemorySendChannel[tuple[Chunk | NoChunk, bytes]]] = {}
         self._busy: dict[str, trio.Event] = {}
         self._closed = False
@@ -88,6 +96,8 @@ class Exchange:
         if isinstance(message, FetchChunk):
             wanted = (message.blob, message.offset, message.length)
             try:
+                if not self._may_read(message.blob):
+                    raise BlobMissing(f"there is no blob {message.blob}")
                 long = self._shelf.must_hash(message.blob, message.offset)
                 content = await in_thread(self._shelf.read_chunk, *wanted) if long else self._shelf.read_chunk(*wanted)
             except ZiskError as error:  # not there, or it cannot be read
@@ -102,9 +112,10 @@ class Exchange:
             except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
                 channel.close()  # more than was asked for
 
-    async def fetch(self, blob: BlobRef) -> None:
-        """Get a blob onto our shelf. Raises `LinkClosed`, `TransferStalled`, `BlobNotOffered`, `WrongBlob` and the shelf's own errors."""
-        while not self._shelf.has(blob):
+    async def fetch(self, blob: BlobRef, *, anew: bool = False) -> None:
+        """Get a blob onto our shelf; `anew` also where it is there, which shows that the other side has it. Raises `LinkClosed`,
+        `TransferStalled`, `BlobNotOffered`, `WrongBlob` and the shelf's own errors."""
+        while anew or not self._shelf.has(blob):
             busy = self._busy.get(blob.sha256)
             if busy is not None:
                 await busy.wait()
@@ -119,10 +130,12 @@ class Exchange:
                 put.close()
                 get.close()
                 busy.set()
+            anew = False
 
     async def _pull(self, blob: BlobRef, get: trio.MemoryReceiveChannel[tuple[Chunk | NoChunk, bytes]]) -> None:
         Assembly(blob)  # refuses one that is too large
-        with await in_thread(self._shelf.incoming, blob) if blob.size >= RESUMED_BYTES else self._shelf.incoming(blob) as incoming:
+        large = blob.size >= RESUMED_BYTES
+        with await in_thread(self._shelf.incoming, blob, self._sender) if large else self._shelf.incoming(blob) as incoming:
             try:
                 await self._fill(blob, incoming, get)
             except WrongBlob:

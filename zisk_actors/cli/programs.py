@@ -17,7 +17,7 @@ from zisk_actors.errors import JobFailed
 @verb(90)
 @click.group()
 def program() -> None:
-    """Add programs to a cluster, make their verifying keys, list them."""
+    """Add programs to a cluster, make their verifying keys, list and remove them."""
 
 
 @program.command("add")
@@ -66,7 +66,7 @@ def setup(program_name: str, target: str | None, level: str, as_json: bool) -> N
 @program.command("list")
 @json_option
 def list_programs(as_json: bool) -> None:
-    """List the programs that the cluster knows."""
+    """List the programs that the cluster keeps for you; for an operator, all."""
     with connect(embedded=False) as session:
         programs = session.cluster.programs()
     if as_json:
@@ -80,3 +80,16 @@ def list_programs(as_json: bool) -> None:
             for p in programs
         ],
     )
+
+
+@program.command("rm")
+@click.argument("program_name", metavar="PROGRAM")
+@json_option
+def remove(program_name: str, as_json: bool) -> None:
+    """Have a program kept no longer: its id, the beginning of that, or the name it was given."""
+    with connect(embedded=False) as session:
+        gone = session.cluster.remove_program(program_name)
+    if as_json:
+        print_json("zisk.program/1", program=gone.program, name=gone.name, size=gone.size)
+        return
+    echo(f"{gone.program}  {gone.name}  is kept no longer")

@@ -63,6 +63,7 @@ class BlockingClient(ClientThread):
     cancel = blocking(Client.cancel)
     fetch = blocking(Client.fetch)
     add_program = blocking(Client.add_program)
+    remove_program = blocking(Client.remove_program)
     programs = blocking(Client.programs)
     workers = blocking(Client.workers)
     cluster = blocking(Client.cluster)

@@ -36,6 +36,7 @@ from zisk_actors.wire.client_link import (
     ListPrograms,
     ListWorkers,
     Ping,
+    RemoveProgram,
     ShowJob,
     Submit,
     Unwatch,
@@ -296,8 +297,12 @@ class Client:
             self._talk.blobs.drop(blob)
         return parts[0].programs[0]
 
+    async def remove_program(self, program: str) -> ProgramStatus:
+        """Have a program kept for us no longer: by its id, the beginning of that, or our name for it. Returns what it was."""
+        return (await self.ask_parts(RemoveProgram, program))[0].programs[0]
+
     async def programs(self) -> list[ProgramStatus]:
-        """All programs, oldest first."""
+        """Our programs, oldest first; of an operator, those of all."""
         return [each for part in await self.ask_parts(ListPrograms) for each in part.programs]
 
     async def workers(self) -> list[WorkerStatus]:

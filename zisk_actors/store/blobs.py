@@ -210,6 +210,7 @@ class BlobStore:
     def adopt(self, path: Path, blob: BlobRef) -> None:
         """Give a file of ours, which hashes to the blob and is on disk, the blob's name."""
         target, now = self.path(blob.sha256), self._clock()
+        self._hashed[blob.sha256] = time.monotonic()
         os.utime(path, (now, now))
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
@@ -223,15 +224,15 @@ class BlobStore:
             incoming.flush()
         self.broken = False
 
-    def incoming(self, blob: BlobRef | None = None) -> Incoming:
-        """A blob that is yet to come. Of a large one that is named, what an earlier transfer has left is there already; reading that may
-        take a while. Raises `DiskFull` where it does not fit, and `StoreUnwritable`."""
+    def incoming(self, blob: BlobRef | None = None, sender: str = "") -> Incoming:
+        """A blob that is yet to come. Of a large one that is named, what the same `sender` has left is there already; reading that may take
+        a while. Raises `DiskFull` where it does not fit, and `StoreUnwritable`."""
         if blob is not None:
             self.reserve.check(blob.size)
         try:
             if blob is not None and blob.size >= resuming.RESUMED_BYTES:
                 resuming.clear(self._incoming, leave_unnamed=True)
-                if (left := resuming.reopen(self._incoming, blob)) is not None:
+                if (left := resuming.reopen(self._incoming, blob, sender)) is not None:
                     file, path, start, digest = left
                     return Incoming(self, file, path, durable=self._durable, start=start, digest=digest)
             handle, name = tempfile.mkstemp(dir=self._incoming)

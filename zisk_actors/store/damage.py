@@ -147,7 +147,7 @@ def _check(base: sqlite3.Connection, written: int) -> Checked:
 
 def _of_lists(base: sqlite3.Connection, *, told: bool) -> Iterator[str]:
     """What is wrong with what is no job's own; where rows were `told`, not that the sum of their table is another one for that."""
-    for table in ("live", "outbox", "marks", "programs", "keys"):
+    for table in ("live", "outbox", "marks", "programs", "owners", "keys"):
         try:
             schema.rows_of(base, table)
         except StoreCorrupt as error:
@@ -176,7 +176,7 @@ def _set_aside(base: sqlite3.Connection, written: int, job: str) -> int:
 
 def _mend(base: sqlite3.Connection) -> None:
     """Make the list of live jobs again from the events, and the rows of ended ones that are missing; drop rows that cannot be read."""
-    for table in ("outbox", "marks", "programs", "keys"):
+    for table in ("outbox", "marks", "programs", "owners", "keys"):
         for number, *values, crc in base.execute(f"select rowid, * from {table}").fetchall():
             if checksum(*values) != crc:
                 base.execute(f"delete from {table} where rowid = ?", (number,))

@@ -34,7 +34,7 @@ from zisk_actors.store import high_water, identity, schema
 from zisk_actors.store.changes import Changes, transaction
 from zisk_actors.store.errors import JournalReplaced, StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.high_water import HighWaterMark, Reached
-from zisk_actors.store.rows import Ending, Mark, Notice, Past, checked, decode_head, past_of
+from zisk_actors.store.rows import Ending, Mark, Notice, Owner, Past, checked, decode_head, past_of
 from zisk_actors.store.upgrade import upgrade
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import BlobRef, ProgramStatus
@@ -267,13 +267,26 @@ class Journal:
 
     # -------------------------------------------------------------------------------------------------------------- programs
 
-    def add_program(self, program: BlobRef, name: str, at: float) -> None:
-        """Keep a program; a second time changes nothing but an empty name. Raises `StoreUnwritable`."""
+    def add_program(self, program: BlobRef, owner: Owner) -> None:
+        """Keep a program for a client, in place of what was known of the two. Raises `StoreUnwritable`."""
         with self._writing() as changes:
-            known = changes.base.execute("select name, added_at from programs where program = ?", (program.sha256,)).fetchone()
-            before, since = known or (name, at)
-            changes.remove("programs", "program = ?", (program.sha256,))
-            changes.insert("programs", [checked(program.sha256, before or name, program.size, float(since))])
+            if changes.base.execute("select 1 from programs where program = ?", (program.sha256,)).fetchone() is None:
+                changes.insert("programs", [checked(program.sha256, program.size, float(owner.used_at))])
+            changes.remove("owners", "client = ? and program = ?", (owner.client, program.sha256))
+            changes.insert("owners", [checked(owner.client, program.sha256, owner.name, float(owner.used_at))])
+
+    def remove_owners(self, owners: Sequence[Owner]) -> list[ProgramId]:
+        """Keep programs for these clients no longer. Those that are kept for nobody then are forgotten, with their keys: which they are.
+        Raises `StoreUnwritable`."""
+        gone: list[ProgramId] = []
+        with self._writing() as changes:
+            for owner in owners:
+                changes.remove("owners", "client = ? and program = ?", (owner.client, owner.program))
+                if changes.base.execute("select 1 from owners where program = ?", (owner.program,)).fetchone() is None:
+                    changes.remove("programs", "program = ?", (owner.program,))
+                    changes.remove("keys", "program = ?", (owner.program,))
+                    gone.append(owner.program)
+        return gone
 
     def add_key(self, program: str, params: str, key: BlobRef) -> None:
         """Keep a program's verifying key for a parameter set, in place of an earlier one. Raises `StoreUnwritable`."""
@@ -281,20 +294,23 @@ class Journal:
             changes.remove("keys", "program = ? and params = ?", (program, params))
             changes.insert("keys", [checked(program, params, key.sha256, key.size)])
 
-    def programs(self) -> list[ProgramStatus]:
-        """The programs, oldest first, with their keys. Raises `StoreCorrupt` and `StoreUnwritable`."""
+    def programs(self) -> tuple[list[ProgramStatus], list[Owner]]:
+        """The programs, oldest first, with their keys and without names, and for whom they are kept. Raises `StoreCorrupt` and
+        `StoreUnwritable`."""
         keys: dict[str, dict[str, BlobRef]] = {}
         with self._reading() as base:
             for program, params, sha256, size in schema.rows_of(base, "keys"):
                 keys.setdefault(str(program), {})[str(params)] = BlobRef(BlobId(str(sha256)), int(size))
             rows = schema.rows_of(base, "programs")
+            owners = [
+                Owner(str(client), ProgramId(str(program)), str(name), float(at))
+                for client, program, name, at in schema.rows_of(base, "owners")
+            ]
         found = [
-            ProgramStatus(
-                program=ProgramId(str(program)), name=str(name), size=int(size), added_at=float(at), keys=keys.get(str(program), {})
-            )
-            for program, name, size, at in rows
+            ProgramStatus(program=ProgramId(str(program)), name="", size=int(size), added_at=float(at), keys=keys.get(str(program), {}))
+            for program, size, at in rows
         ]
-        return sorted(found, key=lambda program: (program.added_at, program.program))
+        return sorted(found, key=lambda program: (program.added_at, program.program)), owners
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Changes]:

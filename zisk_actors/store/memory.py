@@ -56,7 +56,7 @@ class MemoryBlobs:
         if blob.sha256 not in self._offers:
             self._contents.pop(blob.sha256, None)
 
-    def incoming(self, blob: BlobRef | None = None) -> MemoryIncoming:
+    def incoming(self, blob: BlobRef | None = None, sender: str = "") -> MemoryIncoming:
         return MemoryIncoming(self._contents)
 
 

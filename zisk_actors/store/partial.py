@@ -3,7 +3,8 @@
 Rules of this file:
 * What `write` has answered for is on disk. Whoever sends goes on from what was answered; a part that comes twice changes nothing.
 * A part that begins past what is there is not taken: there are no holes.
-* An input becomes a blob when it has the size and the hash that its end names, and not otherwise.
+* An input becomes a blob when it has the size and the hash that its end names, and not otherwise: that we have such a blob from somebody
+  else says nothing of what has come. Until it is dropped it is a file as well, so that a restart in between loses nothing.
 * Names are those of jobs, which their pattern keeps from being paths.
 * What a full disk does not take is dropped again, and the disk's reserve is left free.
 * These are plain blocking calls, one at a time for one job; whoever runs in a loop calls them in a thread.
@@ -14,14 +15,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
 from zisk_actors.store.blobs import BlobStore, flush_folder
 from zisk_actors.store.space import unwritable
 from zisk_actors.wire.values import BlobRef
+
+WHOLE: Final = ".whole"
 
 
 class InputMismatch(UsageError):
@@ -55,6 +60,7 @@ class PartialInputs:
         """Keep a part; how much there is then, all of it on disk. Raises `StoreUnwritable`, and then keeps what there was."""
         self._store.reserve.check(len(content))
         try:
+            _keep_apart(self._folder / job)
             handle = os.open(self._folder / job, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 size = os.fstat(handle).st_size
@@ -80,18 +86,15 @@ class PartialInputs:
             raise unwritable(f"cannot store the input of job {job}", error) from None
 
     def publish(self, job: JobId, blob: BlobRef) -> None:
-        """Make a complete input the blob that its end names. Raises `InputMismatch` and `StoreUnwritable`, and then keeps what there is."""
+        """Make a complete input the blob that its end names; what there is of it is there until it is dropped. Raises `InputMismatch` and
+        `StoreUnwritable`."""
         size = self.size(job)
-        known = self._store.has(blob)
-        if size != blob.size and not (known and size == 0):  # published already, and not written down before a restart
+        if size != blob.size:
             raise InputMismatch(
                 f"the end of the input says {blob.size} bytes, and {size} have come",
                 hint="send what is missing, or cancel the job and submit it again",
             )
-        if known:
-            self.drop(job)
-            return
-        path = self._folder / job
+        path, whole = self._folder / job, self._folder / f"{job}{WHOLE}"
         try:
             path.touch(mode=0o600)
             if (found := _hash(path)) != blob.sha256:
@@ -99,7 +102,9 @@ class PartialInputs:
                     f"the end of the input says that it hashes to {blob.sha256}, and what has come hashes to {found}",
                     hint="cancel the job and submit it again",
                 )
-            self._store.adopt(path, blob)
+            whole.unlink(missing_ok=True)
+            os.link(path, whole)
+            self._store.adopt(whole, blob)
         except OSError as error:
             raise unwritable(f"cannot store the input of job {job}", error) from None
 
@@ -107,6 +112,15 @@ class PartialInputs:
         """Forget what there is of a job's input."""
         with contextlib.suppress(OSError):
             (self._folder / job).unlink(missing_ok=True)
+
+
+def _keep_apart(path: Path) -> None:
+    """Have what is written to an input not change the blob that it became, which is the same file. Raises `OSError`."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_nlink > 1:
+            copy = path.with_name(f"{path.name}{WHOLE}")
+            shutil.copyfile(path, copy)
+            copy.replace(path)
 
 
 def _hash(path: Path) -> str:

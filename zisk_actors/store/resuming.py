@@ -1,7 +1,8 @@
 """Large blobs on their way in, kept where their transfer broke off: the next one goes on from there.
 
 Rules of this file:
-* The file of a transfer is named by the blob, and locked by who writes it; who finds it locked writes a file of its own.
+* The file of a transfer is named by the blob and by who sends it, and locked by who writes it; who finds it locked writes a file of its
+  own. So what one sender leaves is gone on with by nobody else.
 * What is there is hashed again before it is built upon, and the whole is judged by the blob's name: bytes that rotted, or never reached the
   disk, cost one transfer from the beginning.
 * At most `KEPT` transfers that nobody works on are kept.
@@ -27,12 +28,17 @@ KEPT: Final = 8
 READ_BYTES: Final = 1 << 20
 
 
-def reopen(folder: Path, blob: BlobRef) -> tuple[BinaryIO, Path, int, Any] | None:
+def name_of(blob: BlobRef, sender: str) -> str:
+    """The name of the file of a transfer."""
+    return f"{blob.sha256}.{hashlib.sha256(sender.encode()).hexdigest()[:16]}" if sender else blob.sha256
+
+
+def reopen(folder: Path, blob: BlobRef, sender: str) -> tuple[BinaryIO, Path, int, Any] | None:
     """The file of a blob's transfer, its path, how many bytes of it are good, and their hash so far; None where somebody writes it.
 
     Raises `OSError`. Any: hashlib names no type for a hash that is under way.
     """
-    path = folder / blob.sha256
+    path = folder / name_of(blob, sender)
     file = path.open("a+b")
     try:
         if not _ours(file, path):
@@ -55,7 +61,7 @@ def clear(folder: Path, *, leave_unnamed: bool = False) -> None:
     """Remove what no transfer will go on with; at a start also all that is not named by a blob. Raises `OSError`."""
     kept: list[tuple[float, Path]] = []
     for path in folder.iterdir():
-        if is_blob_id(path.name):
+        if is_blob_id(path.name.partition(".")[0]):
             with contextlib.suppress(FileNotFoundError):
                 kept.append((path.stat().st_mtime, path))
         elif not leave_unnamed:

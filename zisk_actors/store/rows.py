@@ -15,7 +15,7 @@ import msgspec
 
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.summary import JobSummary, restore
-from zisk_actors.ids import Incarnation, JobId, WorkerId
+from zisk_actors.ids import Incarnation, JobId, ProgramId, WorkerId
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import State
 
@@ -58,6 +58,15 @@ class Notice(NamedTuple):
     ended_at: float
     tries: int
     next_at: float
+
+
+class Owner(NamedTuple):
+    """A client that a program is kept for: what it calls it, and when it used it last, to the day."""
+
+    client: str
+    program: ProgramId
+    name: str
+    used_at: float
 
 
 class Mark(NamedTuple):

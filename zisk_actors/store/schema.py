@@ -33,7 +33,8 @@ COLUMNS: Final = {
     "outbox": "job text primary key, ended_at real not null, tries integer not null, next_at real not null, state text not null, "
     "error text not null",
     "marks": "worker text primary key, incarnation text not null, job text not null, share integer not null, reason text not null",
-    "programs": "program text primary key, name text not null, size integer not null, added_at real not null",
+    "programs": "program text primary key, size integer not null, added_at real not null",
+    "owners": "client text not null, program text not null, name text not null, used_at real not null",
     "keys": "program text not null, params text not null, sha256 text not null, size integer not null",
 }
 """The tables whose rows have checksums, by name: `crc` is the last column of each."""

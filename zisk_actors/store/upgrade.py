@@ -5,7 +5,8 @@ Formats, which each later release goes on reading:
 * 2: events of single shares.
 * 3: `ended` has one row for each job that has ended, so that a start need not fold all its events; `live` says where the events of the
   others begin; `outbox` has the ends that are owed to the webhook; `marks` has who gave something wrong in jobs that are forgotten.
-* 4: each row of each table has a checksum over all of it, and each table the sum of them; the journal has an identity.
+* 4: each row of each table has a checksum over all of it, and each table the sum of them; the journal has an identity; `owners` has which
+  clients a program is kept for, and what each calls it. Older journals do not say whose a name was: it is left out.
 
 Rule of this file: an upgrade is one transaction, so a journal is of one format or of another.
 """
@@ -15,14 +16,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import Event, Submitted
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
 from zisk_actors.store import schema
 from zisk_actors.store.errors import StoreCorrupt
 from zisk_actors.store.rows import checked, checksum_before_4, past_of
 
-SMALL = ("outbox", "marks", "programs", "keys")
+SMALL = ("outbox", "marks", "keys")
 
 
 def upgrade(base: sqlite3.Connection, written: int) -> None:
@@ -33,6 +34,11 @@ def upgrade(base: sqlite3.Connection, written: int) -> None:
     last = base.execute("select coalesce(max(seq), 0) from sqlite_sequence where name = 'events'").fetchone()[0]
     ended = list(_ended_before_4(base)) if written == 3 else []
     small = {table: base.execute(f"select * from {table} order by rowid").fetchall() for table in SMALL if table in old}
+    programs = base.execute("select * from programs order by rowid").fetchall()
+    owners: dict[tuple[str, str], float] = {}
+    for _, _, history in jobs.values():
+        if isinstance(request := history[0], Submitted):
+            owners[request.client, request.program.sha256] = float(request.at)
     for table in schema.COLUMNS:
         if table in old:
             base.execute(f"drop table {table}")
@@ -48,6 +54,9 @@ def upgrade(base: sqlite3.Connection, written: int) -> None:
             base.execute(schema.insert("live"), checked(job, first))
         elif job not in known:
             base.execute(schema.insert("ended"), schema.ended_row(past_of(summarise(record)), first, end))
+    kept = {program for _, program in owners}
+    base.executemany(schema.insert("programs"), [checked(program, size, float(at)) for program, _, size, at in programs if program in kept])
+    base.executemany(schema.insert("owners"), [checked(client, program, "", at) for (client, program), at in owners.items()])
     for table, rows in small.items():
         base.executemany(schema.insert(table), [checked(*row) for row in rows])
 

@@ -61,6 +61,7 @@ COMMIT_SECONDS: Final = Histogram(
     "coordinator_journal_commit_seconds", "How long commits to the journal took, flush included.", QUICK_SECONDS
 )
 JOURNAL_EVENTS: Final = Counter("coordinator_journal_events_total", "events", "Events that were committed to the journal.")
+ROTTEN: Final = Counter("coordinator_blobs_rotten_total", "blobs", "Blobs whose bytes were not what was kept; each was set aside.")
 LOOP_LAG: Final = Histogram("coordinator_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 REFUSALS: Final = Counter(
     "coordinator_refusals_total",
@@ -126,6 +127,10 @@ class Metrics(Recorder[ClusterView]):
         """A group of events is on disk."""
         self.observe(COMMIT_SECONDS, seconds)
         self.count(JOURNAL_EVENTS, amount=events)
+
+    def blob_rotten(self) -> None:
+        """The bytes of a blob are not what was kept."""
+        self.count(ROTTEN)
 
     def loop_lag(self, seconds: float) -> None:
         """The loop ran this much later than it was to."""

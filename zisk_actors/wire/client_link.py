@@ -213,7 +213,13 @@ class AddProgram(Request[ProgramList], frozen=True):
 
 
 class ListPrograms(Request[ProgramList], frozen=True):
-    """Tell me about the programs."""
+    """Tell me about my programs; an operator about all."""
+
+
+class RemoveProgram(Request[ProgramList], frozen=True):
+    """Keep this program for me no longer: its id, the beginning of that, or my name for it. The answer has what it was."""
+
+    program: Word
 
 
 # Any: unions of classes that are found have no type of their own.

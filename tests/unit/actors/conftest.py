@@ -34,6 +34,7 @@ from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Mark
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.transport.memory import MemoryLink, MemoryListener
+from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.compute import Call, ContributeCall, Done, MeasureCall
 from zisk_actors.wire.values import State
 
@@ -146,6 +147,7 @@ class World:
             BlobStore(self.folder / "blobs", clock=self.clock),
             self.device,
             self.executor,
+            metrics=Metrics(),
             version=VERSION,
             roster=Roster(),
             ports={},

@@ -125,6 +125,9 @@ class FakeCluster:
         self.known.append(ProgramStatus(program=ProgramId(blob_id(elf)), name=name, size=len(elf), added_at=1_800_000_000.0))
         return self.known[-1]
 
+    def remove_program(self, program: str) -> ProgramStatus:
+        return self.known.pop()
+
     def programs(self) -> Sequence[ProgramStatus]:
         return self.known
 

@@ -76,6 +76,7 @@ CALLS: Final[dict[str, tuple[dict[str, Any], list[tuple[str, Any]]]]] = {
     "execution": ({"job": JOB}, [*JOBS, *SECONDS]),
     "cancel": ({"job": JOB}, [*JOBS, ("reason", "x" * 4001), ("reason", "x" * 100_000), ("reason", None)]),
     "fetch": ({"blob": BlobRef("ab" * 32, 1)}, [("blob", value) for value in (NO_BLOB, TOO_BIG, None, "ab" * 32)]),  # type: ignore[arg-type]
+    "remove_program": ({"program": "fibonacci"}, [("program", value) for value in (LONG, None, ELF)]),
     "add_program": ({"elf": ELF}, [*[("elf", value) for value in ("guest.elf", None, Path("x"))], ("name", LONG), ("name", None)]),
     "programs": ({}, []),
     "workers": ({}, []),

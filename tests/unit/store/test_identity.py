@@ -15,11 +15,13 @@ from tests.unit.store.test_ended import end
 from tests.unit.store.test_journal import ONE, THREE, TWO, submitted
 from zisk_actors.core.job_events import Admitted
 from zisk_actors.errors import ZiskError
+from zisk_actors.ids import ProgramId
 from zisk_actors.store import high_water, schema
 from zisk_actors.store.damage import accept_loss, check
 from zisk_actors.store.errors import JournalMismatch, JournalReplaced, StoreCorrupt, StoreUnwritable
 from zisk_actors.store.high_water import HighWaterMark, Reached
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Owner
 from zisk_actors.wire.blobs import reference
 
 
@@ -29,7 +31,7 @@ def filled(folder: Path) -> Path:
     end(journal, ONE, notify=True)
     journal.append([(TWO, submitted(TWO))])
     journal.append([(TWO, Admitted(3.0, (10,)))])
-    journal.add_program(reference(b"elf"), "fibonacci", 5.0)
+    journal.add_program(reference(b"elf"), Owner("me", ProgramId(reference(b"elf").sha256), "fibonacci", 5.0))
     journal.add_key(reference(b"elf").sha256, "test", reference(b"key"))
     journal.close()
     return folder

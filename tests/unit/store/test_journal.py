@@ -13,9 +13,10 @@ import pytest
 
 from zisk_actors.core.job_events import Admitted, Cancelled, Event, Submitted
 from zisk_actors.errors import ZiskError
-from zisk_actors.ids import JobId
+from zisk_actors.ids import JobId, ProgramId
 from zisk_actors.store.errors import JournalFormat, StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Owner
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.values import Kind
 
@@ -69,6 +70,7 @@ def test_what_was_appended_survives_a_kill(tmp_path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 from zisk_actors.store.journal import Journal
+from zisk_actors.store.rows import Owner
 from tests.unit.store.test_journal import ONE, submitted
 journal = Journal(Path(sys.argv[1]))
 journal.append([(ONE, submitted(ONE))])
@@ -129,7 +131,9 @@ def test_a_journal_of_the_format_before_is_read_and_is_of_ours_from_then_on(tmp_
         assert [past.job for past in known.ended] == [THREE]
         assert [(mark.worker, mark.job) for mark in known.marks] == [("liar", ONE)]
         assert [notice.job for notice in opened.owed()] == [THREE]
-        assert [(program.name, list(program.keys)) for program in opened.programs()] == [("fibonacci", ["test"])]
+        programs, owners = opened.programs()
+        assert [(program.size, program.added_at, list(program.keys)) for program in programs] == [(3, 5.0, ["test"])]
+        assert {(owner.client, owner.program, owner.name) for owner in owners} == {("me", programs[0].program, "")}
         opened.close()
 
 
@@ -190,15 +194,24 @@ def test_a_disk_that_is_gone_is_told_from_a_journal_that_is_broken(
     journal.close()
 
 
-def test_programs_and_their_keys(journal: Journal, tmp_path: Path) -> None:
-    elf, key = reference(b"elf"), reference(b"key")
-    journal.add_program(elf, "", 5.0)
-    journal.add_program(elf, "name", 6.0)
-    journal.add_program(elf, "other", 7.0)
+def test_programs_their_owners_and_their_keys(journal: Journal, tmp_path: Path) -> None:
+    elf, other, key = reference(b"elf"), reference(b"other"), reference(b"key")
+    mine = Owner("me", ProgramId(elf.sha256), "name", 5.0)
+    theirs = Owner("them", ProgramId(elf.sha256), "", 6.0)
+    journal.add_program(elf, mine)
+    journal.add_program(elf, theirs)
+    journal.add_program(elf, mine._replace(name="other", used_at=7.0))
+    journal.add_program(other, Owner("me", ProgramId(other.sha256), "", 8.0))
     journal.add_key(elf.sha256, "test", key)
     journal.close()
     reopened = again(tmp_path)
-    (program,) = reopened.programs()
-    assert (program.program, program.name, program.size, program.added_at) == (elf.sha256, "name", 3, 5.0)
-    assert program.keys == {"test": key}
+    (program, second), owners = reopened.programs()
+    assert (program.program, program.name, program.size, program.added_at) == (elf.sha256, "", 3, 5.0)
+    assert (program.keys, second.keys) == ({"test": key}, {})
+    assert set(owners) == {mine._replace(name="other", used_at=7.0), theirs, Owner("me", ProgramId(other.sha256), "", 8.0)}
+    assert reopened.remove_owners([mine]) == []
+    assert reopened.remove_owners([theirs]) == [elf.sha256]
+    (left,), owners = reopened.programs()
+    assert (left.program, len(owners)) == (other.sha256, 1)
+    reopened.recall()
     reopened.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import trio
 
+from zisk_actors.actors.clients.readable import Readable
 from zisk_actors.actors.clients.refusals import JobNotFound, ProgramNotFound
 from zisk_actors.actors.clients.rights import Rights
 from zisk_actors.actors.jobs.entry import JobEntry
@@ -18,9 +19,10 @@ from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.errors import NotFoundError, UsageError
 from zisk_actors.ids import JobId
+from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.client_link import JobReply
 from zisk_actors.wire.requests import Reply
-from zisk_actors.wire.values import BlobRef
+from zisk_actors.wire.values import BlobRef, ProgramStatus
 
 if TYPE_CHECKING:
     from zisk_actors.actors.clients.gateway import ClientPort
@@ -32,9 +34,17 @@ UPLOAD_SECONDS: Final = 600.0
 class Caller:
     """One client. `port` has what requests are carried out with; `send` says something to the client."""
 
-    def __init__(self, port: ClientPort, rights: Rights, exchange: Exchange, send: Callable[[msgspec.Struct], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        port: ClientPort,
+        rights: Rights,
+        readable: Readable,
+        exchange: Exchange,
+        send: Callable[[msgspec.Struct], Awaitable[None]],
+    ) -> None:
         self.port = port
         self.rights = rights
+        self._readable = readable
         self.exchange = exchange
         self.send = send
 
@@ -71,14 +81,17 @@ class Caller:
         """Have a blob on our shelf, from this client if need be. Raises `missing` and `UsageError`."""
         if blob.size > limit:
             raise UsageError(f"a blob of {blob.size} bytes is over the limit of {limit}")
-        if self.port.store.has(blob):
-            return
         if blob.size == 0:
+            if blob != reference(b""):
+                raise UsageError(f"blob {blob.sha256} is said to be empty, and that is the hash of something else")
             await in_thread(self.port.store.put, b"")
+            return
+        if self._readable(blob.sha256) and await self._is_here(blob):
             return
         try:
             with trio.fail_after(UPLOAD_SECONDS):
-                await self.exchange.fetch(blob)
+                await self.exchange.fetch(blob, anew=True)
+            self._readable.sent(blob.sha256)
         except NotFoundError:
             raise missing(
                 f"the cluster does not have {blob.sha256}, or not any more, and the client does not offer it",
@@ -86,6 +99,21 @@ class Caller:
             ) from None
         except trio.TooSlowError:
             raise UsageError(f"blob {blob.sha256} did not arrive in {UPLOAD_SECONDS:.0f} s") from None
+
+
+    async def _is_here(self, blob: BlobRef) -> bool:
+        """Whether we have a blob, and its bytes are good: it is hashed where it was not for a while."""
+        store = self.port.store
+        return store.has(blob) and (not store.must_hash(blob.sha256, blob.size) or await in_thread(store.sound, blob.sha256))
+
+    def programs(self) -> list[ProgramStatus]:
+        """The programs that there are for this client, under its names."""
+        known = self.port.programs
+        return known.all(self.key) if self.rights.sees_all else known.kept_for(self.key)
+
+    def name_of(self, program: str) -> str:
+        """What this client calls a program."""
+        return self.port.programs.name(program, self.key)
 
 
 def in_parts(kind: Any, number: int, items: Sequence[Any]) -> list[Reply]:

@@ -22,6 +22,7 @@ from zisk_actors import log
 from zisk_actors.actors.clients.caller import Caller
 from zisk_actors.actors.clients.overview import Overview
 from zisk_actors.actors.clients.refusals import BadRequest, TooManyRequests, refusal_of
+from zisk_actors.actors.clients.readable import Readable
 from zisk_actors.actors.clients.requests import perform
 from zisk_actors.actors.clients.rights import Rights, RoleOf
 from zisk_actors.actors.clients.stalls import Stalls
@@ -118,8 +119,9 @@ class _Client:
         self._port = port
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
         self._open: dict[int, trio.CancelScope] = {}
-        self.exchange = Exchange(self._send_with, port.store)
-        self._caller = Caller(port, rights, self.exchange, self._send)
+        readable = Readable(rights, port.jobs, port.programs)
+        self.exchange = Exchange(self._send_with, port.store, may_read=readable, sender=rights.key)
+        self._caller = Caller(port, rights, readable, self.exchange, self._send)
 
     async def run(self, nursery: trio.Nursery) -> None:
         while True:

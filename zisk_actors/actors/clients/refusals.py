@@ -9,6 +9,7 @@ from typing import Final
 
 from zisk_actors.actors.clients.submitting import KindNotSupported
 from zisk_actors.actors.jobs.admission import WorkerUnavailable
+from zisk_actors.actors.jobs.programs import ProgramNotKept
 from zisk_actors.errors import NotAuthorised, NotFoundError, RefusedRetryLater, UsageError, ZiskError
 from zisk_actors.wire.client_link import ErrorReply
 
@@ -31,6 +32,12 @@ class InputNotFound(NotFoundError):
     code = "input-not-found"
 
 
+class ProgramInUse(UsageError):
+    """A program cannot be forgotten while a job uses it."""
+
+    code = "program-in-use"
+
+
 class BadRequest(UsageError):
     """A message of a client that we cannot read, and whose number we can."""
 
@@ -46,6 +53,7 @@ class TooManyRequests(RefusedRetryLater):
 _NAMES: Final[dict[type[ZiskError], tuple[int, str]]] = {
     JobNotFound: (1001, "JOB_NOT_FOUND"),
     ProgramNotFound: (1002, "PROGRAM_NOT_FOUND"),
+    ProgramNotKept: (1002, "PROGRAM_NOT_FOUND"),
     InputNotFound: (1004, "INVALID_REQUEST"),
     KindNotSupported: (1005, "INVALID_PROOF_CONVERSION"),
     UsageError: (1004, "INVALID_REQUEST"),

@@ -19,13 +19,13 @@ import trio
 
 from zisk_actors.actors.clients.caller import PART, Caller, in_parts
 from zisk_actors.actors.clients.listing import choose
-from zisk_actors.actors.clients.refusals import InputNotFound
+from zisk_actors.actors.clients.refusals import InputNotFound, ProgramInUse
 from zisk_actors.actors.clients.rights import CLIENT, OPERATOR
 from zisk_actors.actors.clients.stalls import set_level
 from zisk_actors.actors.clients.submitting import check_same, kind_of
 from zisk_actors.core.job_events import Submitted as JobSubmitted
 from zisk_actors.errors import UsageError
-from zisk_actors.ids import new_job_id
+from zisk_actors.ids import ProgramId, new_job_id
 from zisk_actors.wire.blobs import MAX_BLOB_BYTES, reference
 from zisk_actors.wire.client_link import (
     AddProgram,
@@ -41,6 +41,7 @@ from zisk_actors.wire.client_link import (
     ListWorkers,
     ProgramList,
     PushInput,
+    RemoveProgram,
     ShowJob,
     Submit,
     Submitted,
@@ -110,7 +111,7 @@ async def _submit(caller: Caller, message: Submit) -> Submitted:
     if stdin is not None:
         port.inputs.check_size(stdin.size)
         await caller.need(stdin, MAX_BLOB_BYTES, InputNotFound)
-    await port.programs.add(message.program, message.name)
+    await port.programs.add(message.program, message.name, client)
     job = new_job_id(port.chance)
     async with port.key_locks.hold((client, message.key or job)):
         if (known := _known_already(caller, message, kind, stdin)) is not None:
@@ -197,7 +198,7 @@ async def _cancel(caller: Caller, message: CancelRequest) -> CancelReply:
 
 @answers(ListJobs)
 async def _list_jobs(caller: Caller, message: ListJobs) -> None:
-    chosen, cursor = choose(message, caller.seen().values(), caller.port.programs.name, caller.key)
+    chosen, cursor = choose(message, caller.seen().values(), caller.name_of, caller.key)
     short = [msgspec.structs.replace(caller.port.jobs.status(entry), shares=(), weights=()) for entry in chosen]
     for start in range(0, len(short) - PART, PART):
         await caller.send(JobList(message.request, tuple(short[start : start + PART]), last=False))
@@ -212,20 +213,41 @@ async def _list_jobs(caller: Caller, message: ListJobs) -> None:
 async def _add_program(caller: Caller, message: AddProgram) -> ProgramList:
     caller.port.admission.check_open()
     await caller.need(message.program, MAX_PROGRAM_BYTES)
-    status = await caller.port.programs.add(message.program, message.name)
+    status = await caller.port.programs.add(message.program, message.name, caller.key)
     return ProgramList(message.request, (status,), last=True)
 
 
 @answers(ListPrograms)
 async def _list_programs(caller: Caller, message: ListPrograms) -> Sequence[Reply]:
-    return in_parts(ProgramList, message.request, list(caller.port.programs.known.values()))
+    return in_parts(ProgramList, message.request, caller.programs())
+
+
+@answers(RemoveProgram)
+async def _remove_program(caller: Caller, message: RemoveProgram) -> ProgramList:
+    programs, jobs = caller.port.programs, caller.port.jobs.entries
+    found = programs.find(message.program, caller.key)
+    waits = [
+        job
+        for job, entry in jobs.items()
+        if entry.client == caller.key and not entry.state.final and ProgramId(entry.record.submitted.program.sha256) == found.program
+    ]
+    if waits:
+        raise ProgramInUse(f"{len(waits)} of your jobs have not ended that use it, job {waits[0]} for one", hint="cancel them first")
+    await programs.remove(found, caller.key)
+    return ProgramList(message.request, (found,), last=True)
 
 
 @answers(ListWorkers)
 async def _list_workers(caller: Caller, message: ListWorkers) -> Sequence[Reply]:
-    seen = caller.seen()
-    statuses = caller.port.sessions.statuses()
-    theirs = [msgspec.structs.replace(each, jobs=tuple(job for job in each.jobs if job in seen)) for each in statuses]
+    seen, programs = caller.seen(), {program.program for program in caller.programs()}
+    theirs = [
+        msgspec.structs.replace(
+            each,
+            jobs=tuple(job for job in each.jobs if job in seen),
+            programs=tuple(program for program in each.programs if program in programs),
+        )
+        for each in caller.port.sessions.statuses()
+    ]
     return in_parts(WorkerList, message.request, theirs)
 
 

@@ -106,6 +106,7 @@ def compose(
     verifier: Caller,
     executor: Caller,
     *,
+    metrics: Metrics,
     version: str,
     roster: Roster,
     ports: Mapping[str, Refusals],
@@ -120,7 +121,7 @@ def compose(
     core, limits = config.coordinator, limits_of(config.coordinator)
     mocked = config.backend.mode == mock.BACKEND
     target = read_target(core.webhook_url, core.webhook_secret_file)
-    metrics, background = Metrics(), Background()
+    background = Background()
     # ------------------------------------------------------------------------------------------ decides and carries out
     scheduler = Scheduler(
         heartbeat_seconds=core.heartbeat_interval_seconds,
@@ -151,7 +152,7 @@ def compose(
     )
     # --------------------------------------------------------------------------------------------------- a job's life
     recorder = Recorder(journal, metrics.journal_commit)
-    programs = Programs(recorder, store, verifier, clock)
+    programs = Programs(recorder, store, verifier, clock, most=limits.programs_per_client, ttl_seconds=limits.program_ttl_seconds)
     measures = Measures(metrics, Rates(), progress)
     outbox = Outbox(wanted=target is not None)
     jobs = JobTable(
@@ -196,7 +197,7 @@ def compose(
     supervision = Supervision(jobs=jobs, dispatcher=dispatcher, background=background, supervise=supervisor.run)
     ending = Endings(jobs=jobs, dispatcher=dispatcher, supervision=supervision, stopping=stopping, clock=clock)
     inputs = Inputs(jobs=jobs, partials=PartialInputs(store), supervision=supervision, ending=ending, limits=limits, clock=clock)
-    admission = Admission(scheduler=scheduler, limits=limits, inputs=inputs, rates=measures.rates)
+    admission = Admission(scheduler=scheduler, jobs=jobs, limits=limits, inputs=inputs, rates=measures.rates)
     deadlines = Deadlines(clock=clock, ending=ending)
     submissions = Submissions(
         admission=admission,
@@ -334,4 +335,8 @@ def limits_of(core: CoordinatorCore) -> Limits:
         job_ttl_seconds=float(core.job_ttl_seconds),
         webhook_seconds=float(core.webhook_give_up_seconds),
         own_run_steps=core.check_execution_steps,
+        kept_per_client=core.max_kept_jobs_per_client,
+        bytes_per_client=core.max_kept_bytes_per_client,
+        programs_per_client=core.max_programs_per_client,
+        program_ttl_seconds=float(core.program_ttl_seconds),
     )

@@ -32,6 +32,7 @@ from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.events import Draining
+from zisk_actors.ids import BlobId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Mark
@@ -39,6 +40,7 @@ from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.auth import KeyPair
 from zisk_actors.transport.base import Listener
 from zisk_actors.transport.curve import Network
+from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.server import serve_listeners
 
 LAST_WORDS_SECONDS = 0.2
@@ -65,7 +67,13 @@ async def run_coordinator(
     claim(folder, mocked=mocked)
     journal = await in_thread(Journal, folder / "journal")
     try:
-        store, access = BlobStore(folder / "blobs"), AccessControl(allowed)
+        metrics, access = Metrics(), AccessControl(allowed)
+
+        def rotten(name: BlobId) -> None:
+            metrics.blob_rotten()
+            log.get().error("a blob has rotted on disk, and was moved aside", blob=name, folder=str(folder / "blobs"))
+
+        store = BlobStore(folder / "blobs", reserve_bytes=config.store.reserve_bytes, rotten=rotten)
 
         def own(name: str) -> MockDevice | Device:
             return MockDevice(0.0, name) if mocked else Device(device, name)
@@ -73,7 +81,16 @@ async def run_coordinator(
         async with own("verifier") as verifier, own("executor") as executor:
             roster = Roster(folder / "workers.json")
             coordinator = compose(
-                config, journal, store, verifier, executor, version=version, roster=roster, ports=access.ports, folder=folder
+                config,
+                journal,
+                store,
+                verifier,
+                executor,
+                metrics=metrics,
+                version=version,
+                roster=roster,
+                ports=access.ports,
+                folder=folder,
             )
             marks = await recall_of(coordinator)
             with Network() as network:

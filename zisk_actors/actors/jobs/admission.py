@@ -16,6 +16,7 @@ import trio
 
 from zisk_actors.actors.jobs.inputs import Inputs
 from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core import events
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.scheduler import Scheduler
@@ -33,6 +34,13 @@ class ClientQueueFull(QueueFull):
     """As many jobs of one client wait as may."""
 
     code = "client-queue-full"
+
+
+class ClientQuota(RefusedRetryLater):
+    """As much is kept for one client as may be: jobs, or bytes of their inputs."""
+
+    code = "client-quota"
+    retry_after_seconds = 60.0
 
 
 class Draining(RefusedRetryLater):
@@ -56,8 +64,9 @@ class WorkerUnavailable(RefusedRetryLater):
 class Admission:
     """Lets jobs in, as long as it is not closed. `inputs` are those of the jobs that wait for their input."""
 
-    def __init__(self, *, scheduler: Scheduler, limits: Limits, inputs: Inputs, rates: Rates) -> None:
+    def __init__(self, *, scheduler: Scheduler, jobs: JobTable, limits: Limits, inputs: Inputs, rates: Rates) -> None:
         self._scheduler = scheduler
+        self._jobs = jobs
         self._limits = limits
         self._inputs = inputs
         self._rates = rates
@@ -74,9 +83,10 @@ class Admission:
             raise Draining("the coordinator is shutting down", hint="try again when it is back; jobs that were accepted go on then")
 
     @contextmanager
-    def enter(self, job: events.Enqueue, *, may_wait: bool) -> Iterator[None]:
-        """While a job is being written down. Raises `QueueFull` and `WorkerUnavailable`."""
+    def enter(self, job: events.Enqueue, *, input_bytes: int, may_wait: bool) -> Iterator[None]:
+        """While a job is being written down. Raises `QueueFull`, `ClientQuota` and `WorkerUnavailable`."""
         self._check_room(job)
+        self._check_quota(job, input_bytes)
         self._check_units(job, may_wait=may_wait)
         self._entering[job.client] += 1
         try:
@@ -98,6 +108,21 @@ class Admission:
         if full is not None:
             full.retry_after_seconds = self._rates.retry_seconds()
             raise full
+
+    def _check_quota(self, job: events.Enqueue, input_bytes: int) -> None:
+        limits, kept = self._limits, self._jobs.kept_of(job.client)
+        count = kept.jobs + self._entering[job.client]
+        if limits.kept_per_client and count >= limits.kept_per_client:
+            raise ClientQuota(f"{count} jobs of this client are kept, of at most {limits.kept_per_client}", hint=self._hint())
+        if limits.bytes_per_client and kept.input_bytes + input_bytes > limits.bytes_per_client:
+            raise ClientQuota(
+                f"inputs of {kept.input_bytes} bytes of this client are kept, of at most {limits.bytes_per_client}, and this one has "
+                f"{input_bytes}",
+                hint=self._hint(),
+            )
+
+    def _hint(self) -> str:
+        return f"ended jobs are forgotten {self._limits.job_ttl_seconds:g} s after their ends; the limits are the coordinator's settings"
 
     def _check_units(self, job: events.Enqueue, *, may_wait: bool) -> None:
         scheduler, now = self._scheduler, trio.current_time()

@@ -40,6 +40,7 @@ class JobEntry:
     received_bytes: int | None = None
     lock: trio.Lock = field(default_factory=trio.Lock)
     own_run: OwnRun | None = None
+    counted_bytes: int = 0
 
     @property
     def record(self) -> JobRecord:
@@ -51,6 +52,10 @@ class JobEntry:
     @record.setter
     def record(self, after: JobRecord) -> None:
         self.known = after
+
+    def record_for_now(self) -> JobRecord:
+        """All that is known of the job, not kept where it had ended before our start."""
+        return self.known.record() if isinstance(self.known, Past) else self.known
 
     @property
     def own(self) -> OwnRun:

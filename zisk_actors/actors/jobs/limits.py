@@ -12,8 +12,11 @@ from zisk_actors.wire.values import Phase
 class Limits:
     """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
     workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
-    times what is expected, and `straggler_seconds`, is tried a second time. Of one client `queued_per_client` jobs may wait;
-    0 is no limit. A run of up to `own_run_steps` is executed by the coordinator as well; 0: none is."""
+    times what is expected, and `straggler_seconds`, is tried a second time. A run of up to `own_run_steps` is executed by the coordinator
+    as well; 0: none is.
+
+    Of one client `queued_per_client` jobs may wait, `kept_per_client` jobs, `bytes_per_client` of their inputs and `programs_per_client`
+    programs are kept; 0 is no limit. A program is kept for `program_ttl_seconds` after its client used it last; 0 is for good."""
 
     seconds: dict[Phase, float] = field(default_factory=dict)
     queued: int = 1000
@@ -28,3 +31,7 @@ class Limits:
     queued_per_client: int = 0
     webhook_seconds: float = 86400.0
     own_run_steps: int = 10**9
+    kept_per_client: int = 0
+    bytes_per_client: int = 0
+    programs_per_client: int = 0
+    program_ttl_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""What is forgotten, and when: jobs some time after their end, and blobs that nothing refers to any more.
+"""What is forgotten, and when: jobs some time after their end, programs that nobody uses, and blobs that nothing refers to any more.
 
 Rules of this file:
 * A job is forgotten on disk first, then here. One whose end is still owed to the webhook, or whose workers are still being told, waits.
@@ -72,6 +72,13 @@ class Retention:
                 continue
             try:
                 await self.sweep()
+                await self._programs.expire(
+                    {
+                        (entry.client, entry.record.submitted.program.sha256)
+                        for entry in self._jobs.entries.values()
+                        if not entry.state.final
+                    }
+                )
                 if trio.current_time() - swept_at >= BLOBS_SECONDS and trio.current_time() - self._unwell_at >= GRACE_SECONDS:
                     swept_at = trio.current_time()
                     await self.sweep_blobs()

@@ -19,7 +19,8 @@ from zisk_actors.wire.values import JobStatus, State, VerifiedReport
 
 MAX_SHARES_SHOWN: Final = 64
 
-ProgramName = Callable[[str], str]
+ProgramName = Callable[[str, str], str]
+"""What a client, the second, calls a program."""
 
 
 class Statuses:
@@ -47,7 +48,7 @@ class Statuses:
             kind=record.kind,
             state=record.state,
             program=ProgramId(request.program.sha256),
-            program_name=request.name or self._program_name(request.program.sha256),
+            program_name=request.name or self._program_name(request.program.sha256, request.client),
             params=request.params,
             phase=record.stage.phase,
             percent=percent(record, shares),

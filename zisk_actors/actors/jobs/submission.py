@@ -55,11 +55,12 @@ class Submissions:
         self._log = log.get()
 
     async def submit(self, event: Submitted, *, may_wait: bool = True) -> JobEntry:
-        """Take a job in; one that may not wait only where it starts at once. Raises `Draining`, `QueueFull`, `WorkerUnavailable` and
-        `StoreUnwritable`."""
+        """Take a job in; one that may not wait only where it starts at once. Raises `Draining`, `QueueFull`, `ClientQuota`,
+        `WorkerUnavailable` and `StoreUnwritable`."""
         self._admission.check_open()
         record = begin(event)
-        with self._admission.enter(enqueue_of(record), may_wait=may_wait), trio.CancelScope(shield=True):
+        size = record.stdin.size if record.stdin is not None else 0
+        with self._admission.enter(enqueue_of(record), input_bytes=size, may_wait=may_wait), trio.CancelScope(shield=True):
             await self._recorder.append(event.job, event)  # shielded: what is on disk must be in the queue too
         entry = self._jobs.adopt(record)
         self._log.info("[Job] submitted", job=event.job, kind=event.kind.value, program=event.program.sha256, params=event.params)

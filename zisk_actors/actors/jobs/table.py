@@ -8,9 +8,10 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -36,6 +37,13 @@ from zisk_actors.wire.values import JobStatus
 MAX_CHANGES: Final = 64
 
 
+class Kept(NamedTuple):
+    """What is kept for one client: jobs, and bytes of the inputs of those that this process has seen run."""
+
+    jobs: int = 0
+    input_bytes: int = 0
+
+
 class JobTable:
     """The jobs by id. Of each change the `measures` are told when it is on disk, and of an end the `outbox`."""
 
@@ -55,6 +63,8 @@ class JobTable:
         self._outbox = outbox
         self.entries: dict[JobId, JobEntry] = {}
         self.by_key: dict[tuple[str, str], JobId] = {}
+        self._kept: dict[str, Kept] = {}
+        self._versions: Counter[str] = Counter()
         self.supervised: set[JobId] = set()
         forecast = Forecast(measures.rates, progress, lambda: [self.entries[job] for job in self.supervised])
         self._statuses = Statuses(scheduler=scheduler, program_name=program_name, forecast=forecast, progress=progress, stopping=stopping)
@@ -64,6 +74,8 @@ class JobTable:
         """Know a job that the journal has."""
         request = record.submitted
         entry = self.entries[request.job] = JobEntry(record, self._recorder.epoch << 32)
+        entry.counted_bytes = _input_bytes(record)
+        self._count(request.client, 1, entry.counted_bytes)
         if request.key:
             self.by_key[request.client, request.key] = request.job
         return entry
@@ -71,6 +83,7 @@ class JobTable:
     def adopt_past(self, past: Past) -> None:
         """Know a job that had ended before our start."""
         self.entries[past.job] = JobEntry(past, self._recorder.epoch << 32)
+        self._count(past.head.client, 1, 0)
         if past.head.key:
             self.by_key[past.head.client, past.head.key] = past.job
 
@@ -82,8 +95,26 @@ class JobTable:
     def forget(self, job: JobId) -> None:
         """Know a job no more; its key may be used again."""
         entry = self.entries.pop(job, None)
-        if entry is not None and (key := entry.key):
-            self.by_key.pop((entry.client, key), None)
+        if entry is None:
+            return
+        self._count(entry.client, -1, -entry.counted_bytes)
+        if entry.key:
+            self.by_key.pop((entry.client, entry.key), None)
+
+    def kept_of(self, client: str) -> Kept:
+        """What is kept for a client."""
+        return self._kept.get(client, Kept())
+
+    def version_of(self, client: str) -> int:
+        """Grows with each change of what is kept for a client."""
+        return self._versions[client]
+
+    def _count(self, client: str, jobs: int, input_bytes: int) -> None:
+        self._versions[client] += 1
+        kept = self.kept_of(client)
+        self._kept[client] = Kept(kept.jobs + jobs, kept.input_bytes + input_bytes)
+        if not self._kept[client].jobs:
+            del self._kept[client]
 
     async def record(self, entry: JobEntry, event: Event) -> None:
         """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
@@ -94,6 +125,8 @@ class JobTable:
                 ending = Ending(summarise(after), self._outbox.wanted) if after.state.final else None
                 await self._recorder.append(before.job, event, ending)
                 entry.record = after
+                self._count(entry.client, 0, _input_bytes(after) - entry.counted_bytes)
+                entry.counted_bytes = _input_bytes(after)
         if after.state.final:
             self._outbox.ended(after)
         self._measures.changed(before, after, event.at)
@@ -160,3 +193,8 @@ class JobTable:
         entry.unwritten = error
         entry.changed.set()
         entry.changed = trio.Event()
+
+
+def _input_bytes(record: JobRecord) -> int:
+    """The bytes of a job's input, as far as they are known."""
+    return record.stdin.size if record.stdin is not None else 0

@@ -2,13 +2,15 @@
 
 Rules of this file:
 * Every message is a sign of life. One that we do not understand ends the link.
+* A worker fetches what its tasks name, and nothing else.
 * A worker that comes back is sent its tasks again, where it does not hold them.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -27,15 +29,17 @@ from zisk_actors.core import events
 from zisk_actors.core.events import Heard, Left, Loss
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.errors import ZiskError
-from zisk_actors.ids import Incarnation, ProgramId, WorkerId
+from zisk_actors.ids import BlobId, Incarnation, ProgramId, WorkerId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.transport.base import Link, LinkClosed
+from zisk_actors.wire.blobs import unpack_manifest
 from zisk_actors.wire.codec import Unpacker, pack
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.transfer import Chunk, FetchChunk, NoChunk
-from zisk_actors.wire.values import Failure, FailureKind, Lease, Phase, WorkerStatus
+from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase, WorkerStatus
 from zisk_actors.wire.worker_link import (
+    AggregateTask,
     Answer,
     AnswerTaken,
     CancelDone,
@@ -46,8 +50,12 @@ from zisk_actors.wire.worker_link import (
     Hello,
     Measured,
     Progress,
+    Task,
     Welcome,
 )
+
+MAX_NAMED: Final = 10_000
+"""Blobs of its last tasks that a worker may fetch."""
 
 
 class Session:
@@ -81,7 +89,8 @@ class Session:
         self._epoch = epoch
         self._over = trio.Event()
         self._collecting: set[tuple[Lease, Phase]] = set()
-        self.exchange = Exchange(self.send_with, store)
+        self._named: dict[BlobId, None] = {}
+        self.exchange = Exchange(self.send_with, store, may_read=self._named.__contains__, sender=hello.worker)
         self._log = log.get(worker=hello.worker)
 
     @property
@@ -97,7 +106,11 @@ class Session:
         return self.link.peer.key
 
     async def send(self, message: msgspec.Struct) -> None:
-        """Raises `LinkClosed`."""
+        """Say something to the worker; what a task names it may fetch from then on. Raises `LinkClosed`."""
+        if isinstance(message, Task):
+            self._named |= dict.fromkeys(_blobs_of(message, self._store))
+            while len(self._named) > MAX_NAMED:
+                del self._named[next(iter(self._named))]
         await self.send_with(message, b"")
 
     async def send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
@@ -259,3 +272,12 @@ class Session:
             measured=record.measured if record is not None else 0.0,
             programs=tuple(ProgramId(program) for program in record.programs) if record is not None else (),
         )
+
+
+def _blobs_of(task: Task, store: BlobStore) -> list[BlobId]:
+    """What a task names, with what a list of blobs that it names has in it."""
+    named = [value for value in msgspec.structs.astuple(task) if isinstance(value, BlobRef)]
+    if isinstance(task, AggregateTask):
+        with suppress(ZiskError):  # a list that is gone is found by who fetches it
+            named += unpack_manifest(store.get(task.partials)).blobs
+    return [blob.sha256 for blob in named]
