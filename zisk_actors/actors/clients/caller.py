@@ -100,7 +100,6 @@ class Caller:
         except trio.TooSlowError:
             raise UsageError(f"blob {blob.sha256} did not arrive in {UPLOAD_SECONDS:.0f} s") from None
 
-
     async def _is_here(self, blob: BlobRef) -> bool:
         """Whether we have a blob, and its bytes are good: it is hashed where it was not for a while."""
         store = self.port.store

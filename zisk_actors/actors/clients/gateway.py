@@ -21,8 +21,8 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.clients.caller import Caller
 from zisk_actors.actors.clients.overview import Overview
-from zisk_actors.actors.clients.refusals import BadRequest, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.readable import Readable
+from zisk_actors.actors.clients.refusals import BadRequest, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.requests import perform
 from zisk_actors.actors.clients.rights import Rights, RoleOf
 from zisk_actors.actors.clients.stalls import Stalls

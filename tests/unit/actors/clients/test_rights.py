@@ -40,7 +40,7 @@ def test_who_has_no_role_may_ask_for_nothing() -> None:
 
 
 async def test_what_has_no_row_is_refused_to_everybody() -> None:
-    caller = Caller(None, Rights("key", lambda key: OPERATOR), None, None)  # type: ignore[arg-type]
+    caller = Caller(None, Rights("key", lambda key: OPERATOR), None, None, None)  # type: ignore[arg-type]
     with pytest.raises(RoleNeeded, match="Ping needs the role of nobody"):
         await perform(caller, Ping(1), b"")
 
