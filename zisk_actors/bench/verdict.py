@@ -18,7 +18,8 @@ from typing import Final
 
 from zisk_actors.bench.victims import Start
 from zisk_actors.core.job_events import Event, ShareAnswered, Submitted
-from zisk_actors.core.stages import TRANSITIONS, Stage
+from zisk_actors.core.kinds import TRANSITIONS
+from zisk_actors.core.stages import Stage
 from zisk_actors.ids import JobId
 from zisk_actors.store.journal import Journal
 

@@ -1,7 +1,7 @@
 """A job: the fold of its events.
 
 Rules of this file:
-* An event that does not fit its stage (`core/stages.py`) raises `IllegalTransition`, and nothing changes.
+* An event that does not fit its stage (`core/kinds.py`) raises `IllegalTransition`, and nothing changes.
 * A job is the fold of its events, so the journal that has the events has the job.
 * The answers of shares are kept as long as what they are part of may turn out wrong: who gave them is at fault then.
 * Attempts that came to nothing are kept as long as the job runs: they count against its budget, and its failure lists them.
@@ -10,33 +10,23 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import (
     Admitted,
-    AggregateRejected,
-    ContributionRejected,
     Event,
-    PartialRejected,
     Recut,
     Rejected,
     ShareAnswered,
     ShareFailed,
     Submitted,
 )
-from zisk_actors.core.stages import TRANSITIONS, Stage
+from zisk_actors.core.kinds import KINDS, TRANSITIONS
+from zisk_actors.core.stages import Stage
 from zisk_actors.ids import Incarnation
 from zisk_actors.wire.values import Attempt, BlobRef, Failure, Job, Kind, Phase, State, VerifiedReport, Worker
-
-_REJECTS: Final[dict[type, Stage]] = {
-    ContributionRejected: Stage.CONTRIBUTE,
-    PartialRejected: Stage.PROVE,
-    AggregateRejected: Stage.AGGREGATE,
-}
-_ORDER: Final = (Stage.CONTRIBUTE, Stage.PROVE, Stage.AGGREGATE)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -93,7 +83,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def begin(event: Submitted) -> JobRecord:
     """The job that a first event makes."""
-    waits = event.stdin is None and event.kind is not Kind.SETUP
+    waits = event.stdin is None and KINDS[event.kind].takes_input
     return JobRecord(submitted=event, stdin=event.stdin, stage=Stage.WAITING_FOR_INPUT if waits else Stage.QUEUED)
 
 
@@ -133,9 +123,9 @@ def _failed(job: JobRecord, event: ShareFailed) -> JobRecord:
 
 def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:
     """Take back what is wrong, and whatever was made of it; what else was answered stays, also by others for the same share."""
-    wrong = _REJECTS.get(type(event), after)
-    phase = Phase(wrong.value)
-    void = [Phase(stage.value) for stage in _ORDER[_ORDER.index(wrong) + 1 :]] if wrong in _ORDER else []
+    legs = KINDS[job.kind].legs
+    place = next(place for place, leg in enumerate(legs) if leg.stage is after)
+    wrong, phase, void = after, legs[place].phase, {leg.phase for leg in legs[place + 1 :]}
     its = (phase, event.share, event.worker, event.incarnation)
     answers = {key: done for key, done in job.answers.items() if (*key, done.worker, done.incarnation) != its and key[0] not in void}
     fault = Fault(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))

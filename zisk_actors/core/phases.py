@@ -16,6 +16,7 @@ import msgspec
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import Aggregated, Contributed, Event, Executed, KeysMade, Proved
+from zisk_actors.core.kinds import KINDS
 from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Kind, Lease, Phase, ShareStatus, Worker
 from zisk_actors.wire.worker_link import AggregateTask, ContributeTask, ExecuteTask, ProveTask, SetupTask, Task
@@ -138,17 +139,10 @@ PHASES: Final[Mapping[Stage, PhaseSpec]] = {
     )
 }
 
-# The part of a job's time that each phase takes, of our own measurements on one machine; only for the progress shown.
-_PARTS: Final[Mapping[Kind, tuple[tuple[Stage, float], ...]]] = {
-    Kind.SETUP: ((Stage.SETUP, 1.0),),
-    Kind.EXECUTE: ((Stage.EXECUTE, 1.0),),
-    Kind.PROVE: ((Stage.CONTRIBUTE, 0.33), (Stage.PROVE, 0.57), (Stage.AGGREGATE, 0.05), (Stage.VERIFY, 0.05)),
-}
-
 
 def stages_of(kind: Kind) -> list[Stage]:
     """The stages in which a job of a kind runs, in order."""
-    return [stage for stage, _ in _PARTS[kind]]
+    return [leg.stage for leg in KINDS[kind].legs]
 
 
 def fraction_of(job: JobRecord, shares: Sequence[ShareStatus]) -> float:
@@ -163,10 +157,10 @@ def percent(job: JobRecord, shares: Sequence[ShareStatus]) -> float:
     if job.stage is Stage.COMPLETED:
         return 100.0
     done = 0.0
-    for stage, part in _PARTS[job.kind]:
-        if stage is job.stage:
-            return round(100 * (done + part * fraction_of(job, shares)), 1)
-        done += part
+    for leg in KINDS[job.kind].legs:
+        if leg.stage is job.stage:
+            return round(100 * (done + leg.part * fraction_of(job, shares)), 1)
+        done += leg.part
     return 0.0
 
 

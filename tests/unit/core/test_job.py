@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from zisk_actors.core import job as jobs
-from zisk_actors.core import job_events, stages
+from zisk_actors.core import job_events, kinds
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import begin, evolve, replay
 from zisk_actors.core.stages import Stage
@@ -72,8 +72,8 @@ def test_every_move_that_is_not_in_the_table_raises_and_changes_nothing() -> Non
         for event_type, event in EVENTS.items():
             if isinstance(event, job_events.ShareAnswered) and stage.phase is not None:
                 event = msgspec.structs.replace(event, phase=stage.phase)
-            if (kind, stage, event_type) in stages.TRANSITIONS:
-                assert evolve(job, event).stage is stages.TRANSITIONS[kind, stage, event_type]
+            if (kind, stage, event_type) in kinds.TRANSITIONS:
+                assert evolve(job, event).stage is kinds.TRANSITIONS[kind, stage, event_type]
             else:
                 with pytest.raises(IllegalTransition):
                     evolve(job, event)
@@ -81,7 +81,7 @@ def test_every_move_that_is_not_in_the_table_raises_and_changes_nothing() -> Non
 
 
 def test_an_end_has_no_way_out() -> None:
-    assert not [move for move in stages.TRANSITIONS if move[1].state.final]
+    assert not [move for move in kinds.TRANSITIONS if move[1].state.final]
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -50,6 +50,7 @@ from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.config import CoordinatorConfig
 from zisk_actors.core.budget import Budget
 from zisk_actors.core.events import Admit
+from zisk_actors.core.kinds import LEGS
 from zisk_actors.core.policy import Policy
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.scheduler import Scheduler
@@ -61,7 +62,6 @@ from zisk_actors.store.partial import PartialInputs
 from zisk_actors.transport.base import Refusals
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.webhook import Post, post, read_target
-from zisk_actors.wire.values import Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,15 +314,8 @@ def compose(
 
 def limits_of(core: CoordinatorCore) -> Limits:
     """The limits of jobs, as the settings have them."""
-    seconds = {
-        Phase.SETUP: core.phase1_timeout_seconds,
-        Phase.EXECUTE: core.execution_timeout_seconds,
-        Phase.CONTRIBUTE: core.phase1_timeout_seconds,
-        Phase.PROVE: core.phase2_timeout_seconds,
-        Phase.AGGREGATE: core.phase3_timeout_seconds,
-    }
     return Limits(
-        seconds={phase: float(limit) for phase, limit in seconds.items()},
+        seconds={phase: float(getattr(core, leg.limit)) for phase, leg in LEGS.items() if leg.limit},
         queued=core.max_queued_jobs,
         queued_per_client=core.max_queued_jobs_per_client,
         budget=Budget(failures=core.max_attempts_per_share, losses=core.max_losses_per_share),

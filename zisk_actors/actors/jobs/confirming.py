@@ -27,7 +27,7 @@ from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
 from zisk_actors.core.events import Finished, FoundFaulty, GaveUp
-from zisk_actors.core.job_events import AggregateRejected, ContributionRejected, PartialRejected, ResultRejected
+from zisk_actors.core.kinds import LEGS
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import Incarnation, WorkerId
@@ -38,14 +38,6 @@ from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKi
 
 SECOND_SECONDS: Final = 600.0
 """What a second worker has for a run, for a phase that has no limit."""
-
-_REJECTED: Final[dict[Phase, type[ResultRejected | ContributionRejected | PartialRejected | AggregateRejected]]] = {
-    Phase.SETUP: ResultRejected,
-    Phase.EXECUTE: ResultRejected,
-    Phase.CONTRIBUTE: ContributionRejected,
-    Phase.PROVE: PartialRejected,
-    Phase.AGGREGATE: AggregateRejected,
-}
 
 
 class GuestFails(JobEnds):
@@ -197,5 +189,8 @@ class Confirmation:
 
     async def _reject(self, entry: JobEntry, phase: Phase, share: int, who: tuple[WorkerId, Incarnation], reason: str) -> None:
         """Take back what a worker gave, and quarantine it."""
-        await self._jobs.persist(entry, _REJECTED[phase](self._clock(), share, *who, reason))
+        rejected = LEGS[phase].rejected
+        if rejected is None:
+            raise AssertionError("no worker gives anything for a phase of our own")
+        await self._jobs.persist(entry, rejected(self._clock(), share, *who, reason))
         self._dispatcher.handle(FoundFaulty(*who, entry.job, share, reason))
