@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ import pytest
 
 from tests.deploy.conftest import DEPLOY, ROOT, load_yaml, tool
 from tests.deploy.test_alerts import complaints
-from zisk_actors import config
+from zisk_actors import backends, config
 from zisk_actors.web.health import Health, Standing, health_pages
 
 CHART = DEPLOY / "helm" / "zisk"
@@ -273,6 +274,12 @@ WRONG: dict[str, tuple[Values, str]] = {
 def test_what_cannot_work_is_refused_by_name(name: str, helm: Any):
     values, word = WRONG[name]
     assert word in refused(helm, values)
+
+
+def test_the_schema_knows_the_backends():
+    """A backend that is new has to be let through here, and its image looked at."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["properties"]["worker"]["properties"]["backend"]["enum"]) == set(backends.NAMES)
 
 
 def test_the_release_is_that_of_the_package():
