@@ -1,4 +1,4 @@
-"""What the coordinator counts: its counters and histograms, and the methods that record them.
+"""What the coordinator counts in more than one place, or in more than one series at once. The rest is declared where it is counted.
 
 Rules of this file:
 * What has a name in the operator's manual has that name and those labels here; the meanings are what the names say.
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
-from zisk_actors.web.cluster_view import PHASE, WORKER, ClusterView
+from zisk_actors.web.cluster_view import WORKER, ClusterView
 from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, MAX_SERIES, QUICK_SECONDS, Counter, Histogram, Label, Recorder
-from zisk_actors.wire.values import Kind, Phase, State
+from zisk_actors.wire.values import Kind, State
 
 OUTCOMES: Final = {State.COMPLETED: "success", State.FAILED: "failure", State.CANCELLED: "cancelled"}
 
@@ -52,32 +52,16 @@ JOB_SECONDS: Final = Histogram(
 
 # -------------------------------------------------------------------------------------------------------------------------- ours
 
-QUEUE_SECONDS: Final = Histogram("coordinator_job_queue_seconds", "From a job's submission to its start.", LONG_SECONDS)
-PHASE_SECONDS: Final = Histogram("coordinator_phase_duration_seconds", "How long finished phases of jobs took.", LONG_SECONDS, (PHASE,))
-RETRIES: Final = Counter("coordinator_share_retries_total", "shares", "Shares given to another holder after a failure.", (Label("cause"),))
-DOUBLED: Final = Counter("coordinator_stragglers_doubled_total", "shares", "Shares run a second time because the first takes long.")
-LATE: Final = Counter("coordinator_late_results_total", "results", "Results dropped because their lease was not in force any more.")
 COMMIT_SECONDS: Final = Histogram(
     "coordinator_journal_commit_seconds", "How long commits to the journal took, flush included.", QUICK_SECONDS
 )
 JOURNAL_EVENTS: Final = Counter("coordinator_journal_events_total", "events", "Events that were committed to the journal.")
 ROTTEN: Final = Counter("coordinator_blobs_rotten_total", "blobs", "Blobs whose bytes were not what was kept; each was set aside.")
-LOOP_LAG: Final = Histogram("coordinator_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 REFUSALS: Final = Counter(
     "coordinator_refusals_total",
     "refusals",
     "What was refused, by where it came in and why; reasons are error codes.",
     (Label("at", get_args(Port)), Label("reason")),
-)
-JOINS: Final = Counter(
-    "coordinator_worker_joins_total", "joins", "Workers that registered: new, or again after a break.", (Label("how", ("new", "again")),)
-)
-LOSSES: Final = Counter("coordinator_workers_lost_total", "workers", "Workers that went, by how that was known.", (Label("reason"),))
-WEBHOOKS: Final = Counter(
-    "coordinator_webhooks_total", "attempts", "Attempts to deliver a webhook.", (Label("outcome", ("success", "failure")),)
-)
-WEBHOOKS_GIVEN_UP: Final = Counter(
-    "coordinator_webhooks_given_up_total", "jobs", "Jobs whose end the webhook was not told of: all attempts failed for too long."
 )
 
 
@@ -94,10 +78,6 @@ class Metrics(Recorder[ClusterView]):
         self.count(REQUESTS, method, status)
         self.observe(REQUEST_SECONDS, seconds, method)
 
-    def job_started(self, queued_seconds: float) -> None:
-        """A job left the queue for the first time."""
-        self.observe(QUEUE_SECONDS, queued_seconds)
-
     def job_finished(self, kind: Kind, state: State, seconds: float | None, workers: Iterable[str] = ()) -> None:
         """A job ended in a final state; `seconds` since its start, None where it never started. `workers` held its shares."""
         outcome = OUTCOMES[state]
@@ -106,22 +86,6 @@ class Metrics(Recorder[ClusterView]):
             self.observe(JOB_SECONDS, seconds, outcome)
         for worker in dict.fromkeys(workers):
             self.count(WORKER_JOBS, worker, outcome)
-
-    def phase_finished(self, phase: Phase, seconds: float) -> None:
-        """A phase gave what it was for."""
-        self.observe(PHASE_SECONDS, seconds, phase.value)
-
-    def share_retried(self, cause: str) -> None:
-        """A share goes to another holder; `cause` is why the last one has it no more."""
-        self.count(RETRIES, cause)
-
-    def straggler_doubled(self) -> None:
-        """A share is run a second time while the first still runs."""
-        self.count(DOUBLED)
-
-    def late_result(self) -> None:
-        """A result came under a lease that is not in force."""
-        self.count(LATE)
 
     def journal_commit(self, seconds: float, events: int) -> None:
         """A group of events is on disk."""
@@ -132,29 +96,9 @@ class Metrics(Recorder[ClusterView]):
         """The bytes of a blob are not what was kept."""
         self.count(ROTTEN)
 
-    def loop_lag(self, seconds: float) -> None:
-        """The loop ran this much later than it was to."""
-        self.observe(LOOP_LAG, max(0.0, seconds))
-
     def refused(self, at: Port, reason: str, *, times: int = 1) -> None:
         """Something was refused, so many times; `reason` is an error code."""
         self.count(REFUSALS, at, reason, amount=times)
         key = f"{at} {reason}"
         if times and (key in self.refusals or len(self.refusals) < MAX_SERIES):
             self.refusals[key] = self.refusals.get(key, 0) + times
-
-    def worker_joined(self, *, fresh: bool) -> None:
-        """A worker registered; not `fresh` where it came back after a break of its link."""
-        self.count(JOINS, "new" if fresh else "again")
-
-    def worker_lost(self, reason: str) -> None:
-        """A worker is out."""
-        self.count(LOSSES, reason)
-
-    def webhook_attempted(self, *, delivered: bool) -> None:
-        """A webhook was sent, or could not be."""
-        self.count(WEBHOOKS, "success" if delivered else "failure")
-
-    def webhook_given_up(self) -> None:
-        """The webhook will not be told of the end of a job."""
-        self.count(WEBHOOKS_GIVEN_UP)

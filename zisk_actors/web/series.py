@@ -202,12 +202,12 @@ class Recorder(Generic[V]):
         (parent.labels(*labels) if labels else parent).inc(amount)
 
     def observe(self, metric: Histogram, seconds: float, *labels: str) -> None:
-        """Add a duration to a histogram."""
+        """Add a duration to a histogram; one below 0, as a clock that was set back gives, is 0."""
         if metric.name not in self._histograms:
             self._take_up()
         parent = self._histograms[metric.name]
         self._touch(parent, metric.name, labels)
-        (parent.labels(*labels) if labels else parent).observe(seconds)
+        (parent.labels(*labels) if labels else parent).observe(max(0.0, seconds))
 
     def _touch(self, parent: prometheus.Counter | prometheus.Histogram, name: str, labels: tuple[str, ...]) -> None:
         recent = self._recent.setdefault(name, OrderedDict())

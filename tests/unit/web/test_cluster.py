@@ -8,6 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.web.pages import CLUSTER, Page
+from zisk_actors.actors.dispatch import dispatcher
+from zisk_actors.actors.jobs import measures, phase_run, webhooks
+from zisk_actors.actors.workers import heartbeat
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.values import Kind, Phase, State
 
@@ -83,26 +86,31 @@ def test_a_request(metrics: Metrics):
 @pytest.mark.parametrize(
     ("record", "name", "labels", "rise"),
     [
-        (lambda it: it.job_started(2.0), "coordinator_job_queue_seconds_sum", {}, 2.0),
-        (lambda it: it.phase_finished(Phase.PROVE, 4.0), "coordinator_phase_duration_seconds_sum", {"phase": "prove"}, 4.0),
-        (lambda it: it.share_retried("worker"), "coordinator_share_retries_total", {"cause": "worker"}, 1),
-        (lambda it: it.straggler_doubled(), "coordinator_stragglers_doubled_total", {}, 1),
-        (lambda it: it.late_result(), "coordinator_late_results_total", {}, 1),
+        (lambda it: it.observe(measures.QUEUE_SECONDS, 2.0), "coordinator_job_queue_seconds_sum", {}, 2.0),
+        (
+            lambda it: it.observe(measures.PHASE_SECONDS, 4.0, Phase.PROVE.value),
+            "coordinator_phase_duration_seconds_sum",
+            {"phase": "prove"},
+            4.0,
+        ),
+        (lambda it: it.count(phase_run.RETRIES, "worker"), "coordinator_share_retries_total", {"cause": "worker"}, 1),
+        (lambda it: it.count(phase_run.DOUBLED), "coordinator_stragglers_doubled_total", {}, 1),
+        (lambda it: it.count(dispatcher.LATE), "coordinator_late_results_total", {}, 1),
         (lambda it: it.journal_commit(0.25, 6), "coordinator_journal_commit_seconds_sum", {}, 0.25),
         (lambda it: it.journal_commit(0.25, 6), "coordinator_journal_events_total", {}, 6),
-        (lambda it: it.loop_lag(0.125), "coordinator_loop_lag_seconds_sum", {}, 0.125),
-        (lambda it: it.loop_lag(-1e-9), "coordinator_loop_lag_seconds_count", {}, 1),
+        (lambda it: it.observe(heartbeat.LOOP_LAG, 0.125), "coordinator_loop_lag_seconds_sum", {}, 0.125),
+        (lambda it: it.observe(heartbeat.LOOP_LAG, -1e-9), "coordinator_loop_lag_seconds_count", {}, 1),
         (
             lambda it: it.refused("worker", "duplicate-worker"),
             "coordinator_refusals_total",
             {"at": "worker", "reason": "duplicate-worker"},
             1,
         ),
-        (lambda it: it.worker_joined(fresh=True), "coordinator_worker_joins_total", {"how": "new"}, 1),
-        (lambda it: it.worker_joined(fresh=False), "coordinator_worker_joins_total", {"how": "again"}, 1),
-        (lambda it: it.worker_lost("heartbeat"), "coordinator_workers_lost_total", {"reason": "heartbeat"}, 1),
-        (lambda it: it.webhook_attempted(delivered=True), "coordinator_webhooks_total", {"outcome": "success"}, 1),
-        (lambda it: it.webhook_attempted(delivered=False), "coordinator_webhooks_total", {"outcome": "failure"}, 1),
+        (lambda it: it.count(dispatcher.JOINS, "new"), "coordinator_worker_joins_total", {"how": "new"}, 1),
+        (lambda it: it.count(dispatcher.JOINS, "again"), "coordinator_worker_joins_total", {"how": "again"}, 1),
+        (lambda it: it.count(dispatcher.LOSSES, "heartbeat"), "coordinator_workers_lost_total", {"reason": "heartbeat"}, 1),
+        (lambda it: it.count(webhooks.WEBHOOKS, "success"), "coordinator_webhooks_total", {"outcome": "success"}, 1),
+        (lambda it: it.count(webhooks.WEBHOOKS, "failure"), "coordinator_webhooks_total", {"outcome": "failure"}, 1),
     ],
 )
 def test_each_event_is_in_its_series(metrics: Metrics, record: Callable[[Metrics], None], name: str, labels: dict[str, str], rise: float):

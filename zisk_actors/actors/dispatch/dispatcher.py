@@ -26,11 +26,18 @@ from zisk_actors.core.worker import Health
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.series import Counter, Label
 from zisk_actors.wire.values import Lease
 from zisk_actors.wire.worker_link import CancelJob, CancelLease
 
 LOOKS: Final = 20
 """So often is looked whether anybody lives, in the time that a share waits for somebody to: who comes and goes in between is not seen."""
+
+JOINS: Final = Counter(
+    "coordinator_worker_joins_total", "joins", "Workers that registered: new, or again after a break.", (Label("how", ("new", "again")),)
+)
+LOSSES: Final = Counter("coordinator_workers_lost_total", "workers", "Workers that went, by how that was known.", (Label("reason"),))
+LATE: Final = Counter("coordinator_late_results_total", "results", "Results dropped because their lease was not in force any more.")
 
 
 class Dispatcher:
@@ -96,7 +103,7 @@ class Dispatcher:
                     pool=self.pool(),
                 )
             case events.Registered():
-                self._metrics.worker_joined(fresh=effect.fresh)
+                self._metrics.count(JOINS, "new" if effect.fresh else "again")
                 self._log.info(
                     "worker registered" if effect.fresh else "worker registered again",
                     worker=effect.record.worker,
@@ -117,7 +124,7 @@ class Dispatcher:
                 )
             case events.Lost():
                 self._sessions.close(effect.record.worker)
-                self._metrics.worker_lost(effect.why.value)
+                self._metrics.count(LOSSES, effect.why.value)
                 self._stopping.lost(effect.record.worker)
                 self._log.warning("worker lost", worker=effect.record.worker, reason=effect.reason, pool=self.pool())
 
@@ -208,7 +215,7 @@ class Dispatcher:
     def drop_late(self, lease: Lease) -> None:
         """An answer came under a lease that nothing is asked under: it is counted, and dropped."""
         self.handle(events.LateResult(lease))
-        self._metrics.late_result()
+        self._metrics.count(LATE)
         self._log.info(
             "late result dropped",
             job=lease.job,

@@ -8,13 +8,20 @@ Rules of this file:
 
 from __future__ import annotations
 
+from typing import Final
+
 from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.rates import Rates
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import JobId
 from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.cluster_view import PHASE
+from zisk_actors.web.series import LONG_SECONDS, Histogram
 from zisk_actors.wire.values import State
+
+QUEUE_SECONDS: Final = Histogram("coordinator_job_queue_seconds", "From a job's submission to its start.", LONG_SECONDS)
+PHASE_SECONDS: Final = Histogram("coordinator_phase_duration_seconds", "How long finished phases of jobs took.", LONG_SECONDS, (PHASE,))
 
 
 class Measures:
@@ -39,10 +46,10 @@ class Measures:
         began = self._since.pop(job, None)
         phase = before.stage.phase
         if phase is not None and began is not None and after.state not in (State.FAILED, State.CANCELLED):
-            self._metrics.phase_finished(phase, max(0.0, at - began))
+            self._metrics.observe(PHASE_SECONDS, at - began, phase.value)
             self.rates.phase_took(before.submitted.program.sha256, phase, max(0.0, at - began), sum(before.weights))
         if before.stage is Stage.QUEUED and after.started_at is not None:
-            self._metrics.job_started(max(0.0, after.started_at - after.submitted.at))
+            self._metrics.observe(QUEUE_SECONDS, after.started_at - after.submitted.at)
         if after.state.final:
             self.rates.job_ended(at)
             seconds = None if after.started_at is None else max(0.0, at - after.started_at)

@@ -39,6 +39,7 @@ from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.ids import WorkerId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.series import Counter, Label
 from zisk_actors.wire.values import BlobRef, Failure, FailureKind, Lease, Phase
 
 WATCH_SECONDS: Final = (1.0, 5.0)
@@ -49,6 +50,9 @@ MAX_DOUBLES: Final = 2
 
 WORKER_GRACE_SECONDS: Final = 5.0
 """The worker stops by itself so long after its limit: the coordinator, which knows more, comes first."""
+
+RETRIES: Final = Counter("coordinator_share_retries_total", "shares", "Shares given to another holder after a failure.", (Label("cause"),))
+DOUBLED: Final = Counter("coordinator_stragglers_doubled_total", "shares", "Shares run a second time because the first takes long.")
 
 
 @dataclass
@@ -235,7 +239,7 @@ class PhaseRun:
             await self._jobs.record(self._entry, event)
         except StoreUnwritable:  # logged by who writes; counted here as long as we live
             self._unwritten = (*self._unwritten, event)
-        self._metrics.share_retried(own.kind.value if own is not None else "lost")
+        self._metrics.count(RETRIES, own.kind.value if own is not None else "lost")
         self._log.warning(
             "share failed, trying again" if own is not None else "share lost with its worker, trying again",
             job=record.job,
@@ -376,7 +380,7 @@ class PhaseRun:
         if lease is None:
             return
         share.doubles += 1
-        self._metrics.straggler_doubled()
+        self._metrics.count(DOUBLED)
         self._log.warning(
             "straggler: share is slow and started a second time",
             job=job,

@@ -28,6 +28,7 @@ from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
 from zisk_actors.store.rows import Notice
 from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.series import Counter, Label
 from zisk_actors.web.webhook import NotDelivered, Post, Target, body_of, headers_of
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.values import BlobRef, ExecutionReport, VerifiedReport
@@ -36,6 +37,13 @@ AT_ONCE: Final = 8
 LONGEST_PAUSE_SECONDS: Final = 300.0
 UNWRITABLE_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 60.0
+
+WEBHOOKS: Final = Counter(
+    "coordinator_webhooks_total", "attempts", "Attempts to deliver a webhook.", (Label("outcome", ("success", "failure")),)
+)
+WEBHOOKS_GIVEN_UP: Final = Counter(
+    "coordinator_webhooks_given_up_total", "jobs", "Jobs whose end the webhook was not told of: all attempts failed for too long."
+)
 
 
 class Webhooks:
@@ -98,7 +106,7 @@ class Webhooks:
             self._log.info("Successfully sent webhook", host=host, **words)
         elif now + pause - notice.ended_at > self._give_up_seconds:
             state = "given-up"
-            self._metrics.webhook_given_up()
+            self._metrics.count(WEBHOOKS_GIVEN_UP)
             self._log.error("webhook given up", host=host, error=problem, give_up_seconds=self._give_up_seconds, **words)
         else:
             state = "pending"
@@ -119,10 +127,10 @@ class Webhooks:
             url = self._target.url_of(record.job)
             status = await self._post(url, body, headers_of(self._target, record.job, body, self._clock()))
         except NotDelivered as error:
-            self._metrics.webhook_attempted(delivered=False)
+            self._metrics.count(WEBHOOKS, "failure")
             return error.message
         delivered = 200 <= status < 300
-        self._metrics.webhook_attempted(delivered=delivered)
+        self._metrics.count(WEBHOOKS, "success" if delivered else "failure")
         return "" if delivered else f"the receiver answered with status {status}"
 
     async def _steps(self, record: JobRecord) -> int | None:

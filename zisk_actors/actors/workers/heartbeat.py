@@ -7,6 +7,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from zisk_actors import log
@@ -14,8 +16,11 @@ from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.core.events import Lost, Tick
 from zisk_actors.web.cluster import Metrics
+from zisk_actors.web.series import QUICK_SECONDS, Histogram
 
 SLACK_SECONDS = 0.25
+
+LOOP_LAG: Final = Histogram("coordinator_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 
 
 class Heartbeat:
@@ -36,7 +41,7 @@ class Heartbeat:
         while True:
             await trio.sleep_until(due)
             late = self.loop_lag = trio.current_time() - due
-            self._metrics.loop_lag(late)
+            self._metrics.observe(LOOP_LAG, late)
             if late > SLACK_SECONDS:
                 self._log.warning("the coordinator's loop was late", late_seconds=round(late, 3))
             effects = self._dispatcher.handle(Tick(late if late > SLACK_SECONDS else 0.0))
