@@ -30,6 +30,8 @@ from zisk_actors.wire.compute import LENGTH_BYTES, MAX_FRAME_BYTES, Broke, Call,
 from zisk_actors.wire.errors import WireError
 from zisk_actors.wire.values import Failure, FailureKind
 
+CHILD_GONE: Final = ("compute-died", "compute-killed", "compute-start")
+"""The codes of calls that failed because their child is gone or was not there."""
 START_SECONDS: Final = 60.0
 REAP_SECONDS: Final = 5.0
 
@@ -46,6 +48,11 @@ class CallFailed(ZiskError):
         super().__init__(failure.message, hint=failure.hint)
         self.failure = failure
         self.retryable = retryable
+
+
+CHILD_TRIES: Final = 3
+CHILD_SECONDS: Final = 0.5
+"""The first pause before a call is tried again whose child died; the next is twice as long."""
 
 
 class Caller(Protocol):
@@ -189,6 +196,19 @@ class Device:
             raise _lost(FailureKind.WORKER, "compute-start", "the compute process did not start; its log says why")
         self._log.debug("compute process started", pid=process.pid)
         return running
+
+
+async def call_again(device: Caller, call: Call, *, seconds: float) -> Done:
+    """Have a call of our own carried out, again where it was the child that died or did not start. Raises `CallFailed`."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return await device.call(call, seconds=seconds)
+        except CallFailed as error:
+            if error.failure.code not in CHILD_GONE or tries == CHILD_TRIES:
+                raise
+        await trio.sleep(CHILD_SECONDS * 2 ** (tries - 1))
 
 
 def _start_child(command: list[str]) -> _Running:

@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -17,6 +17,7 @@ from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import (
     Admitted,
     Event,
+    Lost,
     Recut,
     Rejected,
     ShareAnswered,
@@ -100,6 +101,8 @@ def evolve(job: JobRecord, event: Event) -> JobRecord:
         return msgspec.structs.replace(job, weights=event.weights, answers={}, attempts=())
     if isinstance(event, Rejected):
         return _rejected(job, event, after)
+    if isinstance(event, Lost):
+        return _taken_back(job, {(Phase(after.value), share) for share in event.shares}, after)
     changes = {name: getattr(event, name) for name in event.__struct_fields__ if name != "at"}
     if isinstance(event, Admitted):
         changes["started_at"] = event.at
@@ -123,19 +126,25 @@ def _failed(job: JobRecord, event: ShareFailed) -> JobRecord:
 
 def _rejected(job: JobRecord, event: Rejected, after: Stage) -> JobRecord:
     """Take back what is wrong, and whatever was made of it; what else was answered stays, also by others for the same share."""
+    phase = Phase(after.value)
+    given = job.answers.get((phase, event.share))
+    its = given is not None and (given.worker, given.incarnation) == (event.worker, event.incarnation)
+    fault = Fault(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
+    job = _taken_back(job, {(phase, event.share)} if its else set(), after)
+    return msgspec.structs.replace(job, faults=(*job.faults, fault))
+
+
+def _taken_back(job: JobRecord, answers: Collection[tuple[Phase, int]], after: Stage) -> JobRecord:
+    """The job in an earlier stage, or in the same, without these answers of its phase, and without whatever was made of them."""
     legs = KINDS[job.kind].legs
     place = next(place for place, leg in enumerate(legs) if leg.stage is after)
-    wrong, phase, void = after, legs[place].phase, {leg.phase for leg in legs[place + 1 :]}
-    its = (phase, event.share, event.worker, event.incarnation)
-    answers = {key: done for key, done in job.answers.items() if (*key, done.worker, done.incarnation) != its and key[0] not in void}
-    fault = Fault(event.incarnation, Attempt(event.worker, event.share, phase, event.reason))
+    void = {leg.phase for leg in legs[place + 1 :]}
     return msgspec.structs.replace(
         job,
         stage=after,
-        answers=answers,
-        faults=(*job.faults, fault),
-        contributions=None if wrong is Stage.CONTRIBUTE else job.contributions,
-        partials=job.partials if wrong is Stage.AGGREGATE else None,
+        answers={key: done for key, done in job.answers.items() if key not in answers and key[0] not in void},
+        contributions=None if after is Stage.CONTRIBUTE else job.contributions,
+        partials=job.partials if after is Stage.AGGREGATE else None,
         proof=None,
     )
 

@@ -165,6 +165,27 @@ class ResultRejected(Rejected, frozen=True):
     """What a worker reports of a run, or says of a program in a job that proves nothing, is wrong."""
 
 
+class Lost(Tagged, frozen=True):
+    """What workers gave for these shares is not on our disk any more, or has rotted there: it is made again, and nobody is at fault. Base
+    of the three below."""
+
+    at: Seconds
+    shares: tuple[Count, ...]
+    reason: Text
+
+
+class ContributionsLost(Lost, frozen=True):
+    """Contributions are lost, and with them every partial proof."""
+
+
+class PartialsLost(Lost, frozen=True):
+    """Partial proofs are lost."""
+
+
+class ProofLost(Lost, frozen=True):
+    """The proof is lost; its share is the aggregate."""
+
+
 class JobFailed(Tagged, frozen=True):
     """The job ended without what it was for. `report` is what there is to see nevertheless, such as the report of a run that trapped."""
 
@@ -197,6 +218,9 @@ Event = (
     | PartialRejected
     | AggregateRejected
     | ResultRejected
+    | ContributionsLost
+    | PartialsLost
+    | ProofLost
     | JobFailed
     | Cancelled
 )

@@ -20,11 +20,15 @@ from zisk_actors.core.job_events import (
     Cancelled,
     Contributed,
     ContributionRejected,
+    ContributionsLost,
     Executed,
     InputGiven,
     JobFailed,
     KeysMade,
+    Lost,
     PartialRejected,
+    PartialsLost,
+    ProofLost,
     Proved,
     Recut,
     ResultRejected,
@@ -43,8 +47,8 @@ TakenBack = ContributionRejected | PartialRejected | AggregateRejected | ResultR
 class Leg:
     """A phase on the path of a kind. `part` is what it takes of the job's time, of our own measurements on one machine, and only for the
     progress shown; `limit` the setting that limits it, empty for a phase that the coordinator does itself, without shares; `done` the event
-    that ends it. `rejected` takes back what is wrong of it, found out in it or as late as in stage `found_in`; with `recut` its shares can
-    be cut finer."""
+    that ends it. `rejected` takes back what is wrong of it, found out in it or as late as in stage `found_in`; `lost` is that something of
+    it is not on our disk any more, in it or later; with `recut` its shares can be cut finer."""
 
     stage: Stage
     part: float
@@ -52,6 +56,7 @@ class Leg:
     limit: str = ""
     rejected: type[TakenBack] | None = None
     found_in: Stage | None = None
+    lost: type[Lost] | None = None
     recut: bool = False
 
     @property
@@ -84,6 +89,7 @@ KINDS: Final[Mapping[Kind, Path]] = {
                 done=Contributed,
                 rejected=ContributionRejected,
                 found_in=Stage.VERIFY,
+                lost=ContributionsLost,
                 recut=True,
             ),
             Leg(
@@ -93,6 +99,7 @@ KINDS: Final[Mapping[Kind, Path]] = {
                 done=Proved,
                 rejected=PartialRejected,
                 found_in=Stage.AGGREGATE,
+                lost=PartialsLost,
             ),
             Leg(
                 stage=Stage.AGGREGATE,
@@ -101,6 +108,7 @@ KINDS: Final[Mapping[Kind, Path]] = {
                 done=Aggregated,
                 rejected=AggregateRejected,
                 found_in=Stage.VERIFY,
+                lost=ProofLost,
             ),
             Leg(stage=Stage.VERIFY, part=0.05, done=Verified),
         ),
@@ -127,6 +135,9 @@ def moves_of(kind: Kind, path: Path) -> Iterator[tuple[Move, Stage]]:
         if leg.rejected is not None:
             for stage in stages[place : stages.index(leg.found_in or leg.stage) + 1]:
                 yield (kind, stage, leg.rejected), leg.stage
+        if leg.lost is not None:
+            for stage in stages[place:]:
+                yield (kind, stage, leg.lost), leg.stage
     for stage in before + stages:
         yield (kind, stage, JobFailed), Stage.FAILED
         yield (kind, stage, Cancelled), Stage.CANCELLED

@@ -41,6 +41,9 @@ EVENTS: dict[type, job_events.Event] = {
     job_events.PartialRejected: job_events.PartialRejected(4.0, 1, WorkerId("w1"), START, "wrong"),
     job_events.AggregateRejected: job_events.AggregateRejected(5.0, 2, WorkerId("w2"), START, "wrong"),
     job_events.ResultRejected: job_events.ResultRejected(3.0, 0, WorkerId("w0"), START, "wrong"),
+    job_events.ContributionsLost: job_events.ContributionsLost(4.0, (1,), "rotten"),
+    job_events.PartialsLost: job_events.PartialsLost(4.0, (1,), "rotten"),
+    job_events.ProofLost: job_events.ProofLost(5.0, (2,), "rotten"),
     job_events.InputGiven: job_events.InputGiven(1.5, OTHER),
     job_events.JobFailed: job_events.JobFailed(7.0, Failure(kind=FailureKind.GUEST, code="c", message="m")),
     job_events.Cancelled: job_events.Cancelled(7.0, "enough"),
@@ -218,3 +221,20 @@ def test_a_failed_execution_keeps_its_report() -> None:
     job = evolve(begin(submitted(Kind.EXECUTE)), EVENTS[job_events.Admitted])
     failed = evolve(job, job_events.JobFailed(3.0, Failure(kind=FailureKind.GUEST, code="c", message="m"), BLOB))
     assert failed.result == BLOB
+
+
+def test_what_is_lost_is_made_again_with_what_was_made_of_it_and_nobody_is_at_fault() -> None:
+    whole = proving(*AGGREGATED)
+    lost = evolve(whole, EVENTS[job_events.ProofLost])
+    assert (lost.stage, lost.proof, lost.partials) == (Stage.AGGREGATE, None, BLOB)
+    assert set(lost.answers) == {(phase, share) for phase in (Phase.CONTRIBUTE, Phase.PROVE) for share in (0, 1)}
+    lost = evolve(whole, EVENTS[job_events.PartialsLost])
+    assert (lost.stage, lost.proof, lost.partials, lost.contributions) == (Stage.PROVE, None, None, BLOB)
+    assert set(lost.answers) == {(Phase.CONTRIBUTE, 0), (Phase.CONTRIBUTE, 1), (Phase.PROVE, 0)}
+    lost = evolve(whole, EVENTS[job_events.ContributionsLost])
+    assert (lost.stage, lost.contributions, lost.partials) == (Stage.CONTRIBUTE, None, None)
+    assert set(lost.answers) == {(Phase.CONTRIBUTE, 0)}
+    assert lost.faults == ()
+    for event in (job_events.PartialsLost, job_events.ProofLost):
+        with pytest.raises(IllegalTransition):
+            evolve(proving(answer(Phase.CONTRIBUTE, 0)), EVENTS[event])

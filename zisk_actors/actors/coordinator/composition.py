@@ -38,6 +38,7 @@ from zisk_actors.actors.jobs.measures import Measures
 from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.jobs.repairs import Repairs
 from zisk_actors.actors.jobs.retention import Retention
 from zisk_actors.actors.jobs.submission import Submissions
 from zisk_actors.actors.jobs.supervision import Supervision
@@ -184,6 +185,7 @@ def compose(
         progress=progress,
         faults=faults,
         confirmation=confirmation,
+        repairs=Repairs(jobs=jobs, scheduler=scheduler, dispatcher=dispatcher, programs=programs, store=store, clock=clock),
         programs=programs,
         store=store,
         verifier=verifier,

@@ -28,7 +28,9 @@ from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.failures import phase_timeout, share_failure
 from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
 from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.repairs import BeginAgain, Repairs
 from zisk_actors.actors.jobs.table import JobTable
+from zisk_actors.actors.transfer import BlobNotOffered
 from zisk_actors.core.budget import Tally, tally
 from zisk_actors.core.events import DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
@@ -92,6 +94,7 @@ class PhaseRun:
         tasks: Tasks,
         progress: ProgressTable,
         confirmation: Confirmation,
+        repairs: Repairs,
         metrics: Metrics,
         limits: Limits,
         clock: Callable[[], float],
@@ -103,6 +106,7 @@ class PhaseRun:
         self._tasks = tasks
         self._progress = progress
         self._confirmation = confirmation
+        self._repairs = repairs
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
@@ -118,12 +122,12 @@ class PhaseRun:
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
         self._reported_failures: dict[WorkerId, Failure] = {}
-        self._end: JobEnds | Accusation | TooLarge | None = None
+        self._end: JobEnds | Accusation | TooLarge | BeginAgain | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
 
     async def run(self) -> None:
-        """Ask for all shares. Raises `JobEnds`, `Accusation` and `TooLarge`."""
+        """Ask for all shares. Raises `JobEnds`, `Accusation`, `TooLarge` and `BeginAgain`."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
@@ -136,7 +140,7 @@ class PhaseRun:
         if self._end is not None:
             raise self._end
 
-    def _stop(self, end: JobEnds | Accusation | TooLarge) -> None:
+    def _stop(self, end: JobEnds | Accusation | TooLarge | BeginAgain) -> None:
         """The phase cannot end well; the first who finds that out says why."""
         self._end = self._end or end
         self._scope.cancel()
@@ -226,6 +230,8 @@ class PhaseRun:
         if own is not None and own.kind is FailureKind.GUEST:
             await self._weigh(share, lease, own)
             return
+        if own is not None and own.code == BlobNotOffered.code and await self._repaired():
+            return
         if own is not None and own.pieces and phase is Phase.CONTRIBUTE and not self._somebody_larger(lease):
             weights = cut_finer(record.weights, own.pieces)
             if weights is not None:
@@ -250,6 +256,19 @@ class PhaseRun:
             so_far=str(self._tally(share.number)),
             reason=lost.reason,
         )
+
+    async def _repaired(self) -> bool:
+        """A worker did not get a blob from us: whether it is not good, and is made again, for which the phase ends."""
+        try:
+            if not await self._repairs.repair(self._entry):
+                return False
+        except JobEnds as end:
+            self._stop(end)
+        except StoreUnwritable:  # logged by who writes; the share is tried again as any other
+            return False
+        else:
+            self._stop(BeginAgain())
+        return True
 
     async def _weigh(self, share: _Share, lease: Lease, word: Failure) -> None:
         """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""

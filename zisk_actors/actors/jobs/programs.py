@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import trio
 
-from zisk_actors.actors.device import Caller
+from zisk_actors.actors.device import Caller, call_again
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.errors import NotFoundError, RefusedRetryLater
@@ -137,9 +137,9 @@ class Programs:
         `StoreUnwritable`."""
         async with self._deriving.setdefault((program.sha256, params), trio.Lock()):
             status = self.known.get(program.sha256)
-            if status is not None and params in status.keys and self._store.has(status.keys[params]):
+            if status is not None and params in status.keys and await in_thread(self._store.sound, status.keys[params].sha256):
                 return status.keys[params]
-            done = await self._device.call(SetupCall(str(self._store.path(program.sha256)), params), seconds=KEY_SECONDS)
+            done = await call_again(self._device, SetupCall(str(self._store.path(program.sha256)), params), seconds=KEY_SECONDS)
             key = await in_thread(self._store.put, done.content)
             await self._recorder.call(lambda journal: journal.add_key(program.sha256, params, key))
             await self.load()

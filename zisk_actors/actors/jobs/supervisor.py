@@ -20,7 +20,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.background import Background
-from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.device import Caller, CallFailed, call_again
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.tasks import Tasks
@@ -31,6 +31,7 @@ from zisk_actors.actors.jobs.limits import Limits
 from zisk_actors.actors.jobs.own_run import OwnRun
 from zisk_actors.actors.jobs.phase_run import PhaseRun, TooLarge
 from zisk_actors.actors.jobs.programs import Programs
+from zisk_actors.actors.jobs.repairs import GONE, BeginAgain, Repairs
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.until_written import until_written
@@ -44,7 +45,7 @@ from zisk_actors.core.stages import Stage
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import new_key
 from zisk_actors.store.blobs import BlobStore
-from zisk_actors.store.errors import StoreUnwritable
+from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
 from zisk_actors.wire.codec import decode_record
@@ -67,6 +68,7 @@ class Supervisor:
         progress: ProgressTable,
         faults: Faults,
         confirmation: Confirmation,
+        repairs: Repairs,
         programs: Programs,
         store: BlobStore,
         verifier: Caller,
@@ -84,6 +86,7 @@ class Supervisor:
         self._progress = progress
         self._faults = faults
         self._confirmation = confirmation
+        self._repairs = repairs
         self._programs = programs
         self._store = store
         self._verifier = verifier
@@ -144,7 +147,17 @@ class Supervisor:
             except GuestFails as end:
                 await self._faults.reject_contributions(entry, await entry.own.outcome())
                 raise JobEnds(end.failure) from None
+            except (BlobMissing, StoreCorrupt):
+                if not await self._repaired(entry):
+                    raise
+            except JobEnds as end:
+                if end.failure.code not in GONE or not await self._repaired(entry):
+                    raise
         self._log.info("[Job] Finished", job=entry.record.job, kind=entry.record.kind.value)
+
+    async def _repaired(self, entry: JobEntry) -> bool:
+        """Whether something of a job was not good on our disk, and is made again. Raises `JobEnds`."""
+        return await until_written(partial(self._repairs.repair, entry), waits=partial(self._jobs.waits_for_disk, entry))
 
     async def _step(self, entry: JobEntry) -> None:
         """One phase of a job. Raises `JobEnds`, and `StoreUnwritable` where a blob cannot be kept."""
@@ -159,6 +172,8 @@ class Supervisor:
             return
         except TooLarge as found:
             await self._recut(entry, found)
+            return
+        except BeginAgain:
             return
         event = spec.fold(gathered, self._clock())
         if isinstance(event, KeysMade):
@@ -186,6 +201,7 @@ class Supervisor:
             tasks=self._tasks,
             progress=self._progress,
             confirmation=self._confirmation,
+            repairs=self._repairs,
             metrics=self._metrics,
             limits=self._limits,
             clock=self._clock,
@@ -265,7 +281,8 @@ class Supervisor:
         try:
             key = await self._programs.key_of(record.submitted.program, record.submitted.params)
             proof, vk, bundle = (str(self._store.path(blob.sha256)) for blob in (record.proof, key, record.contributions))
-            done = await self._verifier.call(VerifyCall(proof, vk, record.submitted.params, bundle), seconds=VERIFY_SECONDS)
+            call = VerifyCall(proof, vk, record.submitted.params, bundle)
+            done = await call_again(self._verifier, call, seconds=VERIFY_SECONDS)
         except CallFailed as error:
             if error.failure.kind is not FailureKind.PROOF:
                 raise JobEnds(error.failure) from None
