@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +13,11 @@ from zisk_actors.cli.following import completed, follow, interruptible, submit
 from zisk_actors.cli.output import check_writable, echo, json_option, params_option, print_json, read_file, say, size, table, write_file
 from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import JobFailed
+
+if TYPE_CHECKING:
+    from zisk_actors.machine.elf import Segment
+
+MOST_SHOWN: Final = 20  # of the instructions that are not run here
 
 
 @verb(90)
@@ -27,6 +33,7 @@ def program() -> None:
 def add(elf: str, name: str | None, as_json: bool) -> None:
     """Store a program, so that jobs can name it instead of sending it."""
     content = read_file(elf, "program")
+    warn_of_program(content)
     with connect(embedded=False) as session:
         added = session.cluster.add_program(content, name=name or Path(elf).stem)
     if as_json:
@@ -45,6 +52,8 @@ def setup(program_name: str, target: str | None, level: str, as_json: bool) -> N
     if target is not None:
         check_writable(target, "verifying key")
     file = program_file(program_name)
+    if file is not None:
+        warn_of_program(file.content)
     with connect(embedded=True) as session, interruptible(session):
         reference = file or program_reference(session, program_name)
         path = target or f"{reference.name}.vk"
@@ -93,3 +102,69 @@ def remove(program_name: str, as_json: bool) -> None:
         print_json("zisk.program/1", program=gone.program, name=gone.name, size=gone.size)
         return
     echo(f"{gone.program}  {gone.name}  is kept no longer")
+
+
+@program.command("show")
+@click.argument("elf", metavar="ELF")
+@json_option
+def show(elf: str, as_json: bool) -> None:
+    """Show what an ELF file is made of, without running it.
+
+    Its memory map, its instructions by extension and by the table that proves them, and those that this machine does not run. Nothing is
+    sent anywhere.
+    """
+    from zisk_actors.machine.survey import survey
+
+    found = survey(read_file(elf, "program"))
+    if as_json:
+        print_json(
+            "zisk.program-survey/1",
+            entry=found.entry,
+            symbol=found.symbol,
+            segments=[
+                {"start": s.address, "end": s.end, "bytes": len(s.data), "executable": s.executable, "writable": s.writable and s.in_ram}
+                for s in found.segments
+            ],
+            rows=found.rows,
+            image_words=found.image_words,
+            compressed=found.compressed,
+            extensions=found.extensions,
+            chips=found.chips,
+            unsupported=[{"address": each.address, "symbol": each.symbol, "instruction": each.name} for each in found.unsupported],
+            warnings=found.warnings(),
+        )
+        return
+    echo(f"entry {found.entry:#x}" + (f" ({found.symbol})" if found.symbol else ""))
+    table(
+        ("SEGMENT", "END", "SIZE", "IN THE FILE", "MAY"),
+        [(f"{s.address:#x}", f"{s.end:#x}", size(s.size), size(len(s.data)), _rights(s)) for s in found.segments],
+    )
+    echo(f"{found.rows} rows of code, {found.image_words} words of memory are loaded")
+    echo("instructions: " + (", ".join(f"{count} {extension}" for extension, count in found.extensions.items()) or "none"))
+    echo("tables: " + (", ".join(f"{chip} {count}" for chip, count in found.chips.items()) or "none"))
+    for each in found.unsupported[:MOST_SHOWN]:
+        echo(f"not run here: {each}")
+    if len(found.unsupported) > MOST_SHOWN:
+        echo(f"not run here: {len(found.unsupported) - MOST_SHOWN} more, which --json lists")
+    for warning in found.warnings():
+        say(f"warning: {warning}")
+
+
+def _rights(segment: Segment) -> str:
+    """What a program may do there."""
+    return "read, write" if segment.in_ram else "read, execute" if segment.executable else "read"
+
+
+def warn_of_program(content: object) -> None:
+    """Say what of an ELF file will end a run that comes to it. What is no ELF file, or not here, is for others to look at."""
+    from zisk_actors.machine.elf import ElfError
+    from zisk_actors.machine.survey import survey
+
+    if not isinstance(content, bytes):
+        return
+    try:
+        found = survey(content).warnings()
+    except ElfError:
+        return
+    for warning in found:
+        say(f"warning: {warning}")

@@ -43,6 +43,7 @@ from zisk_actors.cli.output import (
     units_options,
     write_file,
 )
+from zisk_actors.cli.programs import warn_of_program
 from zisk_actors.cli.verbs import verb
 from zisk_actors.errors import UsageError
 
@@ -94,6 +95,8 @@ def prove(
     file = program_file(program_name)
     if file is not None and target is None and not detach:
         check_writable(f"{file.name}.proof", "proof")
+    if file is not None:
+        warn_of_program(file.content)
     stdin = guest_input(raw, records) if no_wait else job_input(raw, records)
     wishes = Wishes(key, priority, deadline, min_units, units, not no_wait, wait_for_cluster)
     began = time.monotonic()

@@ -40,7 +40,7 @@ _ET_EXEC, _ET_DYN = 2, 3
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _PF_X, _PF_W = 1, 2
 _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 2, 3, 8
-_SHF_ALLOC, _SHF_TLS = 2, 0x400
+_SHF_ALLOC, _SHF_EXECINSTR, _SHF_TLS = 2, 4, 0x400
 _SHN_UNDEF, _SHN_LORESERVE = 0, 0xFF00
 _STT_NOTYPE, _STT_FUNC = 0, 2
 _EF_RVC = 1
@@ -182,10 +182,11 @@ class Symbols:
 
 @dataclass(frozen=True, eq=False)
 class Elf:
-    """What the machine needs of the file. Segments ascend by address and do not overlap."""
+    """What the machine needs of the file. Segments ascend by address and do not overlap. `code`: byte ranges that hold instructions."""
 
     entry: int
     segments: tuple[Segment, ...]
+    code: tuple[tuple[int, int], ...]
     symbols: Symbols
     compressed: bool  # the file says that it may hold 16-bit instructions
 
@@ -220,7 +221,10 @@ def load(data: bytes) -> Elf:
         raise ElfBadEntry(f"the entry point {entry:#x} is in no executable segment")
     if entry % 4:
         raise ElfBadEntry(f"the entry point {entry:#x} is not a multiple of 4", hint="build without compressed instructions (rv64im)")
-    return Elf(entry, segments, _symbols(data, sections, code), bool(flags & _EF_RVC))
+    executable = _SHF_ALLOC | _SHF_EXECINSTR
+    named = [(address, address + size) for _, _, sflags, address, _, size, *_ in sections if sflags & executable == executable and size]
+    ranges = sorted(named) or [(segment.address, segment.end) for segment in code]
+    return Elf(entry, segments, tuple(ranges), _symbols(data, sections, code), bool(flags & _EF_RVC))
 
 
 def _unpack(layout: struct.Struct, data: bytes, offset: int, what: str) -> tuple[int, ...]:

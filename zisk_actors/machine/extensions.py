@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 
@@ -31,6 +31,7 @@ class Foreign:
 
 # Fields of a 32-bit word: opcode, funct3 (rm), funct7 and its parts, rs2.
 _OPCODE, _F3, _F7, _F6, _F5, _FMT, _RS2 = 0x7F, 7 << 12, 0x7F << 25, 0x3F << 26, 0x1F << 27, 3 << 25, 0x1F << 20
+_NOTHING: Final = "no RISC-V instruction"
 _AMO, _LOAD_FP, _STORE_FP, _OP_FP, _SYSTEM, _OP, _OP32, _OP_IMM, _OP_IMM32 = 0x2F, 0x07, 0x27, 0x53, 0x73, 0x33, 0x3B, 0x13, 0x1B
 
 
@@ -145,6 +146,13 @@ def _table() -> tuple[Foreign, ...]:
     return (*_atomics(), *_floats(), *_bits(), *_system(), *_vectors())
 
 
+def extension_of(word: int) -> str:
+    """The extension that a word needs, "" for what is no instruction that this file knows."""
+    name = name_of(word)
+    return "" if name.startswith(_NOTHING) else name[name.index("(") + 1 : -1]
+
+
+@lru_cache(2**16)
 def name_of(word: int) -> str:
     """What a 32-bit word of code that isa.py does not decode is, as `name (extension)`; "no RISC-V instruction" and the word else."""
     if word & 3 != 3:
@@ -154,13 +162,13 @@ def name_of(word: int) -> str:
             if foreign.extension == "Zicsr":
                 return f"{foreign.name} {word >> 20:#x} ({foreign.extension})"
             return str(foreign)
-    return f"no RISC-V instruction ({word:#010x})"
+    return f"{_NOTHING} ({word:#010x})"
 
 
 def _compressed(half: int) -> str:
     """The name of a 16-bit word."""
     if half == 0:
-        return "no RISC-V instruction (0x0000)"
+        return f"{_NOTHING} (0x0000)"
     quadrant, funct3 = half & 3, half >> 13
     name = _COMPRESSED[quadrant][funct3]
     rd, rs2, upper = half >> 7 & 31, half >> 2 & 31, half >> 12 & 1
@@ -177,6 +185,6 @@ def _compressed(half: int) -> str:
         else:
             name = ("c.jalr" if rd else "c.ebreak") if upper else ("c.jr" if rd else "")
     if not name:
-        return f"no RISC-V instruction ({half:#06x})"
+        return f"{_NOTHING} ({half:#06x})"
     extension = {"c.fld": "C, D", "c.fsd": "C, D", "c.fldsp": "C, D", "c.fsdsp": "C, D", "c.lbu": "Zcb"}.get(name, "C")
     return f"{name} ({extension})"

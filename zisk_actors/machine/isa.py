@@ -162,6 +162,11 @@ class Instruction:
     value: Callable[[I64, I64], I64] = lambda at, imm: imm
 
     @property
+    def extension(self) -> str:
+        """The part of the instruction set that it belongs to."""
+        return {"fence.i": "Zifencei", "csrr_marchid": "Zicsr"}.get(self.name, "M" if self.chip in ("mul", "div") else "I")
+
+    @property
     def writes_rd(self) -> bool:
         """Whether it writes a register: without one in its word, or with x0 there, the sink."""
         return self.format.writes or self.operand is Operand.VALUE
