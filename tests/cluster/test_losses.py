@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.cluster.conftest import FAKE, Start, alive, descendants, gone
-from zisk_actors.actors.ready import Ready
+from zisk_actors.actors.ready import Endpoints
 from zisk_actors.client import local
 from zisk_actors.client.errors import JobFailure
 from zisk_actors.wire.values import FailureKind, JobStatus, Kind, State
@@ -196,7 +196,7 @@ def test_no_worker_left_fails_the_job_by_name(start: Start) -> None:
     try:
         while not ready.exists():
             time.sleep(0.02)
-        urls = msgspec.json.decode(ready.read_bytes(), type=Ready)
+        urls = msgspec.json.decode(ready.read_bytes(), type=Endpoints)
         worker = [sys.executable, "-m", "zisk_actors.cli.worker", "--config", str(cluster.folder / "worker-1.toml"), "--prover", FAKE]
         lone = subprocess.Popen([*worker, "-c", urls.worker_url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

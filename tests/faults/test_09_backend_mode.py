@@ -61,7 +61,7 @@ def test_the_daemon_ends_with_that_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_a_mock_coordinator_needs_no_worker_and_says_what_it_is(tmp_path: Path) -> None:
-    from zisk_actors.actors.ready import Ready
+    from zisk_actors.actors.ready import Endpoints
     from zisk_actors.client.blocking import BlockingClient
     from zisk_actors.transport.auth import new_keypair
 
@@ -74,7 +74,7 @@ def test_a_mock_coordinator_needs_no_worker_and_says_what_it_is(tmp_path: Path) 
     log, ready = tmp_path / "log", tmp_path / "ready.json"
     with running("coordinator", log, "--config", tmp_path / "coordinator.toml", "--ready-file", ready):
         until(ready.exists, "the coordinator is ready")
-        where = Ready(**json.loads(ready.read_text()))
+        where = Endpoints(**json.loads(ready.read_text()))
         with BlockingClient(where.client_url, where.server_key, keys) as client:
             job = client.submit(Kind.PROVE, ELF, stdin=b"input")
             status = client.wait(job, seconds=20)

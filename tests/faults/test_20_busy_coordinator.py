@@ -18,7 +18,7 @@ from tests.cluster.conftest import Start
 from tests.faults.stage import ELF, metrics, process, said, until
 from zisk_actors.core.events import Enqueue, Joined, Lost, Tick
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.core.worker import Health
+from zisk_actors.core.worker import WorkerHealth
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, State
 
@@ -34,7 +34,7 @@ def test_a_loop_that_stood_still_loses_nobody() -> None:
     scheduler.handle(Enqueue(JOB, Kind.PROVE, 0, 0.0), 0.0)
     assert scheduler.jobs_of(A) == [JOB]
     assert scheduler.handle(Tick(late_seconds=1000.0), 1010.0) == []
-    assert scheduler.registry.records[A].health is Health.READY
+    assert scheduler.registry.records[A].health is WorkerHealth.READY
     assert scheduler.jobs_of(A) == [JOB]
     effects = scheduler.handle(Tick(), 1000.0 + 91.0)
     assert [type(effect) for effect in effects][:1] == [Lost], "silence that was heard counts"

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import trio
 
 from zisk_actors.actors.workers.roster import Roster
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import BlobId, JobId, WorkerId, blob_id
 from zisk_actors.store.blobs import BlobStore
@@ -47,7 +47,7 @@ class Disk:
         self.full = False
         self.slow_until = 0.0
         self.slow_seconds = 0.0
-        self.on_commit: Callable[[Sequence[tuple[JobId, Event]]], None] = lambda rows: None
+        self.on_commit: Callable[[Sequence[tuple[JobId, JobEvent]]], None] = lambda rows: None
         self._base = f"file:zisk-simulation-{os.getpid()}-{next(_names)}?mode=memory&cache=shared"
         self._keeper: sqlite3.Connection | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -146,7 +146,7 @@ class SimJournal(Journal):
     def connect(self, folder: Path) -> sqlite3.Connection:
         return self._machine.disk.connect(self._machine)
 
-    def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
+    def append(self, rows: Sequence[tuple[JobId, JobEvent]], endings: Sequence[Ending] = ()) -> None:
         super().append(rows, endings)
         self._machine.disk.on_commit(rows)
 

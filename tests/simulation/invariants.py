@@ -21,10 +21,10 @@ from tests.simulation.trace import Trace
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.events import Admit, Doubled, Ended, Finished, GaveUp, Granted, Heard, Reissued, Revoked
 from zisk_actors.core.job import JobRecord, begin, evolve
-from zisk_actors.core.job_events import Event, Executed, JobFailed, KeysMade, ShareAnswered, Submitted, Verified
+from zisk_actors.core.job_events import Executed, JobEvent, JobFailed, KeysMade, ShareAnswered, Submitted, Verified
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.summary import summarise
-from zisk_actors.core.worker import Health
+from zisk_actors.core.worker import WorkerHealth
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.store.rows import Past
 from zisk_actors.wire.codec import decode_record
@@ -49,7 +49,7 @@ class Laws:
         self._broken = broken
         self._checked = checked
         self.records: dict[JobId, JobRecord] = {}
-        self.histories: dict[JobId, list[Event]] = {}
+        self.histories: dict[JobId, list[JobEvent]] = {}
         self.keys: dict[tuple[str, str], JobId] = {}
         self.ended: dict[JobId, State] = {}
         self.told: dict[JobId, State] = {}
@@ -71,7 +71,7 @@ class Laws:
 
     # ----------------------------------------------------------------------------------------------------------------- the disk
 
-    def committed(self, rows: Sequence[tuple[JobId, Event]]) -> None:
+    def committed(self, rows: Sequence[tuple[JobId, JobEvent]]) -> None:
         """Events of jobs are on disk."""
         for job, event in rows:
             self._trace.note(f"disk {job} {type(event).__name__}")
@@ -98,7 +98,7 @@ class Laws:
             self.histories.setdefault(job, []).append(event)
         self._something.set()
 
-    def _check(self, job: JobRecord, event: Event) -> None:
+    def _check(self, job: JobRecord, event: JobEvent) -> None:
         said = job.submitted
         elf = self._blobs[said.program.sha256]
         stdin = self._content(job.stdin) if job.stdin is not None else b""
@@ -134,7 +134,7 @@ class Laws:
 
     # ------------------------------------------------------------------------------------------------------------ the coordinator
 
-    def started(self, coordinator: Coordinator, device: SimDevice, histories: dict[JobId, list[Event]]) -> None:
+    def started(self, coordinator: Coordinator, device: SimDevice, histories: dict[JobId, list[JobEvent]]) -> None:
         """A coordinator has read its journal and is about to serve."""
         self.law(histories == self.histories, "the journal does not give back what was committed to it")
         self.coordinator, self.device = coordinator, device
@@ -284,7 +284,7 @@ class Laws:
             sorted(records),
         )
         busy = {lease.worker for lease in self.leases()}
-        free = sum(record.units for name, record in records.items() if name not in busy and record.health is Health.READY)
+        free = sum(record.units for name, record in records.items() if name not in busy and record.health is WorkerHealth.READY)
         self.law(sum(seen.free_units for seen in view.workers) == free, "gauge of free units", view.workers, free)
 
     def _shares(self, coordinator: Coordinator, view: Any) -> None:
@@ -355,4 +355,4 @@ class Laws:
         self.law(connected == sorted(name for name, _ in workers), f"connected at the end: {connected}")
         for name, actor in workers:
             load = actor._workload
-            self.law(not load.jobs and not load.outbox, f"worker {name} still holds {list(load.jobs)} {list(load.outbox)}")
+            self.law(not load.tasks and not load.outbox, f"worker {name} still holds {list(load.tasks)} {list(load.outbox)}")

@@ -19,7 +19,7 @@ from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.supervisor import Supervisor
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core.job import evolve
-from zisk_actors.core.job_events import Cancelled, Event, Verified
+from zisk_actors.core.job_events import Cancelled, JobEvent, Verified
 from zisk_actors.core.leases import Leases
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.store.journal import Journal
@@ -41,7 +41,7 @@ def busy_workers_count_as_free(patch: Patch) -> None:
 def told_before_it_is_written(patch: Patch) -> None:
     record = JobTable.record
 
-    async def early(self: JobTable, entry: JobEntry, event: Event) -> None:
+    async def early(self: JobTable, entry: JobEntry, event: JobEvent) -> None:
         before = entry.record
         entry.record = evolve(before, event)
         self.tell(entry)

@@ -35,7 +35,7 @@ CHILD_GONE: Final = ("compute-died", "compute-killed", "compute-start")
 START_SECONDS: Final = 60.0
 REAP_SECONDS: Final = 5.0
 
-Progress = Callable[[str, float], None]
+OnProgress = Callable[[str, float], None]
 
 
 class CallFailed(ZiskError):
@@ -55,12 +55,12 @@ CHILD_SECONDS: Final = 0.5
 """The first pause before a call is tried again whose child died; the next is twice as long."""
 
 
-class Caller(Protocol):
+class ComputeDevice(Protocol):
     """What others need of a device."""
 
     async def warm(self) -> None: ...
 
-    async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done: ...
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: OnProgress | None = None) -> Done: ...
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Device:
             except CallFailed as error:
                 self._log.error("the compute process does not start", error=error.message)
 
-    async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: OnProgress | None = None) -> Done:
         """Have the child carry a call out; 0 seconds are no limit. Raises `CallFailed`. Cancelling kills the child."""
         async with self._lock:
             running = await self._start()
@@ -148,7 +148,7 @@ class Device:
         with trio.move_on_after(REAP_SECONDS):
             await _gone(running.process)
 
-    async def _converse(self, running: _Running, call: Call, on_progress: Progress | None) -> Done | Broke:
+    async def _converse(self, running: _Running, call: Call, on_progress: OnProgress | None) -> Done | Broke:
         try:
             await _send(running.into, call)
             while True:
@@ -198,7 +198,7 @@ class Device:
         return running
 
 
-async def call_again(device: Caller, call: Call, *, seconds: float) -> Done:
+async def call_again(device: ComputeDevice, call: Call, *, seconds: float) -> Done:
     """Have a call of our own carried out, again where it was the child that died or did not start. Raises `CallFailed`."""
     tries = 0
     while True:

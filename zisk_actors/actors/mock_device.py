@@ -13,7 +13,7 @@ import trio
 
 from zisk_actors import log, mock
 from zisk_actors.actors.compute import broke, perform
-from zisk_actors.actors.device import CallFailed, Progress
+from zisk_actors.actors.device import CallFailed, OnProgress
 from zisk_actors.wire.compute import Call, Done
 
 STEPS: Final = 4
@@ -39,7 +39,7 @@ class MockDevice:
     async def warm(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: OnProgress | None = None) -> Done:
         """As `Device.call`. The limit is not kept to: what a mock takes was asked for."""
         for step in range(STEPS):
             if on_progress is not None:

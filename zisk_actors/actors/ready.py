@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 
-class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Endpoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a coordinator listens; `metrics_url` is empty where metrics are off."""
 
     pid: int
@@ -17,7 +17,7 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_url: str = ""
 
 
-def write_ready_file(path: Path, ready: Ready) -> None:
+def write_ready_file(path: Path, ready: Endpoints) -> None:
     """Say where we listen, for who started us; the file appears whole."""
     temporary = path.with_suffix(".new")
     temporary.write_bytes(msgspec.json.encode(ready))

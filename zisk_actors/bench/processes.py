@@ -21,10 +21,10 @@ import msgspec
 import trio
 
 from zisk_actors import __version__
-from zisk_actors.actors.ready import Ready
+from zisk_actors.actors.ready import Endpoints
 from zisk_actors.bench.simulated import PROVER, Order, Report, Troop
 from zisk_actors.core.job import replay
-from zisk_actors.core.job_events import Admitted, Event, Executed, Submitted
+from zisk_actors.core.job_events import Admitted, Executed, JobEvent, Submitted
 from zisk_actors.core.summary import summarise
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId, new_job_id
@@ -98,7 +98,7 @@ class Place:
         try:
             began = time.time()
             for start in range(0, jobs, BATCH):
-                rows: list[tuple[JobId, Event]] = []
+                rows: list[tuple[JobId, JobEvent]] = []
                 endings: list[Ending] = []
                 for number in range(start, min(start + BATCH, jobs)):
                     events = _history(new_job_id(), number, began - jobs + number)
@@ -187,7 +187,7 @@ async def start_coordinator(place: Place, *, like: RunningCoordinator | None = N
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError):
-            facts = msgspec.json.decode(ready.read_bytes(), type=Ready)
+            facts = msgspec.json.decode(ready.read_bytes(), type=Endpoints)
             return RunningCoordinator(process, facts.client_url, facts.worker_url)
         if process.poll() is not None:
             break

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from zisk_actors.bench.victims import Start
-from zisk_actors.core.job_events import Event, ShareAnswered, Submitted
+from zisk_actors.core.job_events import JobEvent, ShareAnswered, Submitted
 from zisk_actors.core.kinds import TRANSITIONS
 from zisk_actors.core.stages import Stage
 from zisk_actors.ids import JobId
@@ -89,7 +89,7 @@ def look(state: Path, starts: Iterable[Start]) -> OnDisk:
     )
 
 
-def _is_end(event: Event, first: Event) -> bool:
+def _is_end(event: JobEvent, first: JobEvent) -> bool:
     kinds = {
         type_ for (kind, _, type_), after in TRANSITIONS.items() if isinstance(first, Submitted) and kind is first.kind and after in _FINAL
     }
@@ -99,7 +99,7 @@ def _is_end(event: Event, first: Event) -> bool:
 _FINAL: Final = (Stage.COMPLETED, Stage.FAILED, Stage.CANCELLED)
 
 
-def _answers(jobs: dict[JobId, list[Event]]) -> Iterable[tuple[JobId, ShareAnswered]]:
+def _answers(jobs: dict[JobId, list[JobEvent]]) -> Iterable[tuple[JobId, ShareAnswered]]:
     return ((job, event) for job, events in jobs.items() for event in events if isinstance(event, ShareAnswered))
 
 

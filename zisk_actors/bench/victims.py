@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 import trio
 
-from zisk_actors.actors.ready import Ready
+from zisk_actors.actors.ready import Endpoints
 from zisk_actors.backends import DEFAULT, MOCK, REAL
 from zisk_actors.client.processes import last_words
 from zisk_actors.errors import ZiskError
@@ -60,7 +60,7 @@ class Victims:
         self.starts: list[Start] = []
         self.running: dict[str, Start] = {}
         self.coordinator: subprocess.Popen[bytes] | None = None
-        self.where: Ready | None = None
+        self.where: Endpoints | None = None
         self.ended_alone: list[str] = []
         self._mock = mock
         self._verb_seconds = verb_seconds
@@ -101,7 +101,7 @@ class Victims:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(FileNotFoundError):
-                where = msgspec.json.decode(ready.read_bytes(), type=Ready)
+                where = msgspec.json.decode(ready.read_bytes(), type=Endpoints)
                 if self.where is None:
                     self.where = where
                     self._write_worker_settings(where)
@@ -174,7 +174,7 @@ class Victims:
         with log.open("ab") as output:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
-    def _write_worker_settings(self, where: Ready) -> None:
+    def _write_worker_settings(self, where: Endpoints) -> None:
         for name in self.names:
             settings: dict[str, Value] = {
                 "worker.worker_id": name,

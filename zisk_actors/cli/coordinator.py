@@ -122,7 +122,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     from zisk_actors.actors.compute import DEFAULT_PROVER
     from zisk_actors.actors.coordinator.process import run_coordinator
     from zisk_actors.actors.device import DeviceSettings
-    from zisk_actors.actors.ready import Ready, write_ready_file
+    from zisk_actors.actors.ready import Endpoints, write_ready_file
     from zisk_actors.actors.signals import until_signalled
     from zisk_actors.transport.allowlist import AllowList
 
@@ -145,7 +145,7 @@ async def _serve(settings: config.CoordinatorConfig, ready_file: str | None, par
     # The threads that write journal and blobs wait for the interpreter as long as this after each call of the system; the loop is busy.
     sys.setswitchinterval(0.0005)
 
-    def ready(where: Ready) -> None:
+    def ready(where: Endpoints) -> None:
         gc.freeze()
         if ready_file:
             write_ready_file(Path(ready_file), where)

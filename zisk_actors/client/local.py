@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from zisk_actors.actors.ready import Ready
+from zisk_actors.actors.ready import Endpoints
 from zisk_actors.actors.worker.memory import memory_of_machine
 from zisk_actors.client.blocking import BlockingClient
 from zisk_actors.client.local_settings import COMMENT, coordinator_settings, state_folder, worker_settings
@@ -288,11 +288,11 @@ class _Starter:
         self._children.append(child)
         self._processes.append(Process(role=role, name=name, pid=child.pid, started=start_time(child.pid), log=str(log)))
 
-    def _wait_for_coordinator(self, ready: Path) -> Ready:
+    def _wait_for_coordinator(self, ready: Path) -> Endpoints:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(FileNotFoundError):
-                return msgspec.json.decode(ready.read_bytes(), type=Ready)
+                return msgspec.json.decode(ready.read_bytes(), type=Endpoints)
             self._check()
             time.sleep(0.02)
         raise ClusterFailed(f"the coordinator was not ready after {START_SECONDS:.0f} s", hint=f"see {self._processes[0].log}")

@@ -15,7 +15,7 @@ from typing import Final
 from zisk_actors.core.events import Admit, Doubled, DoubleWanted, Effect, Enqueue, Granted, Orphaned
 from zisk_actors.core.policy import Need, Policy
 from zisk_actors.core.tables import Tables
-from zisk_actors.core.worker import Health, WorkerRecord
+from zisk_actors.core.worker import WorkerHealth, WorkerRecord
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.wire.values import Lease
 
@@ -56,7 +56,7 @@ class Assignment:
             own, excluded = crew.load(), crew.excluded.get(want.share, set())
             others = [want.prefer] if want.prefer is not None and self._tables.pool.is_free(want.prefer) else []
             records = [self._tables.registry.records[worker] for worker in [*own, *others]]
-            candidates = [record for record in records if record.health is Health.READY]
+            candidates = [record for record in records if record.health is WorkerHealth.READY]
             large = want.share in crew.large
             # One of the first ones has failed at nothing, or no free one has; who has most memory may be any.
             candidates += (
@@ -82,7 +82,7 @@ class Assignment:
         crew = self._tables.leases.crews[event.job]
         spare = event.urgent or not len(self._tables.queue)
         idle = [self._tables.registry.records[worker] for worker in sorted(event.idle) if worker in self._tables.registry.records]
-        able = [record for record in idle if record.health is Health.READY]
+        able = [record for record in idle if record.health is WorkerHealth.READY]
         able += self._unclaimed(self._tables.pool.free(), event.job) if spare else []
         barred = event.never | crew.excluded.get(event.share, set()) | {first.worker}
         worker = self._policy.double(able, leases=crew.load(), barred=barred)

@@ -61,7 +61,7 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Measured:
+class RateMeasured:
     """A worker has found out how fast its device is."""
 
     worker: WorkerId
@@ -188,7 +188,7 @@ class Tick:
 Event = (
     Enqueue
     | Joined
-    | Measured
+    | RateMeasured
     | Heard
     | Left
     | Wanted

@@ -16,7 +16,7 @@ import msgspec
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job_events import (
     Admitted,
-    Event,
+    JobEvent,
     Lost,
     Recut,
     Rejected,
@@ -88,7 +88,7 @@ def begin(event: Submitted) -> JobRecord:
     return JobRecord(submitted=event, stdin=event.stdin, stage=Stage.WAITING_FOR_INPUT if waits else Stage.QUEUED)
 
 
-def evolve(job: JobRecord, event: Event) -> JobRecord:
+def evolve(job: JobRecord, event: JobEvent) -> JobRecord:
     """The job after one more event. Raises `IllegalTransition` and changes nothing where the event does not fit."""
     after = TRANSITIONS.get((job.kind, job.stage, type(event)))
     if after is None:
@@ -149,7 +149,7 @@ def _taken_back(job: JobRecord, answers: Collection[tuple[Phase, int]], after: S
     )
 
 
-def replay(events: list[Event]) -> JobRecord:
+def replay(events: list[JobEvent]) -> JobRecord:
     """The job that a list of events makes. Raises `IllegalTransition` where they are not the events of a job."""
     if not events or not isinstance(events[0], Submitted):
         raise IllegalTransition("the first event of a job is that it was submitted")

@@ -201,7 +201,7 @@ class Cancelled(Tagged, frozen=True):
     reason: Text
 
 
-Event = (
+JobEvent = (
     Submitted
     | InputGiven
     | Admitted

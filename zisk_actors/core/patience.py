@@ -29,7 +29,7 @@ STILL_DOUBLED: Final = 0.35
 
 
 @dataclass(frozen=True)
-class Patience:
+class PhaseLimits:
     """Limits of one phase in seconds. A share is a straggler that takes longer than `factor` times what is expected, and than
     `least_seconds`."""
 
@@ -56,7 +56,7 @@ class RunningAttempt:
         return 0.0 if self.began_at is None else now - max(self.began_at, self.moved_at)
 
 
-def deadline(attempts: Sequence[RunningAttempt], lost_seconds: float, still_seconds: float, patience: Patience) -> float:
+def deadline(attempts: Sequence[RunningAttempt], lost_seconds: float, still_seconds: float, patience: PhaseLimits) -> float:
     """When the clock of a share is over, given the time that attempts at it have taken which came to nothing: those that were lost or
     failed, and those that stood still."""
     if not patience.limit or not attempts or any(each.began_at is None for each in attempts):
@@ -65,7 +65,7 @@ def deadline(attempts: Sequence[RunningAttempt], lost_seconds: float, still_seco
     return max(each.began_at or 0.0 for each in attempts) + min(patience.limit, extended) - still_seconds
 
 
-def stands_still(one: RunningAttempt, patience: Patience, now: float) -> bool:
+def stands_still(one: RunningAttempt, patience: PhaseLimits, now: float) -> bool:
     """Whether an attempt has failed because nothing has been heard of its progress for so long."""
     return bool(patience.limit) and one.still_seconds(now) >= STILL * patience.limit
 
@@ -75,7 +75,7 @@ def rate(one: RunningAttempt, now: float) -> float:
     return one.seconds(now) * one.units / max(1, one.weight)
 
 
-def straggler(lone: Sequence[RunningAttempt], rates: Sequence[float], patience: Patience, now: float) -> RunningAttempt | None:
+def straggler(lone: Sequence[RunningAttempt], rates: Sequence[float], patience: PhaseLimits, now: float) -> RunningAttempt | None:
     """Of the attempts that are their share's only one, the one that should have a second beside it: the one that is furthest over what is
     expected. `rates` are those of the shares that are done."""
     if not patience.factor:

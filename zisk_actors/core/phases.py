@@ -15,7 +15,7 @@ import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord
-from zisk_actors.core.job_events import Aggregated, Contributed, Event, Executed, KeysMade, Proved
+from zisk_actors.core.job_events import Aggregated, Contributed, Executed, JobEvent, KeysMade, Proved
 from zisk_actors.core.kinds import KINDS
 from zisk_actors.core.stages import Stage
 from zisk_actors.wire.values import BlobRef, Kind, Lease, Phase, ShareStatus, Worker
@@ -39,7 +39,7 @@ class PhaseSpec(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     shares: Callable[[JobRecord], Sequence[int]]
     task: Callable[[JobRecord, Lease, float], Task]
-    fold: Callable[[Gathered, float], Event]
+    fold: Callable[[Gathered, float], JobEvent]
     gather: str
     doubled: bool = True
     last: bool = False

@@ -11,13 +11,13 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 
-from zisk_actors.core.worker import Health, WorkerRecord
+from zisk_actors.core.worker import WorkerHealth, WorkerRecord
 from zisk_actors.ids import WorkerId
 
 _Place = tuple[int, WorkerId]
 
 
-class Pool:
+class WorkerPool:
     """An index over workers; it hears by `refresh` of every change. `find` gives a worker's record, None where it is not registered;
     `is_busy` says whether it holds a lease."""
 
@@ -37,8 +37,8 @@ class Pool:
         record = self._find(worker)
         after = None
         if record is not None:
-            free = record.health is Health.READY and not self._is_busy(worker)
-            after = ((-record.units, worker), record.health is not Health.QUARANTINED, free)
+            free = record.health is WorkerHealth.READY and not self._is_busy(worker)
+            after = ((-record.units, worker), record.health is not WorkerHealth.QUARANTINED, free)
         before = self._seen.get(worker)
         if after == before:
             return

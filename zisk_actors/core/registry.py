@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from zisk_actors.core.worker import Health, Sign, WorkerRecord, evolve
+from zisk_actors.core.worker import Sign, WorkerHealth, WorkerRecord, evolve
 from zisk_actors.ids import Incarnation, WorkerId
 
 MAX_CONDEMNED: Final = 10_000
@@ -69,7 +69,7 @@ class Registry:
             return Refusal("too-many-workers", f"the coordinator takes at most {self.max_workers} workers", permanent=False)
         self._contenders.pop(incarnation, None)
         joined_at = incumbent.joined_at if incumbent is not None else now
-        health = Health.QUARANTINED if incarnation in self.condemned else Health.READY
+        health = WorkerHealth.QUARANTINED if incarnation in self.condemned else WorkerHealth.READY
         record = WorkerRecord(
             worker=worker,
             incarnation=incarnation,
@@ -141,7 +141,7 @@ class Registry:
             self.records[worker] = msgspec.structs.replace(record, heard_at=record.heard_at + seconds)
 
     def ready(self) -> list[WorkerRecord]:
-        return [record for record in self.records.values() if record.health is Health.READY]
+        return [record for record in self.records.values() if record.health is WorkerHealth.READY]
 
     def _put(self, record: WorkerRecord) -> WorkerRecord:
         before = self.records.get(record.worker)

@@ -34,9 +34,9 @@ from zisk_actors.core.events import (
     Left,
     Loss,
     Lost,
-    Measured,
     Orphaned,
     Quarantined,
+    RateMeasured,
     Registered,
     Reissued,
     Restarted,
@@ -49,7 +49,7 @@ from zisk_actors.core.policy import Need, Policy
 from zisk_actors.core.registry import Refusal
 from zisk_actors.core.tables import Tables
 from zisk_actors.core.views import ClaimsView, CrewView, LeasesView, PoolView, QueueView, RegistryView
-from zisk_actors.core.worker import Health, WorkerRecord
+from zisk_actors.core.worker import WorkerHealth, WorkerRecord
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.wire.values import Lease
 
@@ -137,13 +137,13 @@ class Scheduler:
             case Joined():
                 effects += self._join(event, now)
                 self._arrived(event.worker, now)
-            case Measured():
+            case RateMeasured():
                 tables.registry.measured(event.worker, event.incarnation, event.rate)
                 return []
             case Heard():
                 before = tables.registry.find(event.worker, event.incarnation)
                 tables.registry.heard(event.worker, event.incarnation, now)
-                if before is None or before.health is Health.READY:
+                if before is None or before.health is WorkerHealth.READY:
                     return []  # nobody is free now who was not before; this is said with every message of every worker
             case Left():
                 lost = tables.registry.gone(event.worker, event.incarnation, now)
@@ -276,7 +276,7 @@ class Scheduler:
             and lease.attempt <= MAX_ATTEMPT
         ]
         effects: list[Effect] = []
-        for lease in mine if record.health is not Health.QUARANTINED else []:
+        for lease in mine if record.health is not WorkerHealth.QUARANTINED else []:
             rival = self._tables.claims.find(lease.job, lease.share)
             if lease.job != mine[0].job or (rival is not None and rival.attempt >= lease.attempt):
                 continue

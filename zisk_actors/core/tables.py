@@ -9,7 +9,7 @@ from __future__ import annotations
 from zisk_actors.core.events import Wanted
 from zisk_actors.core.leases import Claims, Leases
 from zisk_actors.core.policy import Policy
-from zisk_actors.core.pool import Pool
+from zisk_actors.core.pool import WorkerPool
 from zisk_actors.core.queue import Queue
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.worker import WorkerRecord
@@ -20,7 +20,7 @@ class Tables:
     """All state of a scheduler. Nothing is admitted before `opens_at`, or until the last of `awaited` is back after a restart."""
 
     def __init__(self, policy: Policy, *, heartbeat_seconds: float, max_missed: int, max_workers: int) -> None:
-        self.pool = Pool(self._record_of, self._is_busy)
+        self.pool = WorkerPool(self._record_of, self._is_busy)
         self.registry = Registry(heartbeat_seconds, max_missed, max_workers, on_change=self.pool.refresh)
         self.leases = Leases(on_change=self.pool.refresh)
         self.queue = Queue(policy)

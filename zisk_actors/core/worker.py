@@ -18,7 +18,7 @@ from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.ids import Incarnation, WorkerId
 
 
-class Health(Enum):
+class WorkerHealth(Enum):
     """What we believe about a worker."""
 
     READY = "ready"
@@ -36,19 +36,19 @@ class Sign(Enum):
     GONE = "gone"
 
 
-TRANSITIONS: Final[dict[tuple[Health, Sign], Health]] = {
-    (Health.READY, Sign.HEARD): Health.READY,
-    (Health.READY, Sign.MISSED): Health.SUSPECT,
-    (Health.READY, Sign.GONE): Health.LOST,
-    (Health.SUSPECT, Sign.HEARD): Health.READY,
-    (Health.SUSPECT, Sign.MISSED): Health.SUSPECT,
-    (Health.SUSPECT, Sign.GONE): Health.LOST,
-    (Health.READY, Sign.FAULTY): Health.QUARANTINED,
-    (Health.SUSPECT, Sign.FAULTY): Health.QUARANTINED,
-    (Health.QUARANTINED, Sign.HEARD): Health.QUARANTINED,
-    (Health.QUARANTINED, Sign.MISSED): Health.QUARANTINED,
-    (Health.QUARANTINED, Sign.FAULTY): Health.QUARANTINED,
-    (Health.QUARANTINED, Sign.GONE): Health.LOST,
+TRANSITIONS: Final[dict[tuple[WorkerHealth, Sign], WorkerHealth]] = {
+    (WorkerHealth.READY, Sign.HEARD): WorkerHealth.READY,
+    (WorkerHealth.READY, Sign.MISSED): WorkerHealth.SUSPECT,
+    (WorkerHealth.READY, Sign.GONE): WorkerHealth.LOST,
+    (WorkerHealth.SUSPECT, Sign.HEARD): WorkerHealth.READY,
+    (WorkerHealth.SUSPECT, Sign.MISSED): WorkerHealth.SUSPECT,
+    (WorkerHealth.SUSPECT, Sign.GONE): WorkerHealth.LOST,
+    (WorkerHealth.READY, Sign.FAULTY): WorkerHealth.QUARANTINED,
+    (WorkerHealth.SUSPECT, Sign.FAULTY): WorkerHealth.QUARANTINED,
+    (WorkerHealth.QUARANTINED, Sign.HEARD): WorkerHealth.QUARANTINED,
+    (WorkerHealth.QUARANTINED, Sign.MISSED): WorkerHealth.QUARANTINED,
+    (WorkerHealth.QUARANTINED, Sign.FAULTY): WorkerHealth.QUARANTINED,
+    (WorkerHealth.QUARANTINED, Sign.GONE): WorkerHealth.LOST,
 }
 
 
@@ -63,7 +63,7 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     measured: float = 0.0
     programs: tuple[str, ...] = ()
     memory_bytes: int = 0
-    health: Health = Health.READY
+    health: WorkerHealth = WorkerHealth.READY
     joined_at: float
     heard_at: float
 

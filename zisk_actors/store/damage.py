@@ -18,7 +18,7 @@ import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, replay
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.core.summary import JobSummary, summarise
 from zisk_actors.errors import NotFoundError
 from zisk_actors.store import high_water, identity, schema
@@ -114,13 +114,13 @@ def _tables(base: sqlite3.Connection) -> set[str]:
 
 def _check(base: sqlite3.Connection, written: int) -> Checked:
     damages: dict[str, str] = {}
-    events: dict[str, list[Event]] = {}
+    events: dict[str, list[JobEvent]] = {}
     tables = _tables(base)
     for seq, job, body, crc in base.execute(schema.ALL_EVENTS) if "events" in tables else ():
         try:
             if (checksum(seq, job, body) if written == schema.FORMAT else checksum_before_4(job, body)) != crc:
                 raise WireError("its checksum is wrong")
-            events.setdefault(job, []).append(decode_record(body, Event))
+            events.setdefault(job, []).append(decode_record(body, JobEvent))
         except WireError as error:
             damages.setdefault(job, f"event {seq}: {error.message}")
     ended = 0

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from zisk_actors.core.job import JobRecord
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.core.summary import JobSummary
 from zisk_actors.ids import BlobId, Incarnation, JobId, ProgramId, WorkerId
 from zisk_actors.store import high_water, identity, schema
 from zisk_actors.store.changes import Changes, transaction
 from zisk_actors.store.errors import JournalReplaced, StoreCorrupt, StoreLocked, StoreUnwritable
 from zisk_actors.store.high_water import HighWaterMark, Reached
-from zisk_actors.store.rows import Ending, Mark, Notice, Owner, Past, checked, decode_head, past_of
+from zisk_actors.store.rows import Ending, Mark, OwedEnd, Owner, Past, checked, decode_head, past_of
 from zisk_actors.store.upgrade import upgrade
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import BlobRef, ProgramStatus
@@ -172,7 +172,7 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------------------ jobs
 
-    def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
+    def append(self, rows: Sequence[tuple[JobId, JobEvent]], endings: Sequence[Ending] = ()) -> None:
         """Write events, and with them what is kept of the jobs that end, all or none. Raises `StoreUnwritable`."""
         bodies = [(job, body) for job, event in rows for body in [encode_record(event)]]
         before = self._reached.seq
@@ -200,7 +200,7 @@ class Journal:
         for job in over:
             self._first.pop(job, None)
 
-    def read(self) -> dict[JobId, list[Event]]:
+    def read(self) -> dict[JobId, list[JobEvent]]:
         """All events by job, jobs in order of submission. Raises `StoreCorrupt` that names the row."""
         with self._reading() as base:
             return {job: events for job, (_, _, events) in schema.events_by_job(base, schema.ALL_EVENTS).items()}
@@ -248,18 +248,18 @@ class Journal:
 
     # --------------------------------------------------------------------------------------------------------------- webhook
 
-    def owed(self) -> list[Notice]:
+    def owed(self) -> list[OwedEnd]:
         """The ends that the webhook has not been told of, the oldest first. Raises `StoreCorrupt` and `StoreUnwritable`."""
         with self._reading() as base:
             rows = schema.rows_of(base, "outbox")
         notices = [
-            Notice(JobId(str(job)), float(ended_at), int(tries), float(next_at))
+            OwedEnd(JobId(str(job)), float(ended_at), int(tries), float(next_at))
             for job, ended_at, tries, next_at, state, _ in rows
             if state == "pending"
         ]
         return sorted(notices, key=lambda notice: (notice.ended_at, notice.job))
 
-    def tried(self, notice: Notice, state: str, error: str) -> None:
+    def tried(self, notice: OwedEnd, state: str, error: str) -> None:
         """Note how a delivery went: `pending` is tried again at `next_at`, `delivered` and `given-up` are not. Raises `StoreUnwritable`."""
         with self._writing() as changes:
             if changes.remove("outbox", "job = ?", (notice.job,)):
@@ -337,12 +337,12 @@ class Journal:
             raise StoreCorrupt(f"cannot read the journal: {error}", hint=schema.DAMAGED) from None
 
 
-def _notice_of(end: Ending) -> Notice:
+def _notice_of(end: Ending) -> OwedEnd:
     """What is owed for an end, to be told at once."""
-    return Notice(JobId(end.summary.submitted.job), end.summary.ended_at, 0, end.summary.ended_at)
+    return OwedEnd(JobId(end.summary.submitted.job), end.summary.ended_at, 0, end.summary.ended_at)
 
 
-def _owed_row(notice: Notice, state: str = "pending", error: str = "") -> tuple[str | int | float | bytes, ...]:
+def _owed_row(notice: OwedEnd, state: str = "pending", error: str = "") -> tuple[str | int | float | bytes, ...]:
     return checked(notice.job, float(notice.ended_at), notice.tries, float(notice.next_at), state, error)
 
 

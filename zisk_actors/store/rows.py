@@ -51,7 +51,7 @@ class Ending(NamedTuple):
     notify: bool = False
 
 
-class Notice(NamedTuple):
+class OwedEnd(NamedTuple):
     """An end that is owed to the webhook: tried so many times, and again at `next_at`."""
 
     job: JobId

@@ -15,7 +15,7 @@ from typing import Final
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, replay
-from zisk_actors.core.job_events import Event, Submitted
+from zisk_actors.core.job_events import JobEvent, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import DiskFull, JournalFormat, StoreCorrupt, StoreUnwritable
 from zisk_actors.store.rows import Past, checked, checksum, decode_head, encode_head
@@ -150,14 +150,14 @@ def missing_rows(base: sqlite3.Connection, *, only_counts: bool = False) -> list
 # ---------------------------------------------------------------------------------------------------------------- what is read
 
 
-def events_by_job(base: sqlite3.Connection, statement: str) -> dict[JobId, tuple[int, int, list[Event]]]:
+def events_by_job(base: sqlite3.Connection, statement: str) -> dict[JobId, tuple[int, int, list[JobEvent]]]:
     """Events by job, with the first and the last row of each, jobs in order of submission. Raises `StoreCorrupt` that names the row."""
     return by_job(_events(base, statement))
 
 
-def by_job(events: Iterable[tuple[int, JobId, Event]]) -> dict[JobId, tuple[int, int, list[Event]]]:
+def by_job(events: Iterable[tuple[int, JobId, JobEvent]]) -> dict[JobId, tuple[int, int, list[JobEvent]]]:
     """Rows of events by job. Raises `StoreCorrupt`."""
-    jobs: dict[JobId, tuple[int, int, list[Event]]] = {}
+    jobs: dict[JobId, tuple[int, int, list[JobEvent]]] = {}
     for seq, job, event in events:
         if job not in jobs and not isinstance(event, Submitted):
             raise StoreCorrupt(f"row {seq} of the journal is of job {job}, whose beginning is missing", hint=what_to_do(job))
@@ -167,23 +167,23 @@ def by_job(events: Iterable[tuple[int, JobId, Event]]) -> dict[JobId, tuple[int,
     return jobs
 
 
-def _events(base: sqlite3.Connection, statement: str) -> Iterator[tuple[int, JobId, Event]]:
+def _events(base: sqlite3.Connection, statement: str) -> Iterator[tuple[int, JobId, JobEvent]]:
     for seq, job, body, crc in base.execute(statement):
         if checksum(seq, job, body) != crc:
             raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum", hint=what_to_do(job))
         yield seq, JobId(job), decode_event(seq, job, body)
 
 
-def decode_event(seq: int, job: str, body: bytes) -> Event:
+def decode_event(seq: int, job: str, body: bytes) -> JobEvent:
     """What the row of an event says. Raises `StoreCorrupt`."""
     try:
-        event: Event = decode_record(body, Event)
+        event: JobEvent = decode_record(body, JobEvent)
     except WireError as error:
         raise StoreCorrupt(f"row {seq} of the journal, of job {job}, cannot be read: {error}", hint=what_to_do(job)) from None
     return event
 
 
-def fold(job: str, first: int, events: list[Event]) -> JobRecord:
+def fold(job: str, first: int, events: list[JobEvent]) -> JobRecord:
     """The job that its events make. Raises `StoreCorrupt`."""
     try:
         return replay(events)
@@ -192,7 +192,7 @@ def fold(job: str, first: int, events: list[Event]) -> JobRecord:
         raise StoreCorrupt(words, hint=what_to_do(job)) from None
 
 
-def live_events(base: sqlite3.Connection) -> dict[JobId, tuple[int, list[Event]]]:
+def live_events(base: sqlite3.Connection) -> dict[JobId, tuple[int, list[JobEvent]]]:
     """The events of jobs that have not ended, with the first row of each. Raises `StoreCorrupt`."""
     for job, first in ((str(job), first) for job, first in rows_of(base, "live")):
         if base.execute("select job from events where seq = ?", (first,)).fetchone() != (job,):

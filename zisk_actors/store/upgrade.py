@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from zisk_actors.core.job_events import Event, Submitted
+from zisk_actors.core.job_events import JobEvent, Submitted
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
 from zisk_actors.store import schema
@@ -61,7 +61,7 @@ def upgrade(base: sqlite3.Connection, written: int) -> None:
         base.executemany(schema.insert(table), [checked(*row) for row in rows])
 
 
-def _events_before_4(base: sqlite3.Connection) -> Iterator[tuple[int, JobId, Event]]:
+def _events_before_4(base: sqlite3.Connection) -> Iterator[tuple[int, JobId, JobEvent]]:
     for seq, job, body, crc in base.execute(schema.ALL_EVENTS):
         if checksum_before_4(job, body) != crc:
             raise StoreCorrupt(f"row {seq} of the journal, of job {job}, fails its checksum", hint=schema.what_to_do(job))

@@ -18,7 +18,7 @@ MAX_ACCOUNTS: Final = 10_000
 
 
 @dataclass(frozen=True)
-class Rates:
+class KeyRates:
     """What one key may do at one port."""
 
     messages_per_second: float = 5000
@@ -52,7 +52,7 @@ class Bucket:
 class Account:
     """One key's."""
 
-    rates: Rates
+    rates: KeyRates
     now: float
     connections: int = 0
     held_bytes: int = 0
@@ -91,7 +91,7 @@ class Account:
 class Accounts:
     """Those of all keys at one port."""
 
-    def __init__(self, rates: Rates) -> None:
+    def __init__(self, rates: KeyRates) -> None:
         self._rates = rates
         self._of: dict[str, Account] = {}
 

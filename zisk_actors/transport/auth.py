@@ -35,7 +35,7 @@ Allowed = Callable[[str, str], str | None]
 HoldsOff = Callable[[str, str], str]
 """Why a key that is allowed at a port may not come in now, or empty."""
 
-Refused = Callable[[str, str, str, str], None]
+OnRefused = Callable[[str, str, str, str], None]
 """Told of each refusal: port, address, key, reason."""
 
 
@@ -100,7 +100,7 @@ async def serve_zap(
     context: zmq.Context[Any],
     allowed: Allowed,
     holds_off: HoldsOff,
-    refused: Refused,
+    refused: OnRefused,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer libzmq's questions (RFC 27) until cancelled."""
@@ -115,7 +115,7 @@ async def serve_zap(
         socket.close()
 
 
-def _answer(frames: list[bytes], allowed: Allowed, holds_off: HoldsOff, refused: Refused) -> list[bytes]:
+def _answer(frames: list[bytes], allowed: Allowed, holds_off: HoldsOff, refused: OnRefused) -> list[bytes]:
     version, sequence, domain, address = (frames + [b""] * 4)[:4]
     port = domain.decode("ascii", "replace")
     if version != b"1.0" or len(frames) != 7 or frames[5] != b"CURVE" or len(frames[6]) != 32:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zisk_actors.errors import NotAuthorised, Unreachable
-from zisk_actors.transport.accounts import Rates
+from zisk_actors.transport.accounts import KeyRates
 
 
 class Refusals:
@@ -63,7 +63,7 @@ class Limits:
     connections_per_key: int = 64
     silent_seconds: float = 120
     """A connection that says nothing for so long is hung up on."""
-    rates: Rates = field(default_factory=Rates)
+    rates: KeyRates = field(default_factory=KeyRates)
     backlog: int = 2000
     """New links that wait to be accepted."""
 

@@ -17,7 +17,7 @@ import zmq
 
 from zisk_actors.errors import PortInUse, Unreachable, UsageError
 from zisk_actors.transport.allowlist import check_public_key
-from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, Refused, serve_zap
+from zisk_actors.transport.auth import OTHER_PORT, Allowed, KeyPair, OnRefused, serve_zap
 from zisk_actors.transport.base import KeyRefused, Limits, Peer
 from zisk_actors.transport.reach import reach, resolve
 from zisk_actors.transport.router import OnBan, RouterListener
@@ -99,7 +99,7 @@ class Network:
     async def serve_zap(
         self,
         allowed: Allowed,
-        refused: Refused,
+        refused: OnRefused,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Decide who may connect, until cancelled; see `auth.serve_zap`."""

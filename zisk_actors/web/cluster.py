@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 from zisk_actors.web.cluster_view import WORKER, ClusterView
-from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, MAX_SERIES, QUICK_SECONDS, Counter, Histogram, Label, Recorder
+from zisk_actors.web.series import ANY_SECONDS, LONG_SECONDS, MAX_SERIES, QUICK_SECONDS, Counter, Histogram, Label, SeriesRecorder
 from zisk_actors.wire.values import Kind, State
 
 OUTCOMES: Final = {State.COMPLETED: "success", State.FAILED: "failure", State.CANCELLED: "cancelled"}
 
-Port = Literal["client", "worker", "http"]
+RefusedAt = Literal["client", "worker", "http"]
 """Where somebody came to be refused."""
 
 _METHOD: Final = Label("method")
@@ -61,11 +61,11 @@ REFUSALS: Final = Counter(
     "coordinator_refusals_total",
     "refusals",
     "What was refused, by where it came in and why; reasons are error codes.",
-    (Label("at", get_args(Port)), Label("reason")),
+    (Label("at", get_args(RefusedAt)), Label("reason")),
 )
 
 
-class Metrics(Recorder[ClusterView]):
+class Metrics(SeriesRecorder[ClusterView]):
     """What the coordinator records. Times are seconds; reasons and causes are short words of ours, never a peer's text."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Metrics(Recorder[ClusterView]):
         """The bytes of a blob are not what was kept."""
         self.count(ROTTEN)
 
-    def refused(self, at: Port, reason: str, *, times: int = 1) -> None:
+    def refused(self, at: RefusedAt, reason: str, *, times: int = 1) -> None:
         """Something was refused, so many times; `reason` is an error code."""
         self.count(REFUSALS, at, reason, amount=times)
         key = f"{at} {reason}"

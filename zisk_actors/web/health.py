@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from zisk_actors.backends import is_mock
-from zisk_actors.web.server import JSON, PLAIN, Answer, Page, Routes
+from zisk_actors.web.server import JSON, PLAIN, HttpAnswer, Page, Routes
 
 MOST_LAG_SECONDS: Final = 5.0
 """A loop that is later than this takes no new work well."""
@@ -64,14 +64,14 @@ class Health:
 def health_pages(source: Callable[[], Health]) -> Routes:
     """The three pages. `source` is called for each request."""
 
-    async def health() -> Answer:
+    async def health() -> HttpAnswer:
         mocked = is_mock(source().backend)
-        return Answer(200, PLAIN, b"OK (MOCK backend: no proof made here proves anything)" if mocked else b"OK")
+        return HttpAnswer(200, PLAIN, b"OK (MOCK backend: no proof made here proves anything)" if mocked else b"OK")
 
-    async def live() -> Answer:
+    async def live() -> HttpAnswer:
         return _answer(200, "ok", source(), ())
 
-    async def ready() -> Answer:
+    async def ready() -> HttpAnswer:
         said = source()
         return _answer(200, "ready", said, ()) if said.ready else _answer(503, "not ready", said, said.reasons)
 
@@ -79,7 +79,7 @@ def health_pages(source: Callable[[], Health]) -> Routes:
     return pages
 
 
-def _answer(status: int, word: str, health: Health, reasons: tuple[str, ...]) -> Answer:
+def _answer(status: int, word: str, health: Health, reasons: tuple[str, ...]) -> HttpAnswer:
     said: dict[str, object] = {
         "status": word,
         "standing": health.standing.value,
@@ -93,4 +93,4 @@ def _answer(status: int, word: str, health: Health, reasons: tuple[str, ...]) ->
         said["workers"] = health.workers
     if health.backend:
         said["backend"] = health.backend
-    return Answer(status, JSON, msgspec.json.encode(said) + b"\n")
+    return HttpAnswer(status, JSON, msgspec.json.encode(said) + b"\n")

@@ -9,8 +9,8 @@ import trio
 
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.cluster_view import ClusterView, WorkerSeen, WorkerState
-from zisk_actors.web.series import CONTENT_TYPE, Declared, Histogram, Recorder, declared
-from zisk_actors.web.server import Answer, Page
+from zisk_actors.web.series import CONTENT_TYPE, Declared, Histogram, SeriesRecorder, declared
+from zisk_actors.web.server import HttpAnswer, Page
 from zisk_actors.web.worker import WorkerMetrics, WorkerView
 
 __all__ = [
@@ -41,15 +41,15 @@ MANUAL: Final = (
 V = TypeVar("V")
 
 
-def metrics_page(metrics: Recorder[V], source: Callable[[], V]) -> Page:
+def metrics_page(metrics: SeriesRecorder[V], source: Callable[[], V]) -> Page:
     """The page for Prometheus. `source` makes the view and is called in the loop, once for each scrape; what is written from it is written
     in a thread, one scrape at a time, so that a page of thousands of lines delays nobody's heartbeat."""
     lock = trio.Lock()
 
-    async def page() -> Answer:
+    async def page() -> HttpAnswer:
         async with lock:
             view = source()
-            return Answer(200, CONTENT_TYPE, await trio.to_thread.run_sync(metrics.render, view))
+            return HttpAnswer(200, CONTENT_TYPE, await trio.to_thread.run_sync(metrics.render, view))
 
     return page
 

@@ -147,7 +147,7 @@ class _Together(Collector):
             yield from collector.collect()
 
 
-class Recorder(Generic[V]):
+class SeriesRecorder(Generic[V]):
     """What a process counts, in a registry of its own, and the page that shows it beside the gauges.
 
     Counting belongs to the loop's thread; `render` may run in another. `daemon`: whose metrics, by the beginning of their names.

@@ -38,7 +38,7 @@ class CannotListen(UsageError):
     code = "cannot-listen"
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What a page says."""
 
     status: int
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Page = Callable[[], Awaitable[Answer]]
+Page = Callable[[], Awaitable[HttpAnswer]]
 Routes = Mapping[str, Page]
 
 
@@ -146,7 +146,7 @@ class Crowd:
         self.open += 1
         try:
             with scope:
-                await Connection(self, scope, stream).run()
+                await HttpConnection(self, scope, stream).run()
         finally:
             self.open -= 1
             self.busy(scope)
@@ -171,7 +171,7 @@ class _Refusal(Exception):
         self.reason = reason
 
 
-class Connection:
+class HttpConnection:
     """One connection, from its first request to its end."""
 
     def __init__(self, crowd: Crowd, scope: trio.CancelScope, stream: HalfCloseableStream) -> None:
@@ -197,7 +197,7 @@ class Connection:
                     fresh = False
             except _Refusal as refusal:
                 self._crowd.refused(refusal.reason)
-                await self._send(Answer(refusal.status, PLAIN, f"{refusal}\n".encode()), close=True)
+                await self._send(HttpAnswer(refusal.status, PLAIN, f"{refusal}\n".encode()), close=True)
             await self._part()
 
     async def _request(self, *, fresh: bool) -> h11.Request | None:
@@ -235,21 +235,21 @@ class Connection:
                 return
         raise _Refusal(413, "http-body", "a request has no body here")
 
-    async def _page(self, request: h11.Request) -> Answer:
+    async def _page(self, request: h11.Request) -> HttpAnswer:
         path = request.target.partition(b"?")[0].decode("ascii")
         page = self._crowd.routes.get(path)
         if page is None:
-            return Answer(404, PLAIN, f"there is {', '.join(self._crowd.routes)}\n".encode())
+            return HttpAnswer(404, PLAIN, f"there is {', '.join(self._crowd.routes)}\n".encode())
         try:
             with trio.fail_after(self._limits.answer_seconds):
                 return await page()
         except trio.TooSlowError:
-            return Answer(503, PLAIN, b"this takes too long now\n")
+            return HttpAnswer(503, PLAIN, b"this takes too long now\n")
         except Exception:  # whatever is wrong with a page, the cluster behind it works
             log.get().exception("HTTP page failed", path=path)
-            return Answer(500, PLAIN, b"internal error; the log says more\n")
+            return HttpAnswer(500, PLAIN, b"internal error; the log says more\n")
 
-    async def _send(self, answer: Answer, *, close: bool = False) -> bool:
+    async def _send(self, answer: HttpAnswer, *, close: bool = False) -> bool:
         """Send an answer; False where the peer does not take it in time."""
         headers = [
             ("Content-Type", answer.content_type),

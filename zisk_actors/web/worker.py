@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from zisk_actors.web.series import LONG_SECONDS, QUICK_SECONDS, Counter, Gauge, Histogram, Label, Readings, Recorder, one
+from zisk_actors.web.series import LONG_SECONDS, QUICK_SECONDS, Counter, Gauge, Histogram, Label, Readings, SeriesRecorder, one
 from zisk_actors.wire.values import Phase
 
 PHASES: Final = tuple(phase for phase in Phase if phase is not Phase.VERIFY)
@@ -74,7 +74,7 @@ CONNECTS: Final = Counter(
 LOOP_LAG: Final = Histogram("worker_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 
 
-class WorkerMetrics(Recorder[WorkerView]):
+class WorkerMetrics(SeriesRecorder[WorkerView]):
     """What a worker records. Times are seconds; causes are short words of ours."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from tests.cluster.fake_prover import FakeProver
 from zisk_actors.actors.compute import broke, perform
 from zisk_actors.actors.coordinator.composition import Coordinator, compose
 from zisk_actors.actors.coordinator.process import attend, recall_of
-from zisk_actors.actors.device import CallFailed, Progress
+from zisk_actors.actors.device import CallFailed, OnProgress
 from zisk_actors.actors.threads import RUNNER
 from zisk_actors.actors.worker.connection import WorkerActor, WorkerFacts, WorkerRefused
 from zisk_actors.actors.workers.roster import Roster
@@ -55,7 +55,7 @@ class FakeDevice:
     async def warm(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def call(self, call: Call, *, seconds: float = 0, on_progress: Progress | None = None) -> Done:
+    async def call(self, call: Call, *, seconds: float = 0, on_progress: OnProgress | None = None) -> Done:
         if isinstance(call, MeasureCall):
             await trio.sleep(1)
             return Done(b"", rate=self.rate)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zisk_actors.bench.verdict import OnDisk, look
 from zisk_actors.bench.victims import Start
-from zisk_actors.core.job_events import Admitted, Event, Executed, JobFailed, ShareAnswered, Submitted
+from zisk_actors.core.job_events import Admitted, Executed, JobEvent, JobFailed, ShareAnswered, Submitted
 from zisk_actors.ids import Incarnation, JobId, WorkerId, new_job_id
 from zisk_actors.store.journal import Journal
 from zisk_actors.wire.blobs import reference
@@ -28,7 +28,7 @@ def answered(worker: str, at: float) -> ShareAnswered:
     return ShareAnswered(at, Phase.EXECUTE, 0, WorkerId(worker), Incarnation("0" * 32), BLOB)
 
 
-def verdict(folder: Path, events: list[Event], starts: list[tuple[str, float, float, float]], more: tuple[Event, ...] = ()) -> OnDisk:
+def verdict(folder: Path, events: list[JobEvent], starts: list[tuple[str, float, float, float]], more: tuple[JobEvent, ...] = ()) -> OnDisk:
     """`starts`: worker, when it began and completed the share (0: it did not), and when it was killed."""
     journal = Journal(folder / "journal")
     journal.append([(JOB, event) for event in events] + [(event.job, event) for event in more if isinstance(event, Submitted)])
@@ -50,7 +50,7 @@ def verdict(folder: Path, events: list[Event], starts: list[tuple[str, float, fl
     return look(folder, made)
 
 
-def whole(worker: str, at: float) -> list[Event]:
+def whole(worker: str, at: float) -> list[JobEvent]:
     return [submitted(), Admitted(NOW, (10,)), answered(worker, at), Executed(at, BLOB)]
 
 

@@ -7,7 +7,7 @@ import pytest
 from zisk_actors.core.budget import MAX_LISTED, Budget, Tally, attempts, tally
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.job import JobRecord, begin, evolve, replay
-from zisk_actors.core.job_events import Admitted, Contributed, Event, PartialRejected, ShareFailed, Submitted
+from zisk_actors.core.job_events import Admitted, Contributed, JobEvent, PartialRejected, ShareFailed, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.wire.codec import decode_record, encode_record
 from zisk_actors.wire.values import BlobRef, Kind, Phase
@@ -26,7 +26,7 @@ def failed(share: int = 0, *, lost: bool = False, worker: str = "a", phase: Phas
     return ShareFailed(3.0, phase, share, worker, START, "it did not work", lost=lost)
 
 
-def after(*events: Event) -> JobRecord:
+def after(*events: JobEvent) -> JobRecord:
     record = running()
     for event in events:
         record = evolve(record, event)
@@ -68,8 +68,8 @@ def test_a_failed_try_of_another_phase_is_refused() -> None:
 
 
 def test_the_journal_gives_the_count_back() -> None:
-    events: list[Event] = [running().submitted, Admitted(2.0, (1, 1)), failed(), failed(lost=True)]
-    again = replay([decode_record(encode_record(event), Event) for event in events])
+    events: list[JobEvent] = [running().submitted, Admitted(2.0, (1, 1)), failed(), failed(lost=True)]
+    again = replay([decode_record(encode_record(event), JobEvent) for event in events])
     assert tally(again, (), Phase.CONTRIBUTE, 0) == Tally(1, 1)
 
 

@@ -28,7 +28,7 @@ def submitted(kind: Kind) -> job_events.Submitted:
     )
 
 
-EVENTS: dict[type, job_events.Event] = {
+EVENTS: dict[type, job_events.JobEvent] = {
     job_events.Admitted: job_events.Admitted(2.0, (10, 20)),
     job_events.KeysMade: job_events.KeysMade(3.0, BLOB),
     job_events.Executed: job_events.Executed(3.0, BLOB),
@@ -101,7 +101,7 @@ def test_a_job_can_fail_and_be_cancelled_wherever_it_is(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_the_job_is_the_fold_of_its_events_as_the_journal_writes_them(kind: Kind) -> None:
     events = [submitted(kind), *(EVENTS[event] for event in PATHS[kind])]
-    read = [decode_record(encode_record(event), job_events.Event) for event in events]
+    read = [decode_record(encode_record(event), job_events.JobEvent) for event in events]
     assert read == events
     assert replay(read).state is State.COMPLETED
 
@@ -123,7 +123,7 @@ def test_a_job_without_its_input_waits_for_it_and_for_nothing_else(kind: Kind) -
         EVENTS[job_events.InputGiven],
         *(EVENTS[event] for event in PATHS[kind]),
     ]
-    assert replay([decode_record(encode_record(event), job_events.Event) for event in events]).state is State.COMPLETED
+    assert replay([decode_record(encode_record(event), job_events.JobEvent) for event in events]).state is State.COMPLETED
 
 
 def test_a_history_without_a_beginning_is_none() -> None:
@@ -133,7 +133,7 @@ def test_a_history_without_a_beginning_is_none() -> None:
         replay([EVENTS[job_events.Admitted]])
 
 
-def proving(*events: job_events.Event) -> jobs.JobRecord:
+def proving(*events: job_events.JobEvent) -> jobs.JobRecord:
     """A job of two shares after these events; `answer` makes them."""
     return replay([submitted(Kind.PROVE), EVENTS[job_events.Admitted], *events])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from zisk_actors.core.patience import EXTENSIONS, Patience, RunningAttempt, deadline, rate, stands_still, straggler
+from zisk_actors.core.patience import EXTENSIONS, PhaseLimits, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.ids import JobId
 from zisk_actors.wire.values import Lease
 
 JOB = JobId("0" * 8 + "-0000-4000-8000-" + "0" * 12)
-PATIENCE = Patience(limit=100.0, factor=2.0, least_seconds=10.0)
+PATIENCE = PhaseLimits(limit=100.0, factor=2.0, least_seconds=10.0)
 NEVER = float("inf")
 
 
@@ -21,7 +21,7 @@ def test_the_clock_runs_from_when_the_worker_begins() -> None:
     assert deadline([at(0, 5.0)], 0, 0, PATIENCE) == 105.0
     assert deadline([at(0, None)], 0, 0, PATIENCE) == NEVER, "it waits behind another task"
     assert deadline([], 0, 0, PATIENCE) == NEVER, "it waits for a worker, which has a limit of its own"
-    assert deadline([at(0, 5.0)], 0, 0, Patience()) == NEVER
+    assert deadline([at(0, 5.0)], 0, 0, PhaseLimits()) == NEVER
 
 
 def test_what_was_lost_is_given_again_up_to_a_bound() -> None:
@@ -43,7 +43,7 @@ def test_what_has_not_moved_for_most_of_the_limit_stands_still() -> None:
     assert stands_still(at(0, 0.0), PATIENCE, 71.0)
     assert not stands_still(at(0, 0.0, moved=30.0), PATIENCE, 99.0)
     assert not stands_still(at(0, None), PATIENCE, 1000.0)
-    assert not stands_still(at(0, 0.0), Patience(), 1000.0)
+    assert not stands_still(at(0, 0.0), PhaseLimits(), 1000.0)
 
 
 def test_a_straggler_is_measured_by_its_siblings_weight_and_units() -> None:
@@ -61,7 +61,7 @@ def test_little_is_no_straggler_and_0_switches_it_off() -> None:
     late = at(3, moved=1000.0)
     assert straggler([late], [0.1], PATIENCE, 9.0) is None
     assert straggler([late], [0.1], PATIENCE, 10.0) == late
-    assert straggler([late], [0.1], Patience(100.0, 0.0, 10.0), 90.0) is None
+    assert straggler([late], [0.1], PhaseLimits(100.0, 0.0, 10.0), 90.0) is None
     assert straggler([late], [], PATIENCE, 90.0) is None, "nobody to compare with, and it moves"
 
 

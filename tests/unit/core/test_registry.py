@@ -6,7 +6,7 @@ import pytest
 
 from zisk_actors.core.errors import IllegalTransition
 from zisk_actors.core.registry import Refusal, Registry
-from zisk_actors.core.worker import TRANSITIONS, Health, Sign, WorkerRecord, evolve
+from zisk_actors.core.worker import TRANSITIONS, Sign, WorkerHealth, WorkerRecord, evolve
 from zisk_actors.ids import Incarnation, WorkerId
 
 A = WorkerId("a")
@@ -57,19 +57,19 @@ def test_suspicion_comes_before_loss_and_a_sign_of_life_ends_it() -> None:
     registry = Registry(30.0, 3)
     registry.hello(A, FIRST, 10, 0.0)
     assert registry.expire(60.0) == []
-    assert registry.records[A].health is Health.READY
+    assert registry.records[A].health is WorkerHealth.READY
     assert registry.expire(61.0) == []
-    assert registry.records[A].health is Health.SUSPECT
+    assert registry.records[A].health is WorkerHealth.SUSPECT
     registry.heard(A, FIRST, 62.0)
-    assert registry.records[A].health is Health.READY
+    assert registry.records[A].health is WorkerHealth.READY
     assert registry.expire(62.0 + 90.0) == []
     assert [record.worker for record in registry.expire(62.0 + 90.1)] == [A]
     assert registry.records == {}
 
 
 def test_lost_has_no_way_out() -> None:
-    assert not [move for move in TRANSITIONS if move[0] is Health.LOST]
-    record = WorkerRecord(worker=A, incarnation=FIRST, units=1, health=Health.LOST, joined_at=0, heard_at=0)
+    assert not [move for move in TRANSITIONS if move[0] is WorkerHealth.LOST]
+    record = WorkerRecord(worker=A, incarnation=FIRST, units=1, health=WorkerHealth.LOST, joined_at=0, heard_at=0)
     for sign in Sign:
         with pytest.raises(IllegalTransition):
             evolve(record, sign, 1.0)

@@ -342,9 +342,9 @@ def test_a_job_that_goes_on_at_once_does_not_get_who_holds_a_share_of_another(sc
 def test_what_is_no_number_is_no_measure(scheduler: core.Scheduler) -> None:
     join(scheduler, A, B)
     for rate, known in ((float("nan"), 0.0), (float("inf"), 0.0), (-1.0, 0.0), (5.0, 5.0)):
-        assert scheduler.handle(events.Measured(A, start_of(A), rate), 0) == []
+        assert scheduler.handle(events.RateMeasured(A, start_of(A), rate), 0) == []
         assert scheduler.registry.records[A].measured == known
-    scheduler.handle(events.Measured(A, start_of(A, 9), 7.0), 0)
+    scheduler.handle(events.RateMeasured(A, start_of(A, 9), 7.0), 0)
     assert scheduler.registry.records[A].measured == 5.0, "of another start"
 
 

@@ -10,7 +10,7 @@ import pytest
 from zisk_actors.core import events
 from zisk_actors.core import scheduler as core
 from zisk_actors.core.policy import TURNS_PER_PRIORITY, Policy
-from zisk_actors.core.worker import Health, WorkerRecord
+from zisk_actors.core.worker import WorkerHealth, WorkerRecord
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.wire.values import Kind, Lease
 
@@ -207,8 +207,8 @@ class Walk:
     def check_indexes(self, held: dict[WorkerId, JobId]) -> None:
         """What is kept up to date is what a walk over everything finds."""
         pool, queue, records = self.scheduler.pool, self.scheduler.queue, self.scheduler.registry.records.values()
-        free = sorted((record for record in records if record.health is Health.READY and record.worker not in held), key=by_units)
-        able = sorted((record for record in records if record.health is not Health.QUARANTINED), key=by_units)
+        free = sorted((record for record in records if record.health is WorkerHealth.READY and record.worker not in held), key=by_units)
+        able = sorted((record for record in records if record.health is not WorkerHealth.QUARANTINED), key=by_units)
         assert pool.free() == free
         assert (len(pool), pool.able) == (len(records), len(able))
         assert (pool.free_units, pool.total_units) == (sum(each.units for each in free), sum(each.units for each in records))

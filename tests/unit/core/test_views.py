@@ -12,7 +12,7 @@ import pytest
 import zisk_actors
 from zisk_actors.core import views
 from zisk_actors.core.leases import Claims, Crew, Leases
-from zisk_actors.core.pool import Pool
+from zisk_actors.core.pool import WorkerPool
 from zisk_actors.core.queue import Queue
 from zisk_actors.core.registry import Registry
 from zisk_actors.core.scheduler import Scheduler
@@ -92,7 +92,7 @@ def test_what_the_scheduler_shows_cannot_be_replaced() -> None:
     [
         (views.RegistryView, Registry, {"hello", "heard", "measured", "works_on", "condemn", "gone", "expire", "forgive"}),
         (views.QueueView, Queue, {"enqueue", "start", "remove"}),
-        (views.PoolView, Pool, {"refresh"}),
+        (views.PoolView, WorkerPool, {"refresh"}),
         (views.LeasesView, Leases, {"open", "give", "adopt", "double", "drop", "reissue", "close"}),
         (views.ClaimsView, Claims, {"note", "take", "drop_worker"}),
         (views.CrewView, Crew, set()),

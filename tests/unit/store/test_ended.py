@@ -10,12 +10,12 @@ import pytest
 
 from tests.unit.store.test_journal import ONE, TWO, submitted
 from zisk_actors.core.job import Fault, JobRecord, replay
-from zisk_actors.core.job_events import Admitted, Cancelled, Event
+from zisk_actors.core.job_events import Admitted, Cancelled, JobEvent
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import Incarnation, JobId, WorkerId
 from zisk_actors.store.errors import StoreCorrupt, StoreUnwritable
 from zisk_actors.store.journal import Journal
-from zisk_actors.store.rows import Ending, Notice
+from zisk_actors.store.rows import Ending, OwedEnd
 from zisk_actors.wire.values import Attempt, Phase, State
 
 START = Incarnation("0" * 32)
@@ -30,7 +30,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def end(journal: Journal, job: JobId, *, notify: bool = False, faults: tuple[Fault, ...] = ()) -> JobRecord:
     """A job that is submitted and cancelled, in two writes."""
-    events: list[Event] = [submitted(job), Cancelled(2.0, "enough")]
+    events: list[JobEvent] = [submitted(job), Cancelled(2.0, "enough")]
     record = replay(events)
     if faults:
         record = JobRecord(**{name: getattr(record, name) for name in record.__struct_fields__} | {"faults": faults})
@@ -51,7 +51,7 @@ def test_a_start_reads_the_summary_of_ended_jobs_and_the_events_of_others(journa
 
 
 def test_a_job_that_begins_and_ends_in_one_write_has_ended(journal: Journal) -> None:
-    events: list[Event] = [submitted(ONE), Cancelled(2.0, "enough")]
+    events: list[JobEvent] = [submitted(ONE), Cancelled(2.0, "enough")]
     journal.append([(ONE, event) for event in events], [Ending(summarise(replay(events)))])
     known = journal.recall()
     assert (known.live, [past.job for past in known.ended]) == ([], [ONE])
@@ -60,7 +60,7 @@ def test_a_job_that_begins_and_ends_in_one_write_has_ended(journal: Journal) -> 
 def test_an_end_is_on_disk_with_its_summary_and_its_notice_or_not_at_all(journal: Journal) -> None:
     journal.append([(ONE, submitted(ONE))])
     journal._base.execute("create trigger full before insert on outbox begin select raise(abort, 'no room'); end")
-    events: list[Event] = [submitted(ONE), Cancelled(2.0, "enough")]
+    events: list[JobEvent] = [submitted(ONE), Cancelled(2.0, "enough")]
     with pytest.raises(StoreUnwritable):
         journal.append([(ONE, events[1])], [Ending(summarise(replay(events)), True)])
     known = journal.recall()
@@ -118,9 +118,9 @@ def test_what_has_not_ended_or_is_owed_is_not_forgotten(journal: Journal) -> Non
     journal.forget([ONE, TWO, JobId("21234567-89ab-4def-8123-456789abcdef")])
     assert list(journal.read()) == [ONE, TWO]
     (notice,) = journal.owed()
-    assert notice == Notice(TWO, 2.0, 0, 2.0)
+    assert notice == OwedEnd(TWO, 2.0, 0, 2.0)
     journal.tried(notice._replace(tries=1, next_at=9.0), "pending", "refused")
-    assert journal.owed() == [Notice(TWO, 2.0, 1, 9.0)]
+    assert journal.owed() == [OwedEnd(TWO, 2.0, 1, 9.0)]
     journal.tried(notice, "delivered", "")
     assert journal.owed() == []
     journal.forget([TWO])
@@ -132,7 +132,7 @@ def test_the_file_does_not_grow_for_ever(journal: Journal, tmp_path: Path) -> No
     sizes = []
     for round_ in range(4):
         jobs = [JobId(f"{round_:08x}-{number:04x}-4def-8123-456789abcdef") for number in range(300)]
-        rows: list[tuple[JobId, Event]] = [(job, event) for job in jobs for event in (submitted(job), Cancelled(2.0, "x" * 1000))]
+        rows: list[tuple[JobId, JobEvent]] = [(job, event) for job in jobs for event in (submitted(job), Cancelled(2.0, "x" * 1000))]
         journal.append(rows, [Ending(summarise(replay([submitted(job), Cancelled(2.0, "x" * 1000)]))) for job in jobs])
         for start in range(0, 300, 50):
             journal.forget(jobs[start : start + 50])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zisk_actors.core.job_events import Admitted, Cancelled, Event, Submitted
+from zisk_actors.core.job_events import Admitted, Cancelled, JobEvent, Submitted
 from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId, ProgramId
 from zisk_actors.store.errors import JournalFormat, StoreCorrupt, StoreLocked, StoreUnwritable
@@ -42,7 +42,7 @@ def again(tmp_path: Path) -> Journal:
 
 
 def test_events_are_read_back_in_order_by_job(journal: Journal, tmp_path: Path) -> None:
-    rows: list[tuple[JobId, Event]] = [(ONE, submitted(ONE)), (TWO, submitted(TWO)), (ONE, Admitted(2.0, (10,)))]
+    rows: list[tuple[JobId, JobEvent]] = [(ONE, submitted(ONE)), (TWO, submitted(TWO)), (ONE, Admitted(2.0, (10,)))]
     journal.append(rows[:1])
     journal.append(rows[1:])
     journal.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zisk_actors.transport.accounts import BURST_SECONDS, MAX_ACCOUNTS, Account, Accounts, Bucket, Rates
+from zisk_actors.transport.accounts import BURST_SECONDS, MAX_ACCOUNTS, Account, Accounts, Bucket, KeyRates
 
-RATES = Rates(messages_per_second=10, bytes_per_second=1000, bad_per_minute=6, ban_seconds=30)
+RATES = KeyRates(messages_per_second=10, bytes_per_second=1000, bad_per_minute=6, ban_seconds=30)
 
 
 def test_a_bucket_refills_up_to_its_most() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zisk_actors.transport.accounts import Account, Rates
+from zisk_actors.transport.accounts import Account, KeyRates
 from zisk_actors.transport.connections import GONE_SECONDS, Connections
 
 
@@ -21,7 +21,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def account() -> Account:
-    return Account(Rates(), 0.0)
+    return Account(KeyRates(), 0.0)
 
 
 def test_hanging_up_ends_it_and_throws_away_what_waits(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import trio
 
-from zisk_actors.transport.accounts import Rates
+from zisk_actors.transport.accounts import KeyRates
 from zisk_actors.transport.auth import KeyPair, new_keypair
 from zisk_actors.transport.base import KeyRefused, Limits, LinkClosed
 from zisk_actors.transport.curve import Network
@@ -34,7 +34,7 @@ async def port(network: Network, nursery: trio.Nursery) -> AsyncIterator[Port]:
     server, client = new_keypair(), new_keypair()
     allowed = {client.public}
     await nursery.start(network.serve_zap, lambda role, key: "test" if key in allowed else None, lambda *why: None)
-    rates = Rates(messages_per_second=50, bad_per_minute=5, ban_seconds=1.5)
+    rates = KeyRates(messages_per_second=50, bad_per_minute=5, ban_seconds=1.5)
     limits = Limits(frame_bytes=10_000, inbox=4, links=2, backlog=2, connections_per_key=3, rates=rates)
     banned: list[str] = []
     listener = network.bind("127.0.0.1", 0, server, "client", limits, lambda peer, reason: banned.append(peer.key))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.web.pages import Page
 from zisk_actors.web import series
-from zisk_actors.web.series import CONTENT_TYPE, Counter, Gauge, Histogram, Label, Recorder, ViewCollector, one
+from zisk_actors.web.series import CONTENT_TYPE, Counter, Gauge, Histogram, Label, SeriesRecorder, ViewCollector, one
 
 EVENTS = Counter("toy_events_total", "events", "What happened.", (Label("what"),))
 COLOURS = Counter("toy_colours_total", "colours", "Of a known set.", (Label("colour", ("red", "blue")), Label("size", ("s", "l"))))
@@ -17,11 +17,11 @@ PARTS = Gauge[int]("toy_parts", "", "In two.", lambda view: [(("low",), view % 1
 
 
 @pytest.fixture
-def recorder() -> Recorder[int]:
-    return Recorder("toy")
+def recorder() -> SeriesRecorder[int]:
+    return SeriesRecorder("toy")
 
 
-def test_gauges_are_read_from_the_view_of_each_scrape(recorder: Recorder[int]):
+def test_gauges_are_read_from_the_view_of_each_scrape(recorder: SeriesRecorder[int]):
     for view in (42, 0, 37):
         page = Page(recorder.render(view))
         assert page.value("toy_depth") == view
@@ -39,7 +39,7 @@ def test_the_collector_asks_once_for_all_gauges():
     assert len(asked) == 1
 
 
-def test_counters_and_histograms_count(recorder: Recorder[int]):
+def test_counters_and_histograms_count(recorder: SeriesRecorder[int]):
     recorder.count(EVENTS, "tick")
     recorder.count(EVENTS, "tick", amount=2)
     recorder.count(PLAIN)
@@ -52,14 +52,14 @@ def test_counters_and_histograms_count(recorder: Recorder[int]):
     assert page.value("toy_seconds_sum", what="tick") == 101.0
 
 
-def test_series_of_known_labels_are_there_from_the_start(recorder: Recorder[int]):
+def test_series_of_known_labels_are_there_from_the_start(recorder: SeriesRecorder[int]):
     page = Page(recorder.render(0))
     assert page.values("toy_colours_total") == dict.fromkeys([("red", "s"), ("red", "l"), ("blue", "s"), ("blue", "l")], 0)
     assert page.values("toy_plain_total") == {(): 0}
     assert page.values("toy_events_total") == {}
 
 
-def test_kinds_and_no_created_series(recorder: Recorder[int]):
+def test_kinds_and_no_created_series(recorder: SeriesRecorder[int]):
     recorder.count(EVENTS, "tick")
     page = Page(recorder.render(0))
     assert page.kinds["toy_events_total"] == "counter"
@@ -68,19 +68,19 @@ def test_kinds_and_no_created_series(recorder: Recorder[int]):
     assert [name for name in page.kinds if name.endswith("_created")] == []
 
 
-def test_the_process_itself_is_on_the_page(recorder: Recorder[int]):
+def test_the_process_itself_is_on_the_page(recorder: SeriesRecorder[int]):
     memory = Page(recorder.render(0)).value("process_resident_memory_bytes")
     if memory is None:
         pytest.skip("no /proc on this machine")
     assert memory > 1_000_000
 
 
-def test_label_values_are_escaped(recorder: Recorder[int]):
+def test_label_values_are_escaped(recorder: SeriesRecorder[int]):
     recorder.count(EVENTS, 'a "quoted"\n\\ word')
     assert Page(recorder.render(0)).value("toy_events_total", what='a "quoted"\n\\ word') == 1
 
 
-def test_open_labels_are_bounded_and_the_oldest_goes(recorder: Recorder[int], monkeypatch: pytest.MonkeyPatch):
+def test_open_labels_are_bounded_and_the_oldest_goes(recorder: SeriesRecorder[int], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(series, "MAX_SERIES", 3)
     for name in ("a", "b", "c", "a", "d"):
         recorder.count(EVENTS, name)
@@ -90,9 +90,9 @@ def test_open_labels_are_bounded_and_the_oldest_goes(recorder: Recorder[int], mo
     assert page.value("toy_seconds_count", what="b") is None
 
 
-def test_two_recorders_share_nothing(recorder: Recorder[int]):
+def test_two_recorders_share_nothing(recorder: SeriesRecorder[int]):
     recorder.count(PLAIN)
-    other = Recorder[int]("toy")
+    other = SeriesRecorder[int]("toy")
     assert Page(other.render(0)).value("toy_plain_total") == 0
 
 
@@ -100,7 +100,7 @@ def test_the_content_type_is_that_of_the_manual():
     assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
 
 
-def test_a_metric_is_its_declaration_and_its_call(recorder: Recorder[int]):
+def test_a_metric_is_its_declaration_and_its_call(recorder: SeriesRecorder[int]):
     """All that a new one takes: it may be declared after the recorder was made, in the module that counts it."""
     late = Counter("toy_late_total", "things", "Declared late.", (Label("how", ("a", "b")),))
     assert Page(recorder.render(0)).values("toy_late_total") == {("a",): 0, ("b",): 0}

@@ -15,9 +15,9 @@ from zisk_actors.errors import PortInUse
 from zisk_actors.web.server import (
     JSON,
     PLAIN,
-    Answer,
     CannotListen,
     Crowd,
+    HttpAnswer,
     HttpLimits,
     listen_http,
     serve_http,
@@ -28,25 +28,25 @@ from zisk_actors.web.server import (
 BIG = b"x" * 3_000_000
 
 
-async def hello() -> Answer:
-    return Answer(200, PLAIN, b"hello\n")
+async def hello() -> HttpAnswer:
+    return HttpAnswer(200, PLAIN, b"hello\n")
 
 
-async def data() -> Answer:
-    return Answer(503, JSON, b'{"status":"starting"}')
+async def data() -> HttpAnswer:
+    return HttpAnswer(503, JSON, b'{"status":"starting"}')
 
 
-async def broken() -> Answer:
+async def broken() -> HttpAnswer:
     raise ZeroDivisionError
 
 
-async def slow() -> Answer:
+async def slow() -> HttpAnswer:
     await trio.sleep_forever()
     raise AssertionError("it slept forever")
 
 
-async def big() -> Answer:
-    return Answer(200, PLAIN, BIG)
+async def big() -> HttpAnswer:
+    return HttpAnswer(200, PLAIN, BIG)
 
 
 ROUTES = {"/hello": hello, "/data": data, "/broken": broken, "/slow": slow, "/big": big}

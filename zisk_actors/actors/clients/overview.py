@@ -18,16 +18,16 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.dispatch.progress import DONE, ProgressTable
 from zisk_actors.actors.jobs.admission import Admission
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
-from zisk_actors.actors.workers.heartbeat import Heartbeat
+from zisk_actors.actors.workers.heartbeat import HeartbeatMonitor
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.core.worker import Health as WorkerHealth
+from zisk_actors.core.worker import WorkerHealth
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Refusals
 from zisk_actors.web.cluster import Metrics
@@ -55,9 +55,9 @@ class Overview:
         outbox: Outbox,
         recorder: Recorder,
         store: BlobStore,
-        heartbeat: Heartbeat,
+        heartbeat: HeartbeatMonitor,
         metrics: Metrics,
-        limits: Limits,
+        limits: JobLimits,
         clock: Callable[[], float],
         ports: Mapping[str, Refusals],
         folder: Path | None,

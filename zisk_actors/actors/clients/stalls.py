@@ -20,7 +20,7 @@ from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.measures import Measures
 from zisk_actors.core.phases import PHASES
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.core.worker import Health
+from zisk_actors.core.worker import WorkerHealth
 from zisk_actors.errors import NotFoundError
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.wire.operating import Level, LogLevel, Stall
@@ -119,7 +119,7 @@ class Stalls:
         waiting_for = f"worker {lease.worker} to {phase.value} share {share}"
         if lease.worker not in self._sessions:
             waiting_for = f"worker {lease.worker} to come back; its link is gone"
-        elif known is not None and known.health is Health.SUSPECT:
+        elif known is not None and known.health is WorkerHealth.SUSPECT:
             waiting_for += f"; it has not been heard for {silent:.0f} s and is suspected to be gone"
         if seen is not None and seen.second:
             waiting_for += f", or worker {seen.second}, which was started on it because it is slow"

@@ -14,7 +14,7 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.settings import CoordinatorSecurity
-from zisk_actors.transport.accounts import Rates
+from zisk_actors.transport.accounts import KeyRates
 from zisk_actors.transport.allowlist import AllowList
 from zisk_actors.transport.base import Limits, Peer
 from zisk_actors.transport.router import RouterListener
@@ -28,7 +28,7 @@ MAX_REFUSED: Final = 1000
 
 def limits_of(security: CoordinatorSecurity) -> Limits:
     """What the settings say of the ports."""
-    rates = Rates(
+    rates = KeyRates(
         messages_per_second=security.max_messages_per_second,
         bytes_per_second=security.max_bytes_per_second,
         bad_per_minute=security.max_bad_messages_per_minute,

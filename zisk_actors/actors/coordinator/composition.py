@@ -19,7 +19,7 @@ from zisk_actors.actors.background import Background
 from zisk_actors.actors.clients.gateway import ClientPort
 from zisk_actors.actors.clients.overview import Overview
 from zisk_actors.actors.clients.stalls import Stalls
-from zisk_actors.actors.device import Caller
+from zisk_actors.actors.device import ComputeDevice
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.sessions import Sessions
@@ -33,7 +33,7 @@ from zisk_actors.actors.jobs.disputes import Disputes
 from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.faults import Faults
 from zisk_actors.actors.jobs.inputs import Inputs
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.measures import Measures
 from zisk_actors.actors.jobs.outbox import Outbox
 from zisk_actors.actors.jobs.programs import Programs
@@ -45,7 +45,7 @@ from zisk_actors.actors.jobs.supervision import Supervision
 from zisk_actors.actors.jobs.supervisor import Supervisor
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.jobs.webhooks import Webhooks
-from zisk_actors.actors.workers.heartbeat import Heartbeat
+from zisk_actors.actors.workers.heartbeat import HeartbeatMonitor
 from zisk_actors.actors.workers.registration import WorkerPort
 from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.config import CoordinatorConfig
@@ -70,10 +70,10 @@ class Coordinator:
     """All actors of one coordinator, for the process that runs them."""
 
     journal: Journal
-    verifier: Caller
-    executor: Caller
+    verifier: ComputeDevice
+    executor: ComputeDevice
     metrics: Metrics
-    limits: Limits
+    limits: JobLimits
     background: Background
     scheduler: Scheduler
     sessions: Sessions
@@ -94,7 +94,7 @@ class Coordinator:
     retention: Retention
     webhooks: Webhooks
     roster: Roster
-    heartbeat: Heartbeat
+    heartbeat: HeartbeatMonitor
     worker_port: WorkerPort
     overview: Overview
     client_port: ClientPort
@@ -104,8 +104,8 @@ def compose(
     config: CoordinatorConfig,
     journal: Journal,
     store: BlobStore,
-    verifier: Caller,
-    executor: Caller,
+    verifier: ComputeDevice,
+    executor: ComputeDevice,
     *,
     metrics: Metrics,
     version: str,
@@ -226,7 +226,7 @@ def compose(
         chance=chance,
     )
     # ------------------------------------------------------------------------------------------------ the workers' side
-    heartbeat = Heartbeat(dispatcher=dispatcher, roster=roster, metrics=metrics, period_seconds=core.heartbeat_interval_seconds)
+    heartbeat = HeartbeatMonitor(dispatcher=dispatcher, roster=roster, metrics=metrics, period_seconds=core.heartbeat_interval_seconds)
     worker_port = WorkerPort(
         dispatcher=dispatcher,
         scheduler=scheduler,
@@ -314,9 +314,9 @@ def compose(
     )
 
 
-def limits_of(core: CoordinatorCore) -> Limits:
+def limits_of(core: CoordinatorCore) -> JobLimits:
     """The limits of jobs, as the settings have them."""
-    return Limits(
+    return JobLimits(
         seconds={phase: float(getattr(core, leg.limit)) for phase, leg in LEGS.items() if leg.limit},
         queued=core.max_queued_jobs,
         queued_per_client=core.max_queued_jobs_per_client,

@@ -27,7 +27,7 @@ from zisk_actors.actors.coordinator.ports import accept, bind, say_reach
 from zisk_actors.actors.coordinator.restart import recall, resume
 from zisk_actors.actors.device import Device, DeviceSettings
 from zisk_actors.actors.mock_device import MockDevice
-from zisk_actors.actors.ready import Ready
+from zisk_actors.actors.ready import Endpoints
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.workers.roster import Roster
 from zisk_actors.config import CoordinatorConfig
@@ -55,7 +55,7 @@ async def run_coordinator(
     allowed: AllowList,
     version: str,
     device: DeviceSettings,
-    ready: Callable[[Ready], None],
+    ready: Callable[[Endpoints], None],
     leave: trio.Event,
 ) -> None:
     """Serve until cancelled, or until `leave` is set and running jobs have ended or had their time. `ready` is called when all ports
@@ -146,7 +146,7 @@ async def _serve(
     keys: KeyPair,
     allowed: AllowList,
     access: AccessControl,
-    ready: Callable[[Ready], None],
+    ready: Callable[[Endpoints], None],
     leave: trio.Event,
     folder: Path,
 ) -> None:
@@ -185,7 +185,7 @@ async def _serve(
         if url:
             words.info("metrics server listening", url=url)
         say_reach(config, workers.endpoint)
-        ready(Ready(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))
+        ready(Endpoints(os.getpid(), clients.endpoint, workers.endpoint, keys.public, url))
         await leave.wait()
         await drain(coordinator, config.server.shutdown_timeout_seconds)
         nursery.cancel_scope.cancel()

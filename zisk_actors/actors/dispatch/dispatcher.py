@@ -22,7 +22,7 @@ from zisk_actors.actors.dispatch.stopping import Stopping
 from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
 from zisk_actors.core import events
 from zisk_actors.core.scheduler import Scheduler
-from zisk_actors.core.worker import Health
+from zisk_actors.core.worker import WorkerHealth
 from zisk_actors.ids import JobId, WorkerId
 from zisk_actors.transport.base import LinkClosed
 from zisk_actors.web.cluster import Metrics
@@ -174,7 +174,7 @@ class Dispatcher:
         if trio.current_time() < self._scheduler.opens_at < float("inf"):
             return True
         records = self._scheduler.registry.records.values()
-        return any(each.worker not in never and each.health is not Health.QUARANTINED for each in records)
+        return any(each.worker not in never and each.health is not WorkerHealth.QUARANTINED for each in records)
 
     def double(self, event: events.DoubleWanted) -> Lease | None:
         """Have a second worker at a share; None where there is nobody for it."""
@@ -228,7 +228,7 @@ class Dispatcher:
     def pool(self) -> str:
         """How many workers there are, with their units, in the words of the operator's manual."""
         records = self._scheduler.registry.records.values()
-        able = [record for record in records if record.health is not Health.QUARANTINED]
+        able = [record for record in records if record.health is not WorkerHealth.QUARANTINED]
         busy = self._scheduler.busy()
         free = sum(record.units for record in able if record.worker not in busy)
         return f"total: {len(records)} CC: {sum(record.units for record in records)}CU ACC: {free}CU"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import trio
 
 from zisk_actors.actors.jobs.inputs import Inputs
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.core import events
 from zisk_actors.core.rates import Rates
@@ -43,7 +43,7 @@ class ClientQuota(RefusedRetryLater):
     retry_after_seconds = 60.0
 
 
-class Draining(RefusedRetryLater):
+class CoordinatorDraining(RefusedRetryLater):
     """The coordinator finishes what runs, and ends."""
 
     code = "draining"
@@ -64,7 +64,7 @@ class WorkerUnavailable(RefusedRetryLater):
 class Admission:
     """Lets jobs in, as long as it is not closed. `inputs` are those of the jobs that wait for their input."""
 
-    def __init__(self, *, scheduler: Scheduler, jobs: JobTable, limits: Limits, inputs: Inputs, rates: Rates) -> None:
+    def __init__(self, *, scheduler: Scheduler, jobs: JobTable, limits: JobLimits, inputs: Inputs, rates: Rates) -> None:
         self._scheduler = scheduler
         self._jobs = jobs
         self._limits = limits
@@ -78,9 +78,11 @@ class Admission:
         self.standing = Standing.DRAINING
 
     def check_open(self) -> None:
-        """Raises `Draining` where nothing new is taken in any more."""
+        """Raises `CoordinatorDraining` where nothing new is taken in any more."""
         if self.standing is Standing.DRAINING:
-            raise Draining("the coordinator is shutting down", hint="try again when it is back; jobs that were accepted go on then")
+            raise CoordinatorDraining(
+                "the coordinator is shutting down", hint="try again when it is back; jobs that were accepted go on then"
+            )
 
     @contextmanager
     def enter(self, job: events.Enqueue, *, input_bytes: int, may_wait: bool) -> Iterator[None]:

@@ -21,8 +21,8 @@ from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.faults import Faults, JobEnds
-from zisk_actors.actors.jobs.limits import Limits
-from zisk_actors.actors.jobs.own_run import Outcome
+from zisk_actors.actors.jobs.limits import JobLimits
+from zisk_actors.actors.jobs.own_run import RunOutcome
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.budget import attempts
@@ -67,7 +67,7 @@ class Confirmation:
         tasks: Tasks,
         faults: Faults,
         store: BlobStore,
-        limits: Limits,
+        limits: JobLimits,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
@@ -137,7 +137,7 @@ class Confirmation:
             return None
         return run
 
-    async def _second(self, entry: JobEntry, report: BlobRef, giver: tuple[WorkerId, Incarnation], own: Outcome) -> str | None:
+    async def _second(self, entry: JobEntry, report: BlobRef, giver: tuple[WorkerId, Incarnation], own: RunOutcome) -> str | None:
         """Ask others for the report, until two have said the same or there is nobody left."""
         reports: dict[tuple[WorkerId, Incarnation], BlobRef] = {giver: report}
         asked = {giver[0]}

@@ -17,7 +17,7 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.core.events import DoubleWanted
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import ShareAnswered
@@ -56,7 +56,7 @@ class Unresolved(Exception):
 class Disputes:
     """Asks a third worker."""
 
-    def __init__(self, *, scheduler: Scheduler, dispatcher: Dispatcher, tasks: Tasks, limits: Limits) -> None:
+    def __init__(self, *, scheduler: Scheduler, dispatcher: Dispatcher, tasks: Tasks, limits: JobLimits) -> None:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._tasks = tasks

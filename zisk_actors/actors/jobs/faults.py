@@ -17,11 +17,11 @@ from typing import Final
 
 import msgspec
 
-from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.device import CallFailed, ComputeDevice
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.jobs.disputes import MISMATCH, Disputes, Unresolved, mismatch
 from zisk_actors.actors.jobs.entry import JobEntry
-from zisk_actors.actors.jobs.own_run import Outcome
+from zisk_actors.actors.jobs.own_run import RunOutcome
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
@@ -71,7 +71,7 @@ class Faults:
         disputes: Disputes,
         programs: Programs,
         store: BlobStore,
-        verifier: Caller,
+        verifier: ComputeDevice,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
@@ -138,7 +138,7 @@ class Faults:
                 await self._jobs.persist(entry, PartialRejected(at, share, accuser.worker, accuser.incarnation, reason))
             self._dispatcher.handle(FoundFaulty(accuser.worker, accuser.incarnation, record.job, share, reason))
 
-    async def reject_contributions(self, entry: JobEntry, own: Outcome) -> bool:
+    async def reject_contributions(self, entry: JobEntry, own: RunOutcome) -> bool:
         """Take back every contribution that is not one to the run that we have seen ourselves, and quarantine who made it; of a run that
         has no proof that is all of them. False where there is none, or where our own run is not known. Raises `JobEnds`."""
         record = entry.record

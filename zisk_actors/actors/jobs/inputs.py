@@ -19,7 +19,7 @@ import trio
 from zisk_actors import log
 from zisk_actors.actors.jobs.ending import Endings
 from zisk_actors.actors.jobs.entry import JobEntry
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.supervision import Supervision
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
@@ -34,7 +34,7 @@ from zisk_actors.wire.values import BlobRef, Failure, FailureKind
 HINT: Final = "submit the job again; `zisk prove ELF -i -` streams an input from a pipe"
 
 
-class InputTooLarge(UsageError):
+class InputOverLimit(UsageError):
     """An input is larger than the coordinator takes."""
 
     code = "input-too-large"
@@ -66,7 +66,7 @@ class Inputs:
         partials: PartialInputs,
         supervision: Supervision,
         ending: Endings,
-        limits: Limits,
+        limits: JobLimits,
         clock: Callable[[], float],
     ) -> None:
         self._jobs = jobs
@@ -87,9 +87,9 @@ class Inputs:
         return [self._jobs.entries[job].client for job in self._open]
 
     def check_size(self, size: int) -> None:
-        """Raises `InputTooLarge`."""
+        """Raises `InputOverLimit`."""
         if size > self._max_bytes:
-            raise InputTooLarge(
+            raise InputOverLimit(
                 f"an input of {size} bytes is over the limit of {self._max_bytes}", hint="the coordinator's max_input_bytes is the limit"
             )
 
@@ -129,7 +129,7 @@ class Inputs:
         )
 
     async def take(self, entry: JobEntry, offset: int, content: bytes) -> int:
-        """Keep a part; how much there is then. Raises `InputClosed`, `InputTooLarge` and `StoreUnwritable`."""
+        """Keep a part; how much there is then. Raises `InputClosed`, `InputOverLimit` and `StoreUnwritable`."""
         self.check_size(offset + len(content))
         now = self._of(entry)
         async with now.lock:

@@ -9,7 +9,7 @@ from zisk_actors.wire.values import Phase
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class JobLimits:
     """Limits of jobs; a phase without an entry, or with 0, has none. `budget` is how often one share is tried, `settle_seconds` how long
     workers have after a start with unfinished jobs to come back before shares are given to others. A share that takes `straggler_factor`
     times what is expected, and `straggler_seconds`, is tried a second time. A run of up to `own_run_steps` is executed by the coordinator

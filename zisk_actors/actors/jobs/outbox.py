@@ -11,7 +11,7 @@ import trio
 
 from zisk_actors.core.job import JobRecord
 from zisk_actors.ids import JobId
-from zisk_actors.store.rows import Notice
+from zisk_actors.store.rows import OwedEnd
 
 
 class Outbox:
@@ -20,15 +20,15 @@ class Outbox:
     def __init__(self, *, wanted: bool) -> None:
         self.wanted = wanted
         self.owed: set[JobId] = set()
-        self._heap: list[tuple[float, JobId, Notice]] = []
+        self._heap: list[tuple[float, JobId, OwedEnd]] = []
         self._fresh = trio.Event()
 
     def ended(self, job: JobRecord) -> None:
         """The end of a job is on disk, and owed where ends are to be told."""
         if self.wanted and job.ended_at is not None:
-            self.put(Notice(JobId(job.job), job.ended_at, 0, job.ended_at))
+            self.put(OwedEnd(JobId(job.job), job.ended_at, 0, job.ended_at))
 
-    def put(self, notice: Notice) -> None:
+    def put(self, notice: OwedEnd) -> None:
         """An end is to be told, or told again, at its time."""
         self.owed.add(notice.job)
         heapq.heappush(self._heap, (notice.next_at, notice.job, notice))
@@ -38,7 +38,7 @@ class Outbox:
         """The end of a job is owed no more."""
         self.owed.discard(job)
 
-    def take_due(self, now: float) -> Notice | None:
+    def take_due(self, now: float) -> OwedEnd | None:
         """An end whose time has come, which is not here any more; None where there is none."""
         return heapq.heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None
 

@@ -14,7 +14,7 @@ from typing import Final
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.device import CallFailed, ComputeDevice
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.core.job import JobRecord
 from zisk_actors.errors import BeyondBudget
@@ -29,7 +29,7 @@ RUN_TRIES: Final = 3
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What our own device has found: the `report` of the run, the guest's `failure` where the run trapped or the program cannot be loaded,
     or why nothing is known (`unknown`). All empty: there is nothing to run, and nothing is wrong with the program."""
 
@@ -41,13 +41,13 @@ class Outcome:
 class OwnRun:
     """One job's run by us. `run` is its life; `steps` is its budget, 0 for none. The `device` is asked for nothing else."""
 
-    def __init__(self, record: JobRecord, device: Caller, store: BlobStore, programs: Programs, steps: int) -> None:
+    def __init__(self, record: JobRecord, device: ComputeDevice, store: BlobStore, programs: Programs, steps: int) -> None:
         self._record = record
         self._device = device
         self._store = store
         self._programs = programs
         self._steps = steps
-        self._outcome: Outcome | None = None
+        self._outcome: RunOutcome | None = None
         self._found = trio.Event()
         self._scope = trio.CancelScope()
         self._log = log.get(job=record.job)
@@ -64,7 +64,7 @@ class OwnRun:
         """Nobody needs the outcome any more."""
         self._scope.cancel()
 
-    async def outcome(self) -> Outcome:
+    async def outcome(self) -> RunOutcome:
         """What has been found, as soon as it is."""
         await self._found.wait()
         if self._outcome is None:
@@ -78,10 +78,10 @@ class OwnRun:
             return outcome.failure
         return (await self._load()).failure
 
-    async def _execute(self) -> Outcome:
+    async def _execute(self) -> RunOutcome:
         request, stdin = self._record.submitted, self._record.stdin
         if not self._steps:
-            return Outcome(unknown="coordinator.check_execution_steps is 0")
+            return RunOutcome(unknown="coordinator.check_execution_steps is 0")
         if stdin is None:
             raise AssertionError("a job that runs has its input")
         call = ExecuteCall(str(self._store.path(request.program.sha256)), str(self._store.path(stdin.sha256)), self._steps)
@@ -93,24 +93,24 @@ class OwnRun:
             except CallFailed as error:
                 found = error.failure
                 if found.kind is FailureKind.GUEST:
-                    return Outcome(failure=found)
+                    return RunOutcome(failure=found)
                 if found.code == BeyondBudget.code:
-                    return Outcome(unknown=found.message)
+                    return RunOutcome(unknown=found.message)
                 if tries == RUN_TRIES or found.kind is FailureKind.TIMEOUT:
                     self._log.warning("a job cannot be run here, and its workers not be held to what it does", error=found.message)
-                    return Outcome(unknown=f"the coordinator cannot run it: {found.message}")
+                    return RunOutcome(unknown=f"the coordinator cannot run it: {found.message}")
             else:
-                return Outcome(decode_record(done.content, ExecutionReport), done.trapped)
+                return RunOutcome(decode_record(done.content, ExecutionReport), done.trapped)
 
-    async def _load(self) -> Outcome:
+    async def _load(self) -> RunOutcome:
         """Whether the program is one that can be proved; its key is derived for that."""
         request = self._record.submitted
         try:
             await self._programs.key_of(request.program, request.params)
         except CallFailed as error:
             if error.failure.kind is FailureKind.GUEST:
-                return Outcome(failure=error.failure)
-            return Outcome(unknown=f"the coordinator cannot derive its key: {error.message}")
+                return RunOutcome(failure=error.failure)
+            return RunOutcome(unknown=f"the coordinator cannot derive its key: {error.message}")
         except StoreUnwritable as error:
-            return Outcome(unknown=f"the coordinator cannot keep its key: {error.message}")
-        return Outcome()
+            return RunOutcome(unknown=f"the coordinator cannot keep its key: {error.message}")
+        return RunOutcome()

@@ -27,14 +27,14 @@ from zisk_actors.actors.jobs.disputes import MISMATCH
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.failures import phase_timeout, share_failure
 from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.repairs import BeginAgain, Repairs
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.transfer import BlobNotOffered
 from zisk_actors.core.budget import Tally, tally
 from zisk_actors.core.events import DoubleWanted, Finished, GaveUp
 from zisk_actors.core.job_events import ShareFailed
-from zisk_actors.core.patience import Patience, RunningAttempt, deadline, rate, stands_still, straggler
+from zisk_actors.core.patience import PhaseLimits, RunningAttempt, deadline, rate, stands_still, straggler
 from zisk_actors.core.phases import PhaseSpec
 from zisk_actors.core.policy import cut_finer
 from zisk_actors.core.scheduler import Scheduler
@@ -71,7 +71,7 @@ class _Share:
     never: frozenset[WorkerId] = frozenset()
 
 
-class TooLarge(Exception):
+class SharesTooLarge(Exception):
     """The shares of a job are too large for every worker that there is. Carries the weights of smaller ones."""
 
     def __init__(self, failure: Failure, weights: tuple[int, ...]) -> None:
@@ -96,7 +96,7 @@ class PhaseRun:
         confirmation: Confirmation,
         repairs: Repairs,
         metrics: Metrics,
-        limits: Limits,
+        limits: JobLimits,
         clock: Callable[[], float],
     ) -> None:
         record = entry.record
@@ -114,7 +114,7 @@ class PhaseRun:
         self._entry = entry
         self._spec = spec
         factor = limits.straggler_factor if spec.doubled else 0.0
-        self._patience = Patience(limits.seconds.get(spec.name, 0.0), factor, limits.straggler_seconds)
+        self._patience = PhaseLimits(limits.seconds.get(spec.name, 0.0), factor, limits.straggler_seconds)
         known = [done for (of, _), done in record.answers.items() if of is spec.name]
         self.answers: dict[int, BlobRef] = {done.share: done.answer for done in known}
         self.first: WorkerId | None = known[0].worker if known else None
@@ -122,12 +122,12 @@ class PhaseRun:
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
         self._reported_failures: dict[WorkerId, Failure] = {}
-        self._end: JobEnds | Accusation | TooLarge | BeginAgain | None = None
+        self._end: JobEnds | Accusation | SharesTooLarge | BeginAgain | None = None
         self._scope = trio.CancelScope()
         self._began_at = trio.current_time()
 
     async def run(self) -> None:
-        """Ask for all shares. Raises `JobEnds`, `Accusation`, `TooLarge` and `BeginAgain`."""
+        """Ask for all shares. Raises `JobEnds`, `Accusation`, `SharesTooLarge` and `BeginAgain`."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
@@ -140,7 +140,7 @@ class PhaseRun:
         if self._end is not None:
             raise self._end
 
-    def _stop(self, end: JobEnds | Accusation | TooLarge | BeginAgain) -> None:
+    def _stop(self, end: JobEnds | Accusation | SharesTooLarge | BeginAgain) -> None:
         """The phase cannot end well; the first who finds that out says why."""
         self._end = self._end or end
         self._scope.cancel()
@@ -235,7 +235,7 @@ class PhaseRun:
         if own is not None and own.pieces and phase is Phase.CONTRIBUTE and not self._somebody_larger(lease):
             weights = cut_finer(record.weights, own.pieces)
             if weights is not None:
-                self._stop(TooLarge(own, weights))
+                self._stop(SharesTooLarge(own, weights))
                 return
         self._dispatcher.handle(GaveUp(lease, short=own is not None and own.kind is FailureKind.MEMORY))
         if share.attempts:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import trio
 
-from zisk_actors.actors.device import Caller, call_again
+from zisk_actors.actors.device import ComputeDevice, call_again
 from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.errors import NotFoundError, RefusedRetryLater
@@ -48,7 +48,14 @@ class Programs:
     client until `ttl_seconds` after it was used last, 0 is for good. `version` grows with each change."""
 
     def __init__(
-        self, recorder: Recorder, store: BlobStore, device: Caller, clock: Callable[[], float], *, most: int = 0, ttl_seconds: float = 0
+        self,
+        recorder: Recorder,
+        store: BlobStore,
+        device: ComputeDevice,
+        clock: Callable[[], float],
+        *,
+        most: int = 0,
+        ttl_seconds: float = 0,
     ) -> None:
         self.known: dict[str, ProgramStatus] = {}
         self.version = 0

@@ -15,7 +15,7 @@ from typing import TypeVar
 import trio
 
 from zisk_actors.actors.threads import in_thread
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
@@ -27,7 +27,7 @@ T = TypeVar("T")
 @dataclass
 class _Row:
     job: JobId
-    event: Event
+    event: JobEvent
     ending: Ending | None
     done: trio.Event = field(default_factory=trio.Event)
     error: StoreUnwritable | None = None
@@ -53,7 +53,7 @@ class Recorder:
     def epoch(self) -> int:
         return self._journal.epoch
 
-    async def append(self, job: JobId, event: Event, ending: Ending | None = None) -> None:
+    async def append(self, job: JobId, event: JobEvent, ending: Ending | None = None) -> None:
         """Returns when the event is on disk, with a job's last one its ending too. Raises `StoreUnwritable`. Cancelling does not take back
         what was given."""
         if self._closed:

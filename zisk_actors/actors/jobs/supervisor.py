@@ -20,16 +20,16 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.background import Background
-from zisk_actors.actors.device import Caller, CallFailed, call_again
+from zisk_actors.actors.device import CallFailed, ComputeDevice, call_again
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
 from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.tasks import Tasks
 from zisk_actors.actors.jobs.confirming import Confirmation, GuestFails
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.jobs.faults import Accusation, Faults, JobEnds
-from zisk_actors.actors.jobs.limits import Limits
+from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.own_run import OwnRun
-from zisk_actors.actors.jobs.phase_run import PhaseRun, TooLarge
+from zisk_actors.actors.jobs.phase_run import PhaseRun, SharesTooLarge
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.repairs import GONE, BeginAgain, Repairs
 from zisk_actors.actors.jobs.table import JobTable
@@ -71,10 +71,10 @@ class Supervisor:
         repairs: Repairs,
         programs: Programs,
         store: BlobStore,
-        verifier: Caller,
-        executor: Caller,
+        verifier: ComputeDevice,
+        executor: ComputeDevice,
         metrics: Metrics,
-        limits: Limits,
+        limits: JobLimits,
         background: Background,
         clock: Callable[[], float],
         chance: Random,
@@ -170,7 +170,7 @@ class Supervisor:
         except Accusation as accusation:
             await self._faults.judge(entry, accusation)
             return
-        except TooLarge as found:
+        except SharesTooLarge as found:
             await self._recut(entry, found)
             return
         except BeginAgain:
@@ -213,7 +213,7 @@ class Supervisor:
             raise AssertionError("a phase has at least one share")
         return Gathered(answers=answers, folded=await self._gather(spec, answers), first=phase_run.first)
 
-    async def _recut(self, entry: JobEntry, found: TooLarge) -> None:
+    async def _recut(self, entry: JobEntry, found: SharesTooLarge) -> None:
         """Have more and smaller shares, of which a worker does several one after the other."""
         record = entry.record
         crew = self._scheduler.crews.get(record.job)

@@ -26,7 +26,7 @@ from zisk_actors.actors.jobs.recorder import Recorder
 from zisk_actors.actors.jobs.status import ProgramName, Statuses
 from zisk_actors.actors.until_written import until_written
 from zisk_actors.core.job import JobRecord, evolve
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.core.scheduler import Scheduler
 from zisk_actors.core.summary import summarise
 from zisk_actors.ids import JobId
@@ -116,7 +116,7 @@ class JobTable:
         if not self._kept[client].jobs:
             del self._kept[client]
 
-    async def record(self, entry: JobEntry, event: Event) -> None:
+    async def record(self, entry: JobEntry, event: JobEvent) -> None:
         """Make an event true. Raises `IllegalTransition` before anything is written, and `StoreUnwritable` where nothing was."""
         with trio.CancelScope(shield=True):  # what is on disk must be true in memory too
             async with entry.lock:
@@ -181,7 +181,7 @@ class JobTable:
                 raise entry.unwritten
             await entry.changed.wait()
 
-    async def persist(self, entry: JobEntry, event: Event) -> None:
+    async def persist(self, entry: JobEntry, event: JobEvent) -> None:
         """Make an event true, however long the disk takes to come back. Raises `IllegalTransition`."""
         await until_written(partial(self.record, entry, event), waits=partial(self.waits_for_disk, entry))
         entry.unwritten = None

@@ -26,7 +26,7 @@ from zisk_actors.errors import ZiskError
 from zisk_actors.ids import JobId
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.journal import Journal
-from zisk_actors.store.rows import Notice
+from zisk_actors.store.rows import OwedEnd
 from zisk_actors.web.cluster import Metrics
 from zisk_actors.web.series import Counter, Label
 from zisk_actors.web.webhook import NotDelivered, Post, Target, body_of, headers_of
@@ -91,7 +91,7 @@ class Webhooks:
                     nursery.start_soon(self._attempt, due, room)
                 await self._outbox.wait(self._clock(), LOOK_SECONDS)
 
-    async def _attempt(self, notice: Notice, room: trio.Semaphore) -> None:
+    async def _attempt(self, notice: OwedEnd, room: trio.Semaphore) -> None:
         try:
             problem = await self._deliver(notice)
         finally:
@@ -117,7 +117,7 @@ class Webhooks:
         if state == "pending":
             self._outbox.put(notice)
 
-    async def _deliver(self, notice: Notice) -> str:
+    async def _deliver(self, notice: OwedEnd) -> str:
         """Make one call; why it did not succeed, empty where it did."""
         record = self._record_of(notice.job)
         if self._target is None or record is None:
@@ -145,7 +145,7 @@ class Webhooks:
             return report.steps
         return None
 
-    async def _note(self, notice: Notice, state: str, problem: str) -> None:
+    async def _note(self, notice: OwedEnd, state: str, problem: str) -> None:
         """Write down how it went, however long that takes: what was delivered is not sent again for want of a disk, unless we stop."""
         tried = partial(Journal.tried, notice=notice, state=state, error=problem)
         await until_written(lambda: self._recorder.call(tried), pause_seconds=UNWRITABLE_SECONDS)

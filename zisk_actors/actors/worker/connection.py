@@ -20,7 +20,7 @@ import msgspec
 import trio
 
 from zisk_actors import log
-from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.device import CallFailed, ComputeDevice
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange, Send
 from zisk_actors.actors.worker.workload import Workload
@@ -100,7 +100,7 @@ class WorkerActor:
         self,
         facts: WorkerFacts,
         dial: Dial,
-        device: Caller,
+        device: ComputeDevice,
         store: BlobStore,
         metrics: WorkerMetrics | None = None,
         chance: Random = CHANCE,
@@ -282,7 +282,7 @@ class WorkerActor:
                 await self._workload.accept(message, send)
             case AnswerTaken():
                 self._workload.outbox.pop((message.lease, message.phase), None)
-                if not self._workload.outbox and not self._workload.jobs:
+                if not self._workload.outbox and not self._workload.tasks:
                     await in_thread(self._store.trim, self._facts.cache_bytes)
             case CancelJob():
                 await self._workload.cancel(lambda lease: lease.job == message.job, message.reason)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import trio
 
-from zisk_actors.actors.device import Caller, CallFailed
+from zisk_actors.actors.device import CallFailed, ComputeDevice
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Send
 from zisk_actors.actors.worker.calls import prepare
@@ -41,7 +41,7 @@ PROGRESS_SECONDS: Final = 0.25
 
 
 @dataclass
-class Job:
+class QueuedTask:
     """A task that waits or runs."""
 
     task: Task
@@ -60,7 +60,7 @@ class Workload:
 
     def __init__(
         self,
-        device: Caller,
+        device: ComputeDevice,
         store: BlobStore,
         path: Callable[[BlobRef], Awaitable[str]],
         say: Callable[[msgspec.Struct], Awaitable[None]],
@@ -73,8 +73,8 @@ class Workload:
         self._say = say
         self._log = log
         self._metrics = metrics
-        self._put, self._get = trio.open_memory_channel[Job](MAX_TASKS)
-        self.jobs: dict[tuple[Lease, Phase], Job] = {}
+        self._put, self._get = trio.open_memory_channel[QueuedTask](MAX_TASKS)
+        self.tasks: dict[tuple[Lease, Phase], QueuedTask] = {}
         self.outbox: dict[tuple[Lease, Phase], Answer | Failed] = {}
         self._done: dict[tuple[Lease, Phase], tuple[Task, Answer | Failed]] = {}
         self.phase: Phase | None = None
@@ -82,13 +82,13 @@ class Workload:
 
     def held(self) -> tuple[Lease, ...]:
         """The leases under which something is done, or an answer is kept."""
-        return tuple(dict.fromkeys(lease for lease, _ in (*self.jobs, *self.outbox)))
+        return tuple(dict.fromkeys(lease for lease, _ in (*self.tasks, *self.outbox)))
 
     async def accept(self, task: Task, send: Send) -> None:
         """Queue a task; one that is here already is not done twice, and of one that is done the answer is said again."""
         key = (task.lease, PHASE_OF[type(task)])
-        if key in self.jobs:
-            if _same(self.jobs[key].task, task):
+        if key in self.tasks:
+            if _same(self.tasks[key].task, task):
                 return
             await self.cancel(lambda lease: lease == task.lease, "its lease was given again, for something else")
         before, outcome = self._done.get(key, (task, None))
@@ -100,13 +100,13 @@ class Workload:
             await send(self.outbox[key], b"")
             return
         self._note(ProgramId(task.program.sha256))
-        job = Job(task)
+        job = QueuedTask(task)
         try:
             self._put.send_nowait(job)
         except trio.WouldBlock:
             self.outbox[key] = Failed(*key, Failure(kind=FailureKind.WORKER, code="worker-busy", message=f"{MAX_TASKS} tasks wait already"))
         else:
-            self.jobs[key] = job
+            self.tasks[key] = job
 
     def _remember(self, key: tuple[Lease, Phase], task: Task, outcome: Answer | Failed) -> None:
         """What came of a task, for when it is asked for again."""
@@ -132,13 +132,13 @@ class Workload:
             if each.started:
                 await each.ended.wait()  # until the device's child is dead
 
-    def _stop(self, chosen: Callable[[Lease], bool]) -> list[Job]:
+    def _stop(self, chosen: Callable[[Lease], bool]) -> list[QueuedTask]:
         """Cancel tasks. One that still waits is forgotten at once; one that runs, when it has ended."""
-        stopped = [(key, job) for key, job in self.jobs.items() if chosen(key[0])]
+        stopped = [(key, job) for key, job in self.tasks.items() if chosen(key[0])]
         for key, job in stopped:
             job.scope.cancel()
             if not job.started:
-                del self.jobs[key]
+                del self.tasks[key]
         return [job for _, job in stopped]
 
     async def run(self) -> None:
@@ -146,7 +146,7 @@ class Workload:
         async for job in self._get:
             task, phase = job.task, PHASE_OF[type(job.task)]
             key = (task.lease, phase)
-            if self.jobs.get(key) is not job:
+            if self.tasks.get(key) is not job:
                 continue
             job.started = True
             words = self._log.bind(job=task.lease.job, share=task.lease.share, attempt=task.lease.attempt, phase=phase.value)
@@ -170,7 +170,7 @@ class Workload:
             if self._metrics is not None:
                 how: ShareOutcome = "cancelled" if outcome is None else "done" if isinstance(outcome, Answer) else "failed"
                 self._metrics.share_finished(phase, how, trio.current_time() - began)
-            del self.jobs[key]
+            del self.tasks[key]
             job.ended.set()
             if outcome is not None:
                 self.outbox[key] = outcome

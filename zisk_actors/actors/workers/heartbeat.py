@@ -23,7 +23,7 @@ SLACK_SECONDS = 0.25
 LOOP_LAG: Final = Histogram("coordinator_loop_lag_seconds", "By how much the event loop was late, each time it looked.", QUICK_SECONDS)
 
 
-class Heartbeat:
+class HeartbeatMonitor:
     """Ticks; `loop_lag` is by how much the last tick was late, in seconds."""
 
     def __init__(self, *, dispatcher: Dispatcher, roster: Roster, metrics: Metrics, period_seconds: float) -> None:

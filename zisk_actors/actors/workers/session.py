@@ -202,7 +202,7 @@ class Session:
                 self._stopping.done(message.job, self.worker)
                 self._log.debug("worker has stopped work for a job", job=message.job)
             case Measured():
-                self._dispatcher.handle(events.Measured(self.worker, self.incarnation, message.rate))
+                self._dispatcher.handle(events.RateMeasured(self.worker, self.incarnation, message.rate))
                 self._log.info("worker capacity measured", compute_units=self.hello.units, cells_per_second=round(message.rate))
             case Heartbeat() | Hello():
                 pass

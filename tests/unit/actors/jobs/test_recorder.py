@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from zisk_actors.actors.jobs.recorder import Recorder
-from zisk_actors.core.job_events import Cancelled, Event, Submitted
+from zisk_actors.core.job_events import Cancelled, JobEvent, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
 from zisk_actors.store.journal import Journal
@@ -26,7 +26,7 @@ class Counting(Journal):
     writes = 0
     broken = False
 
-    def append(self, rows: Sequence[tuple[JobId, Event]], endings: Sequence[Ending] = ()) -> None:
+    def append(self, rows: Sequence[tuple[JobId, JobEvent]], endings: Sequence[Ending] = ()) -> None:
         self.writes += 1
         if self.broken:
             raise StoreUnwritable("the disk is full")

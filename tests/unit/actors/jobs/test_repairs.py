@@ -12,7 +12,7 @@ from tests.unit.actors.conftest import ELF, FakeDevice, OpenWorld, World
 from zisk_actors.actors.device import CallFailed
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.core.job import JobRecord
-from zisk_actors.core.job_events import Event
+from zisk_actors.core.job_events import JobEvent
 from zisk_actors.core.stages import Stage
 from zisk_actors.wire.blobs import reference
 from zisk_actors.wire.compute import Call, SetupCall, VerifyCall
@@ -36,7 +36,7 @@ def when(world: World, stage: Stage, act: Callable[[JobRecord], None]) -> None:
     """Do something once, as soon as a job is in a stage."""
     record, done = world.coordinator.jobs.record, False
 
-    async def and_act(entry: JobEntry, event: Event) -> None:
+    async def and_act(entry: JobEntry, event: JobEvent) -> None:
         nonlocal done
         await record(entry, event)
         if entry.record.stage is stage and not done:

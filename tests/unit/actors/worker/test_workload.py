@@ -91,7 +91,7 @@ async def test_a_task_that_comes_again_after_its_answer_was_taken_is_answered_an
         assert rig.workload.held() == ()
         await rig.accept(rig.task(seconds=60))
         assert rig.answers() == [rig.answers()[0]] * 2
-        assert (rig.workload.jobs, rig.device.log) == ({}, ["ContributeCall"])
+        assert (rig.workload.tasks, rig.device.log) == ({}, ["ContributeCall"])
 
     await ran(rig, script)
 
