@@ -49,8 +49,10 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.root = root
         command = ["unshare", "-mpfuinC", "--kill-child", "sh", "-ec", BOOT, "sh", str(root)]
+        self._said = root.parent / "boot.log"
         nothing = subprocess.DEVNULL
-        self._unshare = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, start_new_session=True)
+        with self._said.open("wb") as said:
+            self._unshare = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=said, start_new_session=True)
         self._first = 0
 
     def wait(self) -> None:
@@ -58,7 +60,7 @@ class Machine:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self._unshare.poll() is not None:
-                pytest.skip(f"systemd cannot be started in namespaces here: {(self._unshare.stderr or sys.stdin).read()!r}")
+                pytest.skip(f"systemd cannot be started in namespaces here: {self._said.read_text()!r}")
             children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()
             if children and Path(f"/proc/{children[0]}/comm").read_text() == "systemd\n":
                 self._first = int(children[0])
@@ -98,10 +100,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     make_debian(root, "systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "ca-certificates", "procps")
     if inside(root, "python3", "-c", "import sys; print(sys.version_info[:2])").strip() != str(sys.version_info[:2]):
         pytest.skip("the wheels of this Python are of no use to that of the Debian that is made")
-    tar = subprocess.Popen(["git", "-C", str(ROOT), "archive", "HEAD"], stdout=subprocess.PIPE)
     (root / "srv" / "sources").mkdir()
-    subprocess.run(["tar", "-x", "-C", root / "srv" / "sources"], stdin=tar.stdout, check=True)
-    assert tar.wait() == 0
+    archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", root / "srv" / "sources"], input=archive, check=True)
     wheels = root / "srv" / "wheels"
     made = folder / "sources"  # a wheel is built in a copy: the build writes beside the sources
     shutil.copytree(root / "srv" / "sources", made)
