@@ -130,7 +130,7 @@ class Size:
         except SyntaxError:
             raise BadHeader(f"a size cannot be read: {text}") from None
         for node in ast.walk(tree):
-            if not isinstance(node, (*self._NODES, ast.Subscript)):
+            if not isinstance(node, (*self._NODES, ast.Subscript, ast.Attribute)):
                 raise BadHeader(f"a size may not have a {type(node).__name__}: {text}")
             if isinstance(node, ast.Name) and node.id not in (*names, "sum", "i"):
                 raise BadHeader(f"a size speaks of {node.id}, which is no parameter: {text}")
@@ -180,7 +180,8 @@ class Array:
         """Its address. BadArgument for another type, a layout with gaps, too few elements, or one that may not be written."""
         if value is None and self.optional:
             return None
-        return self.address(value, self.size(values))
+        needed = self.size(values)
+        return None if value is None and needed == 0 else self.address(value, needed)
 
     def address(self, value: Any, needed: int) -> int | bytes:
         """The address of an array with at least ``needed`` elements."""
@@ -241,16 +242,18 @@ class Record:
 
 @dataclass(frozen=True)
 class Handle:
-    """A pointer that a function of the header gave, or the address of a table in a library."""
+    """A pointer that a function of the header gave, or the address of a table in a library; or what has one as its ``address``, beside
+    the sizes that the header speaks of."""
 
     name: str
     kind: Any = ctypes.c_void_p
 
     def passed(self, value: Any, values: Values) -> int:
         """The address. BadArgument for null and for what is no address."""
-        if not isinstance(value, int) or value <= 0:
+        address = getattr(value, "address", value)
+        if not isinstance(address, int) or address <= 0:
             raise BadArgument(f"{self.name} is a handle, not {value!r}")
-        return value
+        return address
 
 
 Parameter = Number | Array | Arrays | Record | Handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -185,6 +186,23 @@ def test_the_size_of_one_array_among_several_may_depend_on_its_number():
         out.passed([words(14), words(27)], values)
     with pytest.raises(BadArgument, match="columns of"):
         out.passed(Columns.of([words(2, 100)]), values)  # these may only be read
+
+
+def test_a_size_may_be_that_of_what_a_handle_stands_for():
+    air = SimpleNamespace(address=4096, width=2, fixed_width=0, aux_width=1, fraction_uniforms=1)
+    main, aux, uniforms = words(2, 32), words(3, 32), words(3)
+    for wrong, said in [
+        ((air, words(63), None, 5, uniforms, 0, aux, words(3)), "main has 63 elements; air.width * 2^log_height are 64"),
+        ((air, main, None, 5, words(2), 0, aux, words(3)), "uniforms has 2 elements; 3 * air.fraction_uniforms are 3"),
+        ((air, main, None, 5, uniforms, 0, words(95), words(3)), "aux has 95 elements; 3 * air.aux_width * 2^log_height are 96"),
+        ((SimpleNamespace(address=None), main, None, 5, uniforms, 0, aux, words(3)), "air is a handle, not namespace(address=None)"),
+    ]:
+        assert refused("zk_logup", *wrong) == said
+    # An array of no elements may be missing, one that has some may not.
+    air.fixed_width = 1
+    assert refused("zk_logup", air, main, None, 5, uniforms, 0, aux, words(3)) == "fixed is a contiguous array of uint64, not NoneType"
+    air.fixed_width, air.aux_width = 0, 0
+    assert refused("zk_logup", air, main, None, 5, uniforms, 0, None, words(2)) == "total has 2 elements; 3 are 3"
 
 
 def test_an_array_that_may_be_missing_says_so():

@@ -82,26 +82,29 @@ def _extension(element: U64, name: str) -> U64:
 
 
 class _CompiledAir:
-    """The evaluators of one AIR in a library, and the lists of what they are to be given."""
+    """The evaluators of one AIR in a library, with the sizes of what they are to be given (zk/interface.h)."""
 
     def __init__(self, air: Air) -> None:
         self.emitted: Emitted = emit(air)
         self.reads_selectors = reads_selectors(air)
-        self.entry = _find(self.emitted, load())
-        if self.entry is None:
+        self.width, self.fixed_width, self.aux_width = air.width, air.fixed_width, air.aux_width
+        self.constraint_uniforms = len(air.all_constraints) + len(self.emitted.constraint_uniforms)
+        self.fraction_uniforms = len(self.emitted.fraction_uniforms)
+        self.address = _find(self.emitted, load())
+        if self.address is None:
             try:
                 self._library = Library(build_air(air), load().header)
             except BuildError as error:
                 raise AirNotBuilt(f"the native library has no code for AIR {air.name}: {error.message}", hint=error.hint) from error
-            self.entry = _find(self.emitted, self._library)
-            assert self.entry is not None, "a library just built has the AIR it was built for"
+            self.address = _find(self.emitted, self._library)
+            assert self.address is not None, "a library just built has the AIR it was built for"
 
-    def constraint_uniforms(self, challenges: U64, claim: U64, powers: Sequence[Ext]) -> U64:
+    def for_constraints(self, challenges: U64, claim: U64, powers: Sequence[Ext]) -> U64:
         """A power of gamma for each constraint, then what the constraints read of the challenges."""
         values = uniform_values(self.emitted.constraint_uniforms, [_scalar(each) for each in challenges], _scalar(claim))
         return _words([*powers, *values])
 
-    def fraction_uniforms(self, challenges: U64) -> U64:
+    def for_fractions(self, challenges: U64) -> U64:
         """What the fractions read of the challenges."""
         return _words(uniform_values(self.emitted.fraction_uniforms, [_scalar(each) for each in challenges], (0, 0, 0)))
 
@@ -170,11 +173,11 @@ class CpuBackend:
         """See base.py."""
         compiled = _compiled(air.digest, air)
         log_height, arguments = _parts(air, main, fixed)
-        uniforms = compiled.fraction_uniforms(_challenges(challenges))
+        uniforms = compiled.for_fractions(_challenges(challenges))
         aux = memory.words(3 * air.aux_width, 1 << log_height)
         total = np.zeros(3, dtype=np.uint64)
         if not self._native.zk_logup(
-            compiled.entry,
+            compiled,
             *arguments,
             log_height,
             uniforms,
@@ -200,10 +203,10 @@ class CpuBackend:
             if air.aux_width and (table.aux is None or _values(table.aux).shape != (3 * air.aux_width, size)):
                 raise ValueError(f"{air.name}: aux is not ({3 * air.aux_width}, {size})")
             last = first + len(air.all_constraints)
-            uniforms = compiled.constraint_uniforms(_challenges(challenges), _extension(table.claim, "the claim"), powers[first:last])
+            uniforms = compiled.for_constraints(_challenges(challenges), _extension(table.claim, "the claim"), powers[first:last])
             first = last
             self._native.zk_add_quotient(
-                compiled.entry,
+                compiled,
                 *arguments,
                 _values(table.aux) if table.aux is not None else None,
                 size,

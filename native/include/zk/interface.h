@@ -6,8 +6,8 @@
 // * Plain C: structs of integers, and prototypes. A type that is neither an integer nor a struct of this file is opaque.
 // * Behind the name of an array stands how many elements it has, in the names of other parameters: 4 * count, 3 * 2^log_size,
 //   sum(widths). "or null": it may be missing. An array of arrays says both numbers: width of 2^log_height. There, `i` is the
-//   number of the array: chips of 14 * counts[i]. A size that only the AIR knows is the caller's to check; what stands here for
-//   it is less.
+//   number of the array: chips of 14 * counts[i]. Of what a handle stands for Python knows some sizes: air.width. An array of no
+//   elements may be missing too.
 // * Python checks before a call: the number of arguments, each integer's range, each array's type, its contiguity, that it has
 //   at least so many elements, and that one which is not const can be written. Whether a number makes sense and a word is
 //   canonical is checked by those who call (zisk_actors/backends/cpu.py, machine/emulator.py).
@@ -91,14 +91,17 @@ const zk_air* zk_find_air(const zk_air* table, size_t count, const uint8_t* dige
 
 // Stage 2 over traces of height 2^log_height: aux (3 pairs, height) and total (3), see Backend.logup. 0 if a denominator is zero.
 // selectors: whether the AIR reads the first or last row's selector.
-int zk_logup(const zk_air* air, const uint64_t* main /* 2^log_height */, const uint64_t* fixed /* 2^log_height or null */,
-             int log_height, const uint64_t* uniforms /* 0 */, int selectors, uint64_t* aux /* 0 */, uint64_t* total /* 3 */);
+int zk_logup(const zk_air* air, const uint64_t* main /* air.width * 2^log_height */,
+             const uint64_t* fixed /* air.fixed_width * 2^log_height */, int log_height,
+             const uint64_t* uniforms /* 3 * air.fraction_uniforms */, int selectors,
+             uint64_t* aux /* 3 * air.aux_width * 2^log_height */, uint64_t* total /* 3 */);
 
 // Adds to values (3, 2N), N = 2^log_height, the quotient of one table on 7 * H_2N: the first 2N entries of its LDEs, whose
 // columns lie `stride` words apart. selectors: whether a constraint reads the first or last row's selector.
-void zk_add_quotient(const zk_air* air, const uint64_t* main /* stride */, const uint64_t* fixed /* stride or null */,
-                     const uint64_t* aux /* stride or null */, size_t stride, int log_height, const uint64_t* uniforms /* 0 */,
-                     int selectors, uint64_t* values /* 6 * 2^log_height */);
+void zk_add_quotient(const zk_air* air, const uint64_t* main /* air.width * stride */,
+                     const uint64_t* fixed /* air.fixed_width * stride */, const uint64_t* aux /* 3 * air.aux_width * stride */,
+                     size_t stride, int log_height, const uint64_t* uniforms /* 3 * air.constraint_uniforms */, int selectors,
+                     uint64_t* values /* 6 * 2^log_height */);
 
 // values (3, 2N) on 7 * H_2N, overwritten, to the extended halves: extended (6, 2^log_blowup N), see Backend.quotient.
 void zk_split_quotient(uint64_t* values /* 6 * 2^log_height */, uint64_t* extended /* 6 * 2^(log_height + log_blowup) */,
