@@ -19,6 +19,15 @@ MOST_NAMED: Final = 20
 """Shares that are missing and named."""
 
 
+class SharesTooLarge(Exception):
+    """The shares of a job are too large for every worker that there is. Carries the weights of smaller ones."""
+
+    def __init__(self, failure: Failure, weights: tuple[int, ...]) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.weights = weights
+
+
 def share_failure(record: JobRecord, unwritten: tuple[ShareFailed, ...], phase: Phase, share: int, lost: ShareLost | None) -> Failure:
     """The job's failure, from the last failure of one of its shares: typed as that one, and naming the worker where it was the worker's."""
     own = lost.failure if lost is not None else None

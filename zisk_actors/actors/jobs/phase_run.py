@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -25,10 +24,11 @@ from zisk_actors.actors.dispatch.tasks import ShareLost, Tasks
 from zisk_actors.actors.jobs.confirming import Confirmation, same, unconfirmed
 from zisk_actors.actors.jobs.disputes import MISMATCH
 from zisk_actors.actors.jobs.entry import JobEntry
-from zisk_actors.actors.jobs.failures import phase_timeout, share_failure
+from zisk_actors.actors.jobs.failures import SharesTooLarge, phase_timeout, share_failure
 from zisk_actors.actors.jobs.faults import ACCUSING, Accusation, JobEnds
 from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.repairs import BeginAgain, Repairs
+from zisk_actors.actors.jobs.running_share import RunningShare
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.transfer import BlobNotOffered
 from zisk_actors.core.budget import Tally, tally
@@ -55,29 +55,6 @@ WORKER_GRACE_SECONDS: Final = 5.0
 
 RETRIES: Final = Counter("coordinator_share_retries_total", "shares", "Shares given to another holder after a failure.", (Label("cause"),))
 DOUBLED: Final = Counter("coordinator_stragglers_doubled_total", "shares", "Shares run a second time because the first takes long.")
-
-
-@dataclass
-class _Share:
-    """The attempts at one share that are under way."""
-
-    number: int
-    attempts: dict[Lease, AttemptProgress] = field(default_factory=dict)
-    nursery: trio.Nursery | None = None
-    doubles: int = 0
-    lost_seconds: float = 0.0
-    still_seconds: float = 0.0
-    last: ShareLost | None = None
-    never: frozenset[WorkerId] = frozenset()
-
-
-class SharesTooLarge(Exception):
-    """The shares of a job are too large for every worker that there is. Carries the weights of smaller ones."""
-
-    def __init__(self, failure: Failure, weights: tuple[int, ...]) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.weights = weights
 
 
 class PhaseRun:
@@ -118,7 +95,7 @@ class PhaseRun:
         known = [done for (of, _), done in record.answers.items() if of is spec.name]
         self.answers: dict[int, BlobRef] = {done.share: done.answer for done in known}
         self.first: WorkerId | None = known[0].worker if known else None
-        self._running: dict[int, _Share] = {}
+        self._running: dict[int, RunningShare] = {}
         self._rates: list[float] = []
         self._unwritten: tuple[ShareFailed, ...] = ()
         self._reported_failures: dict[WorkerId, Failure] = {}
@@ -150,9 +127,9 @@ class PhaseRun:
     async def _ask(self, number: int) -> None:
         """One share's answer, whoever gives it in the end."""
         record = self._entry.record
-        share = self._running[number] = _Share(number)
+        share = self._running[number] = RunningShare(number)
         prefer = record.aggregator if self._spec.name is Phase.AGGREGATE else None
-        while number not in self.answers:
+        while number not in self.answers and self._end is None:  # with an end the job may be in another phase, and nothing is asked
             if self._limits.budget.spent(self._tally(number)):
                 self._stop(JobEnds(self._failure(share)))
                 return
@@ -172,13 +149,13 @@ class PhaseRun:
                 share.lost_seconds += trio.current_time() - began
         del self._running[number]
 
-    def _begin(self, share: _Share, lease: Lease) -> None:
+    def _begin(self, share: RunningShare, lease: Lease) -> None:
         if share.nursery is None:
             raise AssertionError("a share is begun in its nursery")
         share.attempts[lease] = self._progress.asked(lease, self._spec.name)
         share.nursery.start_soon(self._try, share, lease)
 
-    async def _try(self, share: _Share, lease: Lease) -> None:
+    async def _try(self, share: RunningShare, lease: Lease) -> None:
         """Have one worker try. The share's nursery is over with the first answer, or when no attempt is left."""
         entry, spec = self._entry, self._spec
         attempt = share.attempts[lease]
@@ -193,7 +170,7 @@ class PhaseRun:
         else:
             self._answered(share, lease, answer)
 
-    def _answered(self, share: _Share, lease: Lease, answer: BlobRef) -> None:
+    def _answered(self, share: RunningShare, lease: Lease, answer: BlobRef) -> None:
         number = share.number
         if number in self.answers or share.nursery is None:
             return
@@ -219,7 +196,7 @@ class PhaseRun:
 
     # ---------------------------------------------------------------------------------------------------------- what goes wrong
 
-    async def _lost(self, share: _Share, lease: Lease, lost: ShareLost) -> None:
+    async def _lost(self, share: RunningShare, lease: Lease, lost: ShareLost) -> None:
         """An attempt came to nothing: count it, and have the share begun again, or the phase ended."""
         record, phase = self._entry.record, self._spec.name
         share.last = lost
@@ -270,7 +247,7 @@ class PhaseRun:
             self._stop(BeginAgain())
         return True
 
-    async def _weigh(self, share: _Share, lease: Lease, word: Failure) -> None:
+    async def _weigh(self, share: RunningShare, lease: Lease, word: Failure) -> None:
         """A worker says that the guest fails. That is not an attempt at the share; it ends the phase where it is true."""
         entry, phase = self._entry, self._spec.name
         try:
@@ -293,7 +270,7 @@ class PhaseRun:
         if share.attempts:
             self._jobs.tell(entry)
 
-    async def _last_word(self, share: _Share) -> Failure:
+    async def _last_word(self, share: RunningShare) -> Failure:
         """The job's failure where nobody is left for a share: what workers say of the guest, if some do, though nobody has confirmed it."""
         words = [(worker, word) for worker, word in self._reported_failures.items() if worker in share.never]
         if not words:
@@ -310,7 +287,7 @@ class PhaseRun:
     def _tally(self, share: int) -> Tally:
         return tally(self._entry.record, self._unwritten, self._spec.name, share)
 
-    def _failure(self, share: _Share) -> Failure:
+    def _failure(self, share: RunningShare) -> Failure:
         return share_failure(self._entry.record, self._unwritten, self._spec.name, share.number, share.last)
 
     # ------------------------------------------------------------------------------------------------------------------ the clock
@@ -338,10 +315,10 @@ class PhaseRun:
         record = self._scheduler.registry.records.get(lease.worker)
         return RunningAttempt(lease, weight, record.units if record is not None else 1, attempt.began_at, attempt.moved_at)
 
-    def _attempts(self, share: _Share) -> list[RunningAttempt]:
+    def _attempts(self, share: RunningShare) -> list[RunningAttempt]:
         return [self._seen(attempt) for attempt in share.attempts.values()]
 
-    def _deadline(self, share: _Share) -> float:
+    def _deadline(self, share: RunningShare) -> float:
         return deadline(self._attempts(share), share.lost_seconds, share.still_seconds, self._patience)
 
     def _over(self, number: int, now: float) -> None:

@@ -26,10 +26,11 @@ from zisk_actors.actors.dispatch.progress import ProgressTable
 from zisk_actors.actors.dispatch.tasks import Tasks
 from zisk_actors.actors.jobs.confirming import Confirmation, GuestFails
 from zisk_actors.actors.jobs.entry import JobEntry
+from zisk_actors.actors.jobs.failures import SharesTooLarge
 from zisk_actors.actors.jobs.faults import Accusation, Faults, JobEnds
 from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.own_run import OwnRun
-from zisk_actors.actors.jobs.phase_run import PhaseRun, SharesTooLarge
+from zisk_actors.actors.jobs.phase_run import PhaseRun
 from zisk_actors.actors.jobs.programs import Programs
 from zisk_actors.actors.jobs.repairs import GONE, BeginAgain, Repairs
 from zisk_actors.actors.jobs.table import JobTable
