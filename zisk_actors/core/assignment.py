@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from zisk_actors.core.events import Admit, Doubled, DoubleWanted, Effect, Enqueue, Granted, Orphaned
@@ -69,11 +69,20 @@ class Assignment:
                 for record in candidates
                 if record.worker not in want.never and not self._tables.claims.elsewhere(record.worker, want.job)
             ]
+            if now < want.patient_until and not large and self._others_may(candidates, excluded, want.never):
+                continue
             worker = self._policy.succeed(candidates, leases=own, excluded=excluded, prefer=want.prefer, program=crew.program, large=large)
             if worker is not None:
                 del self._tables.wanted[key]
                 effects.append(Granted(self._lease(want.job, want.share, worker)))
         return effects
+
+    def _others_may(self, candidates: list[WorkerRecord], excluded: Collection[WorkerId], never: Collection[WorkerId]) -> bool:
+        """Whether all that are free for a share have failed at it, and somebody is connected who has not."""
+        if any(record.worker not in excluded for record in candidates):
+            return False
+        records = self._tables.registry.records.values()
+        return any(each.health is WorkerHealth.READY and each.worker not in excluded and each.worker not in never for each in records)
 
     def double(self, event: DoubleWanted) -> list[Effect]:
         first, second = self._tables.leases.find(event.job, event.share), self._tables.leases.double_of(event.job, event.share)

@@ -89,12 +89,14 @@ class Left:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A running job needs a holder for a share; `prefer` gets it, where possible, and none of `never`."""
+    """A running job needs a holder for a share; `prefer` gets it, where possible, and none of `never`. Before `patient_until` nobody gets
+    it who has failed at it, where somebody else is connected who may be free by then."""
 
     job: JobId
     share: int
     prefer: WorkerId | None = None
     never: frozenset[WorkerId] = frozenset()
+    patient_until: float = 0.0
 
 
 @dataclass(frozen=True)

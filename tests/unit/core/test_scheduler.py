@@ -146,6 +146,33 @@ def test_who_failed_at_a_share_gets_it_again_only_if_nobody_else_can(scheduler: 
     assert third.attempt == 3
 
 
+def test_who_failed_at_a_share_does_not_get_it_again_while_somebody_else_may_be_free_soon(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE, Kind.EXECUTE), 0))
+    (other,) = admits(scheduler.handle(enqueue(TWO, Kind.EXECUTE), 0))
+    failed = admit.leases[0]
+    scheduler.handle(events.GaveUp(failed), 1)
+    wanted = events.Wanted(ONE, 0, patient_until=5)
+    assert granted(scheduler.handle(wanted, 1)) == []
+    assert granted(scheduler.handle(events.Tick(0), 2)) == []
+    (lease,) = granted(scheduler.handle(events.Ended(TWO), 2.5))
+    assert lease.worker == other.leases[0].worker
+    scheduler.handle(events.GaveUp(lease), 2.6)
+    (third,) = granted(scheduler.handle(wanted, 2.7))  # nobody else is there
+    assert third.attempt == 3
+
+
+def test_patience_with_those_who_are_busy_has_an_end(scheduler: core.Scheduler) -> None:
+    join(scheduler, A, B)
+    (admit,) = admits(scheduler.handle(enqueue(ONE, Kind.EXECUTE), 0))
+    scheduler.handle(enqueue(TWO, Kind.EXECUTE), 0)
+    scheduler.handle(events.GaveUp(admit.leases[0]), 1)
+    assert granted(scheduler.handle(events.Wanted(ONE, 0, patient_until=30), 1)) == []
+    join(scheduler, A, B, now=29)  # both are well, one is busy
+    (lease,) = granted(scheduler.handle(events.Tick(0), 31))
+    assert lease.worker == admit.leases[0].worker
+
+
 def test_a_share_goes_to_none_of_those_who_are_never_to_have_it(scheduler: core.Scheduler) -> None:
     join(scheduler, A, B)
     (admit,) = admits(scheduler.handle(enqueue(ONE), 0))

@@ -155,7 +155,7 @@ class Dispatcher:
         wait = self._worker_wait_seconds
         seen_at = trio.current_time()
         try:
-            self.handle(events.Wanted(job, share, prefer, never))
+            self.handle(events.Wanted(job, share, prefer, never, patient_until=seen_at + wait))
             while not granted.is_set() and trio.current_time() - seen_at < wait:
                 with trio.move_on_after(min(wait, max(0.1, wait / LOOKS))):
                     await granted.wait()

@@ -50,6 +50,10 @@ tenth of the coordinator."""
 MAX_DOUBLES: Final = 2
 """So often is a share begun beside its holder, in one phase."""
 
+PAUSE_SECONDS: Final = 0.5
+MAX_PAUSE_SECONDS: Final = 10.0
+"""Between attempts that fail for their workers: at first, and at most; each is twice as long as the one before."""
+
 WORKER_GRACE_SECONDS: Final = 5.0
 """The worker stops by itself so long after its limit: the coordinator, which knows more, comes first."""
 
@@ -146,6 +150,8 @@ class PhaseRun:
             if own is not None and own.kind is FailureKind.TIMEOUT:
                 share.still_seconds += trio.current_time() - began
             else:
+                if own is not None and own.kind is FailureKind.WORKER and number not in self.answers:
+                    await trio.sleep(min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** max(0, self._tally(number).failures - 1)))
                 share.lost_seconds += trio.current_time() - began
         del self._running[number]
 

@@ -66,6 +66,19 @@ async def test_workers_that_are_lost_do_not_use_up_the_failures(open_world: Open
         assert (await client.wait(job)).state is State.COMPLETED
 
 
+async def test_one_sick_worker_beside_a_busy_one_fails_no_job(open_world: OpenWorld, autojump_clock: MockClock) -> None:
+    """A black hole: who fails at once is always free, and took every share with all its attempts within a second."""
+    async with open_world() as world, world.client() as client:
+        sick = world.worker("sick")
+        world.worker("well")
+        await world.workers_are("sick", "well")
+        instead(sick, "ExecuteCall", broken)
+        jobs = [await client.submit(Kind.EXECUTE, ELF, stdin=b"vsleep=3") for _ in range(10)]
+        for job in jobs:
+            status = await client.wait(job, seconds=300)
+            assert status.state is State.COMPLETED, status.failure
+
+
 async def test_so_many_losses_end_a_job_and_all_are_listed(open_world: OpenWorld, autojump_clock: MockClock) -> None:
     async with open_world(max_losses_per_share=4) as world, world.client() as client:
         job = await client.submit(Kind.PROVE, ELF, stdin=b"vhang=0", params="test")
