@@ -6,7 +6,7 @@ Rules of this file: to who may not see a job there is no such job. What is asked
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -14,6 +14,7 @@ import trio
 from zisk_actors.actors.clients.readable import Readable
 from zisk_actors.actors.clients.refusals import JobNotFound, ProgramNotFound
 from zisk_actors.actors.clients.rights import Rights
+from zisk_actors.actors.clients.services import Services
 from zisk_actors.actors.jobs.entry import JobEntry
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.transfer import Exchange
@@ -24,25 +25,22 @@ from zisk_actors.wire.client_link import JobReply
 from zisk_actors.wire.requests import Reply
 from zisk_actors.wire.values import BlobRef, ProgramStatus
 
-if TYPE_CHECKING:
-    from zisk_actors.actors.clients.gateway import ClientPort
-
 PART: Final = 16
 UPLOAD_SECONDS: Final = 600.0
 
 
 class Caller:
-    """One client. `port` has what requests are carried out with; `send` says something to the client."""
+    """One client. `services` are what requests are carried out with; `send` says something to the client."""
 
     def __init__(
         self,
-        port: ClientPort,
+        services: Services,
         rights: Rights,
         readable: Readable,
         exchange: Exchange,
         send: Callable[[msgspec.Struct], Awaitable[None]],
     ) -> None:
-        self.port = port
+        self.services = services
         self.rights = rights
         self._readable = readable
         self.exchange = exchange
@@ -55,7 +53,7 @@ class Caller:
 
     def find(self, job: str) -> JobEntry:
         """A job of theirs by its id or an unambiguous beginning of it. Raises `JobNotFound`."""
-        entry = self.port.jobs.entries.get(JobId(job))
+        entry = self.services.jobs.entries.get(JobId(job))
         if entry is not None and (self.rights.sees_all or self.rights.owns(entry.client)):
             return entry
         jobs = self.seen()
@@ -63,19 +61,19 @@ class Caller:
         if len(found) > 1:
             raise JobNotFound(f"{job!r} is the beginning of {len(found)} jobs", hint="use more of the id: `zisk job list`")
         if not found:
-            raise JobNotFound(self.port.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
+            raise JobNotFound(self.services.retention.what_became_of(job), hint="`zisk job list` shows the jobs of this cluster")
         return jobs[found[0]]
 
     def seen(self) -> Mapping[JobId, JobEntry]:
         """The jobs that there are for this client."""
-        entries = self.port.jobs.entries
+        entries = self.services.jobs.entries
         if self.rights.sees_all:
             return entries
         return {job: entry for job, entry in entries.items() if self.rights.owns(entry.client)}
 
     def status(self, number: int, entry: JobEntry) -> JobReply:
         """What there is to say about a job, to the request of that number."""
-        return JobReply(number, self.port.jobs.status(entry))
+        return JobReply(number, self.services.jobs.status(entry))
 
     async def need(self, blob: BlobRef, limit: int, missing: type[NotFoundError] = ProgramNotFound) -> None:
         """Have a blob on our shelf, from this client if need be. Raises `missing` and `UsageError`."""
@@ -84,7 +82,7 @@ class Caller:
         if blob.size == 0:
             if blob != reference(b""):
                 raise UsageError(f"blob {blob.sha256} is said to be empty, and that is the hash of something else")
-            await in_thread(self.port.store.put, b"")
+            await in_thread(self.services.store.put, b"")
             return
         if self._readable(blob.sha256) and await self._is_here(blob):
             return
@@ -102,17 +100,17 @@ class Caller:
 
     async def _is_here(self, blob: BlobRef) -> bool:
         """Whether we have a blob, and its bytes are good: it is hashed where it was not for a while."""
-        store = self.port.store
+        store = self.services.store
         return store.has(blob) and (not store.must_hash(blob.sha256, blob.size) or await in_thread(store.sound, blob.sha256))
 
     def programs(self) -> list[ProgramStatus]:
         """The programs that there are for this client, under its names."""
-        known = self.port.programs
+        known = self.services.programs
         return known.all(self.key) if self.rights.sees_all else known.kept_for(self.key)
 
     def name_of(self, program: str) -> str:
         """What this client calls a program."""
-        return self.port.programs.name(program, self.key)
+        return self.services.programs.name(program, self.key)
 
 
 def in_parts(kind: Any, number: int, items: Sequence[Any]) -> list[Reply]:

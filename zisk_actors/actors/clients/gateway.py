@@ -11,8 +11,6 @@ Rules of this file:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from random import Random
 from typing import Any, Final
 
 import msgspec
@@ -20,26 +18,14 @@ import trio
 
 from zisk_actors import log
 from zisk_actors.actors.clients.caller import Caller
-from zisk_actors.actors.clients.overview import Overview
 from zisk_actors.actors.clients.readable import Readable
 from zisk_actors.actors.clients.refusals import BadRequest, TooManyRequests, refusal_of
 from zisk_actors.actors.clients.requests import perform
 from zisk_actors.actors.clients.rights import Rights, RoleOf
-from zisk_actors.actors.clients.stalls import Stalls
-from zisk_actors.actors.dispatch.sessions import Sessions
-from zisk_actors.actors.jobs.admission import Admission
-from zisk_actors.actors.jobs.ending import Endings
-from zisk_actors.actors.jobs.inputs import Inputs
-from zisk_actors.actors.jobs.programs import Programs
-from zisk_actors.actors.jobs.retention import Retention
-from zisk_actors.actors.jobs.submission import Submissions
-from zisk_actors.actors.jobs.table import JobTable
-from zisk_actors.actors.keyed_lock import KeyedLock
+from zisk_actors.actors.clients.services import Services
 from zisk_actors.actors.transfer import Exchange
 from zisk_actors.errors import ZiskError
-from zisk_actors.store.blobs import BlobStore
 from zisk_actors.transport.base import Link, LinkClosed, seldom
-from zisk_actors.web.cluster import Metrics
 from zisk_actors.wire.client_link import (
     ClientSays,
     Leave,
@@ -57,49 +43,15 @@ SILENCE_SECONDS: Final = 60.0
 
 
 class ClientPort:
-    """Serves the links of clients, with what they may ask for. `clock` is the wall clock, `chance` where the ids of jobs come from."""
+    """Serves the links of clients, with what they may ask for."""
 
-    def __init__(
-        self,
-        *,
-        jobs: JobTable,
-        submissions: Submissions,
-        ending: Endings,
-        inputs: Inputs,
-        programs: Programs,
-        admission: Admission,
-        retention: Retention,
-        overview: Overview,
-        stalls: Stalls,
-        sessions: Sessions,
-        store: BlobStore,
-        metrics: Metrics,
-        epoch: int,
-        clock: Callable[[], float],
-        chance: Random,
-    ) -> None:
-        self.jobs = jobs
-        self.submissions = submissions
-        self.ending = ending
-        self.inputs = inputs
-        self.programs = programs
-        self.admission = admission
-        self.retention = retention
-        self.overview = overview
-        self.stalls = stalls
-        self.sessions = sessions
-        self.store = store
-        self.metrics = metrics
-        self.epoch = epoch
-        self.clock = clock
-        self.chance = chance
-        self.key_locks = KeyedLock()
-        self.connections = itertools.count(1)
-        self.log = log.get()
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._connections = itertools.count(1)
 
     async def serve(self, link: Link, role_of: RoleOf) -> None:
         """Serve a client until it is gone."""
-        client = _Client(link, self, Rights(link.peer.key, role_of))
+        client = _Client(link, next(self._connections), self._services, Rights(link.peer.key, role_of))
         try:
             async with trio.open_nursery() as nursery:
                 await client.run(nursery)
@@ -113,15 +65,16 @@ class ClientPort:
 class _Client:
     """One client's link and its open requests."""
 
-    def __init__(self, link: Link, port: ClientPort, rights: Rights) -> None:
+    def __init__(self, link: Link, number: int, services: Services, rights: Rights) -> None:
         self._link = link
-        self._number = next(port.connections)
-        self._port = port
+        self._number = number
+        self._services = services
+        self._log = log.get()
         self._unpacker: Unpacker[Any] = Unpacker(ClientSays)  # Any: the union has no type of its own
         self._open: dict[int, trio.CancelScope] = {}
-        readable = Readable(rights, port.jobs, port.programs)
-        self.exchange = Exchange(self._send_with, port.store, may_read=readable, sender=rights.key)
-        self._caller = Caller(port, rights, readable, self.exchange, self._send)
+        readable = Readable(rights, services.jobs, services.programs)
+        self.exchange = Exchange(self._send_with, services.store, may_read=readable, sender=rights.key)
+        self._caller = Caller(services, rights, readable, self.exchange, self._send)
 
     async def run(self, nursery: trio.Nursery) -> None:
         while True:
@@ -162,7 +115,7 @@ class _Client:
             return False
         if seldom(count := self._link.refuse(error.code)):
             peer = self._link.peer
-            self._port.log.warning(
+            self._log.warning(
                 "client port: bad message", peer=peer.address, key=peer.key, code=error.code, error=error.message, so_far=count
             )
         return True
@@ -183,17 +136,17 @@ class _Client:
             except LinkClosed:
                 await self._link.aclose()
         finally:
-            self._port.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
+            self._services.metrics.request_finished(type(message).__name__, status, trio.current_time() - began)
             if self._open.get(message.request) is scope:
                 del self._open[message.request]
 
     async def _refuse(self, number: int, error: ZiskError) -> None:
-        self._port.metrics.refused("client", error.code)
-        self._port.log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
+        self._services.metrics.refused("client", error.code)
+        self._log.info("request refused", peer=self._link.peer.address, code=error.code, error=error.message)
         await self._send(refusal_of(number, error))
 
     async def _send(self, message: msgspec.Struct) -> None:
         await self._send_with(message, b"")
 
     async def _send_with(self, message: msgspec.Struct, bulk: bytes) -> None:
-        await self._link.send(pack(message, bulk, epoch=self._port.epoch))
+        await self._link.send(pack(message, bulk, epoch=self._services.epoch))

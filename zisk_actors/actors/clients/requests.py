@@ -99,24 +99,24 @@ async def perform(caller: Caller, message: Request[Any], bulk: bytes) -> None:
 @answers(Submit)
 async def _submit(caller: Caller, message: Submit) -> Submitted:
     """The job is on disk before its id is told."""
-    port, client = caller.port, caller.key
+    services, client = caller.services, caller.key
     kind = kind_of(message.kind)
     stdin = _stdin_of(message, kind)
     if (known := _known_already(caller, message, kind, stdin)) is not None:
         return known
-    port.admission.check_open()
+    services.admission.check_open()
     if 0 < message.units < message.min_units:
         raise UsageError(f"{message.units} compute units are fewer than the {message.min_units} that it is to start with")
     await caller.need(message.program, MAX_PROGRAM_BYTES)
     if stdin is not None:
-        port.inputs.check_size(stdin.size)
+        services.inputs.check_size(stdin.size)
         await caller.need(stdin, MAX_BLOB_BYTES, InputNotFound)
-    await port.programs.add(message.program, message.name, client)
-    job = new_job_id(port.chance)
-    async with port.key_locks.hold((client, message.key or job)):
+    await services.programs.add(message.program, message.name, client)
+    job = new_job_id(services.chance)
+    async with services.key_locks.hold((client, message.key or job)):
         if (known := _known_already(caller, message, kind, stdin)) is not None:
             return known  # said again over another connection, while its blobs were on their way
-        now = port.clock()
+        now = services.clock()
         event = JobSubmitted(
             at=now,
             job=job,
@@ -132,7 +132,7 @@ async def _submit(caller: Caller, message: Submit) -> Submitted:
             min_units=message.min_units,
             units=message.units,
         )
-        entry = await port.submissions.submit(event, may_wait=message.queue)
+        entry = await services.submissions.submit(event, may_wait=message.queue)
     return Submitted(message.request, entry.record.job, fresh=True)
 
 
@@ -147,7 +147,7 @@ def _stdin_of(message: Submit, kind: Kind) -> BlobRef | None:
 
 def _known_already(caller: Caller, message: Submit, kind: Kind, stdin: BlobRef | None) -> Submitted | None:
     """The answer to a submit whose key this client has used before, None for one that it has not. Raises `KeyConflict`."""
-    jobs = caller.port.jobs
+    jobs = caller.services.jobs
     known = jobs.by_key.get((caller.key, message.key)) if message.key else None
     if known is None:
         return None
@@ -157,13 +157,13 @@ def _known_already(caller: Caller, message: Submit, kind: Kind, stdin: BlobRef |
 
 @answers(PushInput)
 async def _push_input(caller: Caller, message: PushInput, bulk: bytes) -> InputTaken:
-    return InputTaken(message.request, await caller.port.inputs.take(caller.find(message.job), message.offset, bulk))
+    return InputTaken(message.request, await caller.services.inputs.take(caller.find(message.job), message.offset, bulk))
 
 
 @answers(EndInput)
 async def _end_input(caller: Caller, message: EndInput) -> JobReply:
     entry = caller.find(message.job)
-    await caller.port.inputs.finish(entry, message.stdin)
+    await caller.services.inputs.finish(entry, message.stdin)
     return caller.status(message.request, entry)
 
 
@@ -176,7 +176,7 @@ async def _show_job(caller: Caller, message: ShowJob) -> JobReply:
 async def _wait_job(caller: Caller, message: WaitJob) -> JobReply:
     entry = caller.find(message.job)
     with trio.move_on_after(message.seconds):
-        await caller.port.jobs.ended(entry)
+        await caller.services.jobs.ended(entry)
     return caller.status(message.request, entry)
 
 
@@ -184,7 +184,7 @@ async def _wait_job(caller: Caller, message: WaitJob) -> JobReply:
 async def _watch_job(caller: Caller, message: WatchJob) -> None:
     entry = caller.find(message.job)
     after = message.after if message.after <= entry.number else 0
-    async with aclosing(caller.port.jobs.changes(entry, after)) as changes:
+    async with aclosing(caller.services.jobs.changes(entry, after)) as changes:
         async for number, status in changes:
             await caller.send(JobChanged(message.request, number, status))
 
@@ -192,14 +192,14 @@ async def _watch_job(caller: Caller, message: WatchJob) -> None:
 @answers(CancelRequest)
 async def _cancel(caller: Caller, message: CancelRequest) -> CancelReply:
     entry = caller.find(message.job)
-    cancelled = await caller.port.ending.cancel(entry, message.reason)
-    return CancelReply(message.request, cancelled, caller.port.jobs.status(entry))
+    cancelled = await caller.services.ending.cancel(entry, message.reason)
+    return CancelReply(message.request, cancelled, caller.services.jobs.status(entry))
 
 
 @answers(ListJobs)
 async def _list_jobs(caller: Caller, message: ListJobs) -> None:
     chosen, cursor = choose(message, caller.seen().values(), caller.name_of, caller.key)
-    short = [msgspec.structs.replace(caller.port.jobs.status(entry), shares=(), weights=()) for entry in chosen]
+    short = [msgspec.structs.replace(caller.services.jobs.status(entry), shares=(), weights=()) for entry in chosen]
     for start in range(0, len(short) - PART, PART):
         await caller.send(JobList(message.request, tuple(short[start : start + PART]), last=False))
     rest = (len(short) - 1) // PART * PART if short else 0
@@ -211,9 +211,9 @@ async def _list_jobs(caller: Caller, message: ListJobs) -> None:
 
 @answers(AddProgram)
 async def _add_program(caller: Caller, message: AddProgram) -> ProgramList:
-    caller.port.admission.check_open()
+    caller.services.admission.check_open()
     await caller.need(message.program, MAX_PROGRAM_BYTES)
-    status = await caller.port.programs.add(message.program, message.name, caller.key)
+    status = await caller.services.programs.add(message.program, message.name, caller.key)
     return ProgramList(message.request, (status,), last=True)
 
 
@@ -224,7 +224,7 @@ async def _list_programs(caller: Caller, message: ListPrograms) -> Sequence[Repl
 
 @answers(RemoveProgram)
 async def _remove_program(caller: Caller, message: RemoveProgram) -> ProgramList:
-    programs, jobs = caller.port.programs, caller.port.jobs.entries
+    programs, jobs = caller.services.programs, caller.services.jobs.entries
     found = programs.find(message.program, caller.key)
     waits = [
         job
@@ -246,7 +246,7 @@ async def _list_workers(caller: Caller, message: ListWorkers) -> Sequence[Reply]
             jobs=tuple(job for job in each.jobs if job in seen),
             programs=tuple(program for program in each.programs if program in programs),
         )
-        for each in caller.port.sessions.statuses()
+        for each in caller.services.sessions.statuses()
     ]
     return in_parts(WorkerList, message.request, theirs)
 
@@ -256,15 +256,15 @@ async def _list_workers(caller: Caller, message: ListWorkers) -> Sequence[Reply]
 
 @answers(ShowCluster)
 async def _show_cluster(caller: Caller, message: ShowCluster) -> ClusterReply:
-    return ClusterReply(message.request, await caller.port.overview.status(caller.rights.role))
+    return ClusterReply(message.request, await caller.services.overview.status(caller.rights.role))
 
 
 @answers(ListStalls)
 async def _list_stalls(caller: Caller, message: ListStalls) -> Sequence[Reply]:
-    return in_parts(StallList, message.request, caller.port.stalls.of(caller.seen(), message.seconds))
+    return in_parts(StallList, message.request, caller.services.stalls.of(caller.seen(), message.seconds))
 
 
 @answers(SetLogLevel, OPERATOR)
 async def _set_log_level(caller: Caller, message: SetLogLevel) -> LogLevelSet:
-    await set_level(caller.port.sessions, message.level, message.worker)
+    await set_level(caller.services.sessions, message.level, message.worker)
     return LogLevelSet(message.request)

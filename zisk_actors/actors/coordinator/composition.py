@@ -18,6 +18,7 @@ from zisk_actors import mock
 from zisk_actors.actors.background import Background
 from zisk_actors.actors.clients.gateway import ClientPort
 from zisk_actors.actors.clients.overview import Overview
+from zisk_actors.actors.clients.services import Services
 from zisk_actors.actors.clients.stalls import Stalls
 from zisk_actors.actors.device import ComputeDevice
 from zisk_actors.actors.dispatch.dispatcher import Dispatcher
@@ -264,7 +265,7 @@ def compose(
         folder=folder,
     )
     stalls = Stalls(scheduler=scheduler, dispatcher=dispatcher, sessions=sessions, progress=progress, measures=measures, clock=clock)
-    client_port = ClientPort(
+    services = Services(
         jobs=jobs,
         submissions=submissions,
         ending=ending,
@@ -281,6 +282,7 @@ def compose(
         clock=clock,
         chance=chance,
     )
+    client_port = ClientPort(services)
     return Coordinator(
         journal=journal,
         verifier=verifier,
