@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zisk_actors.c_interface import BadHeader, Header
-from zisk_actors.errors import ZiskError
+from zisk_actors.errors import MemoryShort, ZiskError
 
 LIBRARY = Path(__file__).resolve().parent / "_native" / "libzisk_native.so"
 _REBUILD = "run `python -m zisk_actors.backends.build`"
@@ -32,7 +32,7 @@ class NativeUnavailable(ZiskError, OSError):
 class Library:
     """A shared library; its attributes are the functions that a header declares, with their arguments checked (`BadArgument`).
 
-    One that the library or the header lacks raises NativeUnavailable.
+    One that the library or the header lacks raises NativeUnavailable; a call that finds no memory MemoryShort.
     """
 
     def __init__(self, path: Path, header: Header | None = None) -> None:
@@ -52,8 +52,18 @@ class Library:
             function = self.header.functions[name].bound(self.dll)
         except (KeyError, AttributeError):
             raise NativeUnavailable(f"the native library is of another version: it has no {name}", hint=_REBUILD) from None
-        setattr(self, name, function)
-        return function
+        call = function if name == "zk_out_of_memory" else self._watched(name, function)
+        setattr(self, name, call)
+        return call
+
+    def _watched(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            result = function(*arguments)
+            if self.zk_out_of_memory():
+                raise MemoryShort(f"{name} did not find the memory that it needs beside its arguments")
+            return result
+
+        return call
 
     def record(self, name: str) -> Any:
         """A new struct of the header, all zeros."""

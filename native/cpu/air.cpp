@@ -18,7 +18,7 @@ namespace {
 constexpr u64 SHIFT = 7;
 constexpr size_t GRAIN = 1024;  // rows in one task
 
-const Kernels& kernels_for(const zk::AirEntry& air) { return kernels().air_lanes == 1 || air.wide ? kernels() : kernels_scalar; }
+const Kernels& kernels_for(const zk::AirEntry& air) { return kernels().evaluates(air) ? kernels() : kernels_scalar; }
 
 // The running sum of (column - offset) in the order of rows, see kernels/logup.hpp.
 void running_sum(u64* column, int log_size, Fp offset) {
@@ -55,70 +55,76 @@ extern "C" const zk::AirEntry* zk_find_air(const zk::AirEntry* table, size_t cou
 
 extern "C" int zk_logup(const zk::AirEntry* air, const u64* main, const u64* fixed, int log_height, const u64* uniforms,
                         int selectors, u64* aux, u64* total) {
-    const Kernels& table = kernels_for(*air);
-    size_t height = (size_t)1 << log_height, tasks = (height + GRAIN - 1) / GRAIN;
-    std::vector<u64> first;
-    if (selectors) {
-        first.resize(height, 0);
-        first[0] = 1;
-    }
-    zk::AirView view{main, fixed, nullptr, selectors ? first.data() : nullptr, height, uniforms};
-    std::vector<u64> totals(3 * tasks, 0);
-    std::atomic<bool> good{true};
-    for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
-        if (!table.fractions(*air, view, log_height, begin, end, aux, &totals[3 * (begin / GRAIN)],
-                             scratch(table.fraction_scratch))) {
-            good = false;
+    return guarded([&]() -> int {
+        const Kernels& table = kernels_for(*air);
+        size_t height = (size_t)1 << log_height, tasks = (height + GRAIN - 1) / GRAIN;
+        std::vector<u64> first;
+        if (selectors) {
+            first.resize(height, 0);
+            first[0] = 1;
         }
+        zk::AirView view{main, fixed, nullptr, selectors ? first.data() : nullptr, height, uniforms};
+        std::vector<u64> totals(3 * tasks, 0);
+        std::atomic<bool> good{true};
+        for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
+            if (!table.fractions(*air, view, log_height, begin, end, aux, &totals[3 * (begin / GRAIN)],
+                                 scratch(table.fraction_scratch))) {
+                good = false;
+            }
+        });
+        if (!good) return 0;
+        Fp inverse_height = zk::over_power_of_two<1>(Fp{1});
+        inverse_height = zk::power(inverse_height, (u64)log_height);
+        for (size_t c = 0; c < 3; c++) {
+            Fp sum{0};
+            for (size_t task = 0; task < tasks; task++) sum = sum + Fp{totals[3 * task + c]};
+            total[c] = sum.canonical();
+            running_sum(aux + c * height, log_height, sum * inverse_height);
+        }
+        return 1;
     });
-    if (!good) return 0;
-    Fp inverse_height = zk::over_power_of_two<1>(Fp{1});
-    inverse_height = zk::power(inverse_height, (u64)log_height);
-    for (size_t c = 0; c < 3; c++) {
-        Fp sum{0};
-        for (size_t task = 0; task < tasks; task++) sum = sum + Fp{totals[3 * task + c]};
-        total[c] = sum.canonical();
-        running_sum(aux + c * height, log_height, sum * inverse_height);
-    }
-    return 1;
 }
 
 extern "C" void zk_add_quotient(const zk::AirEntry* air, const u64* main, const u64* fixed, const u64* aux, size_t stride,
                                 int log_height, const u64* uniforms, int selectors, u64* values) {
-    const Kernels& table = kernels_for(*air);
-    size_t height = (size_t)1 << log_height;
-    // x^N on the two halves: (7 w^i)^N, w^N = -1 for odd i.
-    Fp power = zk::power(Fp{SHIFT}, height);
-    Fp vanishing[2] = {power - Fp{1}, Fp{0} - power - Fp{1}};
-    std::vector<u64> first;
-    if (selectors) {
-        first.resize(2 * height);
-        Points points(log_height + 1, SHIFT);
-        zk::PointTable point_table = points.table();
-        Fp inverse_height = zk::inverse(Fp{height});
+    return guarded([&] {
+        const Kernels& table = kernels_for(*air);
+        size_t height = (size_t)1 << log_height;
+        // x^N on the two halves: (7 w^i)^N, w^N = -1 for odd i.
+        Fp power = zk::power(Fp{SHIFT}, height);
+        Fp vanishing[2] = {power - Fp{1}, Fp{0} - power - Fp{1}};
+        std::vector<u64> first;
+        if (selectors) {
+            first.resize(2 * height);
+            Points points(log_height + 1, SHIFT);
+            zk::PointTable point_table = points.table();
+            Fp inverse_height = zk::inverse(Fp{height});
+            for (size_t half = 0; half < 2; half++) {
+                u64 scale = (vanishing[half] * inverse_height).canonical();
+                for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
+                    kernels().first_row(point_table, scale, half * height + begin, half * height + end, first.data());
+                });
+            }
+        }
+        zk::AirView view{main, fixed, aux, selectors ? first.data() : nullptr, stride, uniforms};
         for (size_t half = 0; half < 2; half++) {
-            u64 scale = (vanishing[half] * inverse_height).canonical();
+            u64 factor = zk::inverse(vanishing[half]).canonical();
             for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
-                kernels().first_row(point_table, scale, half * height + begin, half * height + end, first.data());
+                table.add_quotient(*air, view, log_height, half * height, begin, end, factor, values, 2 * height);
             });
         }
-    }
-    zk::AirView view{main, fixed, aux, selectors ? first.data() : nullptr, stride, uniforms};
-    for (size_t half = 0; half < 2; half++) {
-        u64 factor = zk::inverse(vanishing[half]).canonical();
-        for_ranges(height, GRAIN, [&](size_t begin, size_t end) {
-            table.add_quotient(*air, view, log_height, half * height, begin, end, factor, values, 2 * height);
-        });
-    }
+    });
 }
 
 extern "C" void zk_split_quotient(u64* values, u64* extended, int log_height, int log_blowup) {
-    size_t height = (size_t)1 << log_height;
-    transform_columns(Transform(log_height + 1, SHIFT, true), values, 2 * height, values, 2 * height, 3);
-    Extension extension(log_height, log_blowup);
-    for_each(6, [&](size_t column) {
-        const u64* from = values + (column % 3) * 2 * height + (column / 3) * height;
-        memcpy(extended + (column + 1) * extension.height() - height, from, height * sizeof(u64));
+    return guarded([&] {
+        size_t height = (size_t)1 << log_height;
+        transform_columns(Transform(log_height + 1, SHIFT, true), values, 2 * height, values, 2 * height, 3);
+        Extension extension(log_height, log_blowup);
+        for_each(6, [&](size_t column) {
+            const u64* from = values + (column % 3) * 2 * height + (column / 3) * height;
+            memcpy(extended + (column + 1) * extension.height() - height, from, height * sizeof(u64));
+        });
+        extension.columns(extended, 6);
     });
-    extension.columns(extended, 6);
 }

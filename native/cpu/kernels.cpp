@@ -27,6 +27,18 @@ constexpr const zk::RoundConstants* CONSTANTS = &zk::round_constants;
 // Vectors of states that are permuted side by side.
 constexpr int GROUPS = LANES == 1 ? 1 : 4;
 
+void multiply_chains(u64* values, size_t rounds) {
+    constexpr size_t CHAINS = LANES == 1 ? 4 : 2;  // as many as registers allow: each has some ten values under way
+    Vector x[CHAINS];
+    for (size_t start = 0; start < 64; start += CHAINS * LANES) {
+        for (size_t k = 0; k < CHAINS; k++) x[k] = Vector::load(values + start + k * LANES);
+        for (size_t i = 0; i < rounds; i++) {
+            for (size_t k = 0; k < CHAINS; k++) x[k] = x[k] * x[k];
+        }
+        for (size_t k = 0; k < CHAINS; k++) x[k].store(values + start + k * LANES);
+    }
+}
+
 void permute_states(u64* states, size_t count) {
     zk::PermuteStates<Vector, GROUPS> groups{states, CONSTANTS};
     zk::PermuteStates<Vector, 1> one{states, CONSTANTS};
@@ -167,36 +179,31 @@ void first_row(const zk::PointTable& points, u64 scale, size_t begin, size_t end
     ZK_RUN(s, begin, end, BATCH, batch(s), one(s), single(s))
 }
 
-// AIR evaluators exist for one lane and for eight; see backends/build.py.
-#if defined(ZK_AVX512)
-using AirVector = Vector;
-const zk::AirFunctions& evaluators(const zk::AirEntry& air) { return *air.wide; }
-#else
-using AirVector = Fp;
-const zk::AirFunctions& evaluators(const zk::AirEntry& air) { return *air.scalar; }
-#endif
+const zk::AirFunctions* evaluators(const zk::AirEntry& air) { return air.ZK_ISA; }
+
+bool evaluates(const zk::AirEntry& air) { return evaluators(air) != nullptr; }
 
 bool fractions(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t begin, size_t end, u64* aux, u64* total,
                void* scratch) {
-    zk::Fp3<AirVector> sum = zk::zero3<AirVector>();
-    if (!zk::fraction_columns(air, evaluators(air), view, log_height, begin, end, aux, &sum, scratch)) return false;
+    zk::Fp3<Vector> sum = zk::zero3<Vector>();
+    if (!zk::fraction_columns(air, *evaluators(air), view, log_height, begin, end, aux, &sum, scratch)) return false;
     add_lanes(sum, total);
     return true;
 }
 
 void add_quotient(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,
                   u64 inverse_vanishing, u64* values, size_t stride) {
-    zk::add_quotient<AirVector>(air, evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
+    zk::add_quotient<Vector>(air, *evaluators(air), view, log_height, base, begin, end, inverse_vanishing, values, stride);
 }
 
-constexpr size_t FRACTION_SCRATCH = (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<AirVector>) + sizeof(AirVector));
+constexpr size_t FRACTION_SCRATCH = (zk::BATCH_FRACTIONS + zk::MAX_PAIRS) * (sizeof(zk::Fraction<Vector>) + sizeof(Vector));
 
 }  // namespace
 
 extern const Kernels ZK_JOIN(kernels_, ZK_ISA) = {
-    ZK_TEXT(ZK_ISA), LANES,        permute_states,   hash_rows, compress,   grind,      ntt_rows,
-    ntt_columns,     weights,      weighted_sums,    deep,      fold,       add_scaled, AirVector::lanes,
-    fractions,       add_quotient, FRACTION_SCRATCH, scan_sums, scan_apply, first_row,
+    ZK_TEXT(ZK_ISA), LANES,       multiply_chains, permute_states,   hash_rows, compress,   grind,
+    ntt_rows,        ntt_columns, weights,         weighted_sums,    deep,      fold,       add_scaled,
+    evaluates,       fractions,   add_quotient,    FRACTION_SCRATCH, scan_sums, scan_apply, first_row,
 };
 
 }  // namespace zk_cpu

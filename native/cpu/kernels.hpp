@@ -19,6 +19,8 @@ struct Kernels {
     const char* name;
     size_t lanes;
 
+    // 64 values, each squared so many times: products that wait for nothing but their own chain.
+    void (*multiply_chains)(u64* values, size_t rounds);
     void (*permute_states)(u64* states, size_t count);
     // Digests of rows [begin, end); row i's word k is columns[k][i * stride].
     void (*hash_rows)(const u64* const* columns, size_t width, size_t stride, u64 tag, size_t begin, size_t end, u64* digests);
@@ -44,9 +46,9 @@ struct Kernels {
     void (*add_scaled)(const u64* left, const u64* right, const u64* scalar, u64* result, size_t stride, int log_lift,
                        size_t begin, size_t end);
 
-    // kernels/logup.hpp and quotient.hpp. These two run `air_lanes` rows at a time with the evaluators of as many lanes; ranges
-    // are whole vectors of them. `total`: three words.
-    size_t air_lanes;
+    // kernels/logup.hpp and quotient.hpp, with this set's evaluators of an AIR, where there are any; ranges are whole vectors.
+    // `total`: three words.
+    bool (*evaluates)(const zk::AirEntry& air);
     bool (*fractions)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t begin, size_t end, u64* aux,
                       u64* total, void* scratch);
     void (*add_quotient)(const zk::AirEntry& air, const zk::AirView& view, int log_height, size_t base, size_t begin, size_t end,

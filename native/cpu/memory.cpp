@@ -17,11 +17,15 @@ constexpr size_t GRAIN = (size_t)2 << 20;  // words in one task: some huge pages
 }  // namespace
 
 extern "C" void zk_touch(u64* words, size_t count) {
-    for_ranges(count, GRAIN, [&](size_t begin, size_t end) {
-        for (size_t i = begin; i < end; i += PAGE) *(volatile u64*)(words + i) = 0;
+    return guarded([&] {
+        for_ranges(count, GRAIN, [&](size_t begin, size_t end) {
+            for (size_t i = begin; i < end; i += PAGE) *(volatile u64*)(words + i) = 0;
+        });
     });
 }
 
 extern "C" void zk_clear(u64* words, size_t count) {
-    for_ranges(count, GRAIN, [&](size_t begin, size_t end) { memset(words + begin, 0, (end - begin) * sizeof(u64)); });
+    return guarded([&] {
+        for_ranges(count, GRAIN, [&](size_t begin, size_t end) { memset(words + begin, 0, (end - begin) * sizeof(u64)); });
+    });
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -16,7 +17,10 @@ namespace {
 class Pool {
   public:
     explicit Pool(size_t helpers) {
-        for (size_t i = 0; i < helpers; i++) threads_.emplace_back([this] { work(); });
+        try {
+            for (size_t i = 0; i < helpers; i++) threads_.emplace_back([this] { work(); });
+        } catch (...) {  // those that there are do it
+        }
     }
 
     ~Pool() {
@@ -28,14 +32,13 @@ class Pool {
         for (std::thread& thread : threads_) thread.join();
     }
 
-    size_t size() const { return threads_.size() + 1; }
-
     void run(size_t tasks, const std::function<void(size_t)>& body) {
         {
             std::lock_guard<std::mutex> hold(mutex_);
             body_ = &body;
             tasks_ = tasks;
             next_.store(0);
+            failed_.store(false);
             busy_ = threads_.size();
             job_++;
         }
@@ -43,11 +46,16 @@ class Pool {
         drain(body, tasks);
         std::unique_lock<std::mutex> hold(mutex_);
         done_.wait(hold, [this] { return busy_ == 0; });
+        if (failed_.load()) throw std::bad_alloc();
     }
 
   private:
     void drain(const std::function<void(size_t)>& body, size_t tasks) {
-        for (size_t task = next_.fetch_add(1); task < tasks; task = next_.fetch_add(1)) body(task);
+        try {
+            for (size_t task = next_.fetch_add(1); task < tasks && !failed_.load(); task = next_.fetch_add(1)) body(task);
+        } catch (...) {
+            failed_.store(true);
+        }
     }
 
     void work() {
@@ -72,19 +80,23 @@ class Pool {
     const std::function<void(size_t)>* body_ = nullptr;
     std::atomic<size_t> next_{0};
     size_t tasks_ = 0, busy_ = 0, job_ = 0;
+    std::atomic<bool> failed_{false};
     bool stop_ = false;
 };
 
 std::mutex callers;  // one job at a time
 Pool* pool = nullptr;
 pid_t pool_owner = 0;
+size_t pool_threads = 0;  // as many as were asked for
 std::atomic<size_t> wanted{0};
 
 // A child of fork has the pool's memory and none of its threads: it forgets the old pool and makes its own.
 Pool& ready_pool() {
-    if (pool && pool_owner == getpid() && pool->size() != threads()) delete pool, pool = nullptr;
+    if (pool && pool_owner == getpid() && pool_threads != threads()) delete pool, pool = nullptr;
     if (!pool || pool_owner != getpid()) {
-        pool = new Pool(threads() - 1);
+        pool = nullptr;
+        pool_threads = threads();
+        pool = new Pool(pool_threads - 1);
         pool_owner = getpid();
     }
     return *pool;
@@ -101,6 +113,11 @@ struct Scratch {
 };
 
 }  // namespace
+
+bool& out_of_memory() {
+    static thread_local bool marked = false;
+    return marked;
+}
 
 void set_threads(size_t count) { wanted.store(count ? count : 1); }
 
@@ -124,8 +141,9 @@ void* scratch(size_t bytes) {
     if (mine.bytes < bytes) {
         free(mine.memory);
         size_t rounded = (bytes + 4095) / 4096 * 4096;
+        mine.bytes = 0;
         mine.memory = aligned_alloc(64, rounded);
-        if (!mine.memory) abort();  // a few hundred kilobytes: nothing sensible is left to do
+        if (!mine.memory) throw std::bad_alloc();
         mine.bytes = rounded;
     }
     return mine.memory;

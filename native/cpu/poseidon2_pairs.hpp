@@ -42,7 +42,7 @@ constexpr u64 OFFSET_LO = (1ull << 42) + 16, OFFSET_HI = 16 * EPSILON - (1ull <<
 // lo + 2^32 hi as a word, for lo and hi from 0 to 2^43.
 ZK_HD Integers word(Integers lo, Integers hi) {
     Integers t = plus(lo, multiply_low(shift_right<32>(hi), Vector::splat(EPSILON).v));
-    return add_canonical({shift_left<32>(hi)}, {t}).v;
+    return add_small(shift_left<32>(hi), t);
 }
 
 // The word of a pair plus a round constant, for lo above -2^42, hi above -2^35, both below 2^42.

@@ -111,23 +111,27 @@ void Extension::columns(u64* columns, size_t width) const {
 using namespace zk_cpu;
 
 extern "C" void zk_ntt(const u64* from, u64* to, size_t width, int log_size, u64 shift, int inverse) {
-    size_t size = (size_t)1 << log_size;
-    transform_columns(Transform(log_size, shift, inverse != 0), from, size, to, size, width);
+    return guarded([&] {
+        size_t size = (size_t)1 << log_size;
+        transform_columns(Transform(log_size, shift, inverse != 0), from, size, to, size, width);
+    });
 }
 
 extern "C" void zk_lde(const u64* trace, u64* extended, size_t width, int log_size, int log_blowup) {
-    size_t size = (size_t)1 << log_size;
-    Transform interpolate(log_size, 1, true);
-    Extension extension(log_size, log_blowup);
-    size_t height = extension.height(), last = height - size;
-    if (width >= 2 * threads()) {
-        for_each(width, [&](size_t column) {
-            u64* at = extended + column * height;
-            transform_column(interpolate, trace + column * size, at + last);
-            extension.column(at);
-        });
-        return;
-    }
-    transform_columns(interpolate, trace, size, extended + last, height, width);
-    extension.columns(extended, width);
+    return guarded([&] {
+        size_t size = (size_t)1 << log_size;
+        Transform interpolate(log_size, 1, true);
+        Extension extension(log_size, log_blowup);
+        size_t height = extension.height(), last = height - size;
+        if (width >= 2 * threads()) {
+            for_each(width, [&](size_t column) {
+                u64* at = extended + column * height;
+                transform_column(interpolate, trace + column * size, at + last);
+                extension.column(at);
+            });
+            return;
+        }
+        transform_columns(interpolate, trace, size, extended + last, height, width);
+        extension.columns(extended, width);
+    });
 }

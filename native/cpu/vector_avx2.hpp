@@ -50,9 +50,21 @@ ZK_HD __m256i less4(__m256i a, __m256i b) {
     return _mm256_cmpgt_epi64(_mm256_xor_si256(b, top), _mm256_xor_si256(a, top));
 }
 
+// One of two by the top bit of `mask`.
+ZK_HD __m256i by_top_bit(__m256i mask, __m256i clear, __m256i set) {
+    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(clear), _mm256_castsi256_pd(set), _mm256_castsi256_pd(mask)));
+}
+
+// a + b for b below 2^63: a carry shows as a top bit that a had and the sum has not.
+ZK_HD __m256i add_small(__m256i a, __m256i b) {
+    __m256i s = _mm256_add_epi64(a, b);
+    return _mm256_add_epi64(s, by_top_bit(_mm256_andnot_si256(s, a), _mm256_setzero_si256(), epsilon4()));
+}
+
+// a - p = a + 2^32 - 1 - 2^64, of use where the addition carries.
 ZK_HD Fp4 canonicalise(Fp4 a) {
-    __m256i p = _mm256_set1_epi64x((long long)P);
-    return {_mm256_sub_epi64(a.v, _mm256_andnot_si256(less4(a.v, p), p))};
+    __m256i less = _mm256_add_epi64(a.v, epsilon4());
+    return {by_top_bit(_mm256_andnot_si256(less, a.v), a.v, less)};
 }
 
 ZK_HD void Fp4::store(u64* to) const { _mm256_storeu_si256((__m256i*)to, canonicalise(*this).v); }

@@ -56,6 +56,7 @@ ZK_HD Fp8 sub_canonical(Fp8 a, Fp8 b) {
     __m512i d = _mm512_sub_epi64(a.v, b.v);
     return {_mm512_mask_add_epi64(d, _mm512_cmplt_epu64_mask(a.v, b.v), d, p8())};
 }
+ZK_HD __m512i add_small(__m512i a, __m512i b) { return add_canonical({a}, {b}).v; }
 ZK_HD Fp8 operator+(Fp8 a, Fp8 b) { return add_canonical(a, canonicalise(b)); }
 ZK_HD Fp8 operator-(Fp8 a, Fp8 b) { return sub_canonical(a, canonicalise(b)); }
 

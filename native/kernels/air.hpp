@@ -32,7 +32,7 @@ struct AirEntry {
     const char* name;
     size_t pairs;
     const AirFunctions* scalar;
-    const AirFunctions* wide;  // eight lanes; null where the build has none
+    const AirFunctions *avx2, *avx512;  // null where the build has none
 };
 
 // Storage entry of the next row within 2^log_size entries, or 2^log_size after the last one: the carry runs from the top bit

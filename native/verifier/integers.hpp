@@ -15,6 +15,7 @@ ZK_HD u64 both_bits(u64 a, u64 b) { return a & b; }
 ZK_HD u64 low_half(u64 a) { return (u32)a; }
 ZK_HD u64 upper(u64 a) { return a >> 32; }
 ZK_HD u64 multiply_low(u64 a, u64 b) { return low_half(a) * low_half(b); }
+ZK_HD u64 add_small(u64 a, u64 b) { return add_canonical(Fp{a}, Fp{b}).v; }
 template <int K>
 ZK_HD u64 shift_left(u64 a) {
     return a << K;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,3 +48,35 @@ def test_a_library_of_another_version_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(native, "LIBRARY", Path(find_spec("_ctypes").origin))  # a library that carries no interface
     with pytest.raises(native.NativeUnavailable, match="another version: its interface"):
         native.load.__wrapped__()
+
+
+SHORT = """
+import resource
+import numpy as np
+from zisk_actors.errors import MemoryShort
+from zisk_actors.native import load
+
+library = load()
+library.zk_set_threads(THREADS)
+codeword, beta = np.ones((3, 1 << 21), np.uint64), np.array([5, 0, 0], np.uint64)
+folded = np.zeros((3, 1 << 18), np.uint64)
+library.zk_fold(codeword, 21, 3, beta, folded)
+before = folded.copy()
+with open("/proc/self/statm") as file:
+    taken = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 22), resource.RLIM_INFINITY))
+try:
+    library.zk_fold(codeword, 21, 3, beta, folded)
+except MemoryShort as error:
+    print(error.message)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+library.zk_fold(codeword, 21, 3, beta, folded)
+assert np.array_equal(folded, before)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_call_without_memory_is_an_error_and_the_next_one_works(threads: int):
+    script = SHORT.replace("THREADS", str(threads))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == "zk_fold did not find the memory that it needs beside its arguments", done.stderr

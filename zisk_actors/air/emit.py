@@ -342,17 +342,20 @@ extern const zk::AirFunctions ZK_JOIN(zk_air_{name}_, ZK_ISA) = {{constraints, f
 """
 
 
-def emit_table(airs: Sequence[Emitted], wide: str | None) -> str:
-    """The source of the table ``zk_airs`` of all ``airs``; ``wide`` names the eight-lane instruction set, if the build has one."""
+# The evaluators of an entry of kernels/air.hpp, in the order of its fields.
+ENTRY_SETS = ("scalar", "avx2", "avx512")
+
+
+def emit_table(airs: Sequence[Emitted], sets: Sequence[str]) -> str:
+    """The source of the table ``zk_airs`` of all ``airs``; ``sets``: the instruction sets that the build has their evaluators for."""
     declarations: list[str] = []
     rows: list[str] = []
     for each in airs:
-        sets = ["scalar"] + ([wide] if wide else [])
         declarations += [f"extern const zk::AirFunctions zk_air_{each.identifier}_{isa};" for isa in sets]
         digest = ", ".join(str(byte) for byte in each.digest)
-        functions = [f"&zk_air_{each.identifier}_{isa}" for isa in sets] + ([] if wide else ["nullptr"])
+        functions = [f"&zk_air_{each.identifier}_{isa}" if isa in sets else "nullptr" for isa in ENTRY_SETS]
         rows.append(f'    {{{{{digest}}}, "{each.air.name}", {each.air.aux_width}, {", ".join(functions)}}},')
-    listing = "\n".join(rows) if rows else "    {{0}, nullptr, 0, nullptr, nullptr},"
+    listing = "\n".join(rows) if rows else "    {{0}, nullptr, 0, nullptr, nullptr, nullptr},"
     return "\n".join(
         [
             "// Written by zisk_actors/air/emit.py.",

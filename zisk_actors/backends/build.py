@@ -72,11 +72,6 @@ def instruction_sets() -> tuple[InstructionSet, ...]:
     return (SCALAR, AVX2, AVX512) if platform.machine() in ("x86_64", "AMD64") else (SCALAR,)
 
 
-def air_instruction_sets() -> tuple[InstructionSet, ...]:
-    """Those that AIR evaluators are compiled for: four lanes of AVX2 are no faster at products than scalar code."""
-    return tuple(each for each in instruction_sets() if each is not AVX2)
-
-
 @dataclass(frozen=True)
 class Compiler:
     """A command that compiles and links C++, and what it says of itself."""
@@ -232,7 +227,7 @@ def _emit_airs(run: Build, airs: Sequence[Air]) -> list[Unit]:
     names = [each.identifier for each in emitted]
     if len(set(names)) != len(names):
         raise BuildError(f"two AIRs have the same C++ name: {', '.join(sorted(names))}")
-    sets = air_instruction_sets()
+    sets = instruction_sets()
     units: list[Unit] = []
     for each in emitted:
         _write_if_changed(run.generated / f"air_{each.identifier}.hpp", each.header)
@@ -240,7 +235,7 @@ def _emit_airs(run: Build, airs: Sequence[Air]) -> list[Unit]:
         _write_if_changed(source, emit_source(each))
         units += [Unit(source, isa) for isa in sets]
     table = run.generated / "airs.cpp"
-    _write_if_changed(table, emit_table(emitted, sets[-1].name if len(sets) > 1 else None))
+    _write_if_changed(table, emit_table(emitted, [isa.name for isa in sets]))
     return [*units, Unit(table)]
 
 

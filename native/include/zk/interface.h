@@ -47,6 +47,10 @@ const char* zk_cpu_name(void);
 void zk_set_threads(size_t count);
 size_t zk_threads(void);
 
+// Whether a call of this thread did not find the memory that it needs beside its arguments. What it was to write is undefined
+// then. Asking forgets it; Python asks after each call.
+int zk_out_of_memory(void);
+
 // Writes to each page of an array, with all threads: a page costs most when it is touched first. What stands in it is undefined
 // then.
 void zk_touch(uint64_t* words /* count */, size_t count);
@@ -58,6 +62,9 @@ void zk_clear(uint64_t* words /* count */, size_t count);
 
 // Whether all words are canonical, that is, below p.
 int zk_all_canonical(const uint64_t* words /* count */, size_t count);
+
+// Squares each of 64 values so many times, in this thread: how fast the machine multiplies.
+void zk_multiply_chains(uint64_t* values /* 64 */, size_t rounds);
 
 // Row-major states of 16 words, permuted in place.
 void zk_poseidon2_permute(uint64_t* states /* 16 * count */, size_t count);

@@ -136,8 +136,8 @@ def test_uniform_values_are_those_of_the_walk():
 def test_source_and_table_name_every_set():
     emitted = [emit(air) for air in (PLAIN, SINGLE)]
     assert "ZK_JOIN(zk_air_toy_plain_, ZK_ISA)" in emit_source(emitted[0])
-    table = emit_table(emitted, "avx512")
-    assert "&zk_air_toy_single_scalar, &zk_air_toy_single_avx512" in table
+    table = emit_table(emitted, ["scalar", "avx512"])
+    assert "&zk_air_toy_single_scalar, nullptr, &zk_air_toy_single_avx512}" in table
     assert "zk_air_count = 2" in table
-    assert "nullptr}" in emit_table(emitted, None)
-    assert "zk_air_count = 0" in emit_table([], None)
+    assert "&zk_air_toy_single_scalar, nullptr, nullptr}" in emit_table(emitted, ["scalar"])
+    assert "zk_air_count = 0" in emit_table([], ["scalar"])

@@ -19,7 +19,6 @@ from zisk_actors.backends.build import (
     BuildError,
     Compiler,
     Unit,
-    air_instruction_sets,
     find_compiler,
     instruction_sets,
 )
@@ -122,9 +121,9 @@ def test_sources_missing_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_evaluators_come_for_one_lane_and_for_eight():
-    assert air_instruction_sets()[0] is SCALAR
+    assert instruction_sets()[0] is SCALAR
     if platform.machine() == "x86_64":
-        assert AVX512 in air_instruction_sets()
+        assert AVX512 in instruction_sets()
         assert len(instruction_sets()) == 3
 
 
