@@ -1,116 +1,158 @@
-"""How fast this machine runs a backend, and the kernels of the native library.
+"""How fast this machine runs a backend and the kernels of the native library, and how far that is from what the machine can.
 
-    python -m zisk_actors.backends.bench [--backend NAME] [--log-height K] [--columns W] [--threads T]
-
-Rules of this file: a rate is work per second of processor time, so "per core"; on a quiet machine T threads give T times as
-much. Each figure is the best of a few runs, because noise only ever slows things down. Cells are trace cells (before extension).
+Rules of this file:
+* A rate is work per second of processor time, so "per core"; on a quiet machine T threads give T times as much. Each figure is the
+  median of some runs, with the slowest and the fastest beside it. Cells are trace cells, before extension.
+* A ceiling is measured in the same run: multiplications that wait for nothing, permutations of states that stay in the cache, copying
+  of memory. A figure says how much of its ceiling it needs for each unit of work, where that can be counted; the fraction is of that.
+* Where others had the processors meanwhile, the figures say so (`quiet`), and are then good for ratios within one run only.
 """
 
 from __future__ import annotations
 
-import argparse
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
 from zisk_actors.air.bus import CHALLENGE_COUNT
-from zisk_actors.backends import DEFAULT, PROVING, make_backend
+from zisk_actors.backends import make_backend
 from zisk_actors.backends.base import ExtendedTable
 from zisk_actors.chips import CHIPS
 from zisk_actors.native import load
 from zisk_actors.stark.field import P
 from zisk_actors.stark.params import FOLD_LOG_ARITY, LEVEL_128
+from zisk_actors.stark.poseidon2 import RATE
+
+RUNS: Final = 5
+QUIET: Final = 0.95
+"""The part of a run's time that a process has on processors that are its own."""
+MULTIPLY, PERMUTE, COPY = "multiply", "permute", "copy"
+LAYER: Final = 3 / 8
+"""Multiplications of an element in a layer of a transform: three of four elements, once for two layers."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line: what, how much of it per second and core, and the seconds of processor time of one run."""
+    """One line. ``rate``: the median, in units of work per second and core; ``slowest`` and ``fastest`` of ``runs``.
+
+    ``ceiling``: the name of the figure that bounds this one, and ``fraction`` how much of it is reached; "" and 0 where neither is known.
+    ``quiet``: the part of its time that the process had a processor for each of its threads.
+    """
 
     name: str
-    rate: float
     unit: str
-    seconds: float
+    rate: float
+    slowest: float
+    fastest: float
+    runs: int
+    ceiling: str
+    fraction: float
+    quiet: float
 
 
-def _best(work: float, run: Callable[[], object], repeats: int = 3) -> tuple[float, float]:
-    seconds = min(_cpu_seconds(run) for _ in range(repeats))
-    return work / seconds, seconds
+class Ruler:
+    """Measures, and remembers the ceilings."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._ceilings: dict[str, float] = {}
+
+    def figure(self, name: str, unit: str, work: float, run: Callable[[], object], ceiling: str = "", each: float = 0.0) -> Figure:
+        """One figure. ``work``: units done by one run; ``each``: how many units of the ceiling one unit of work needs."""
+        run()
+        rates, processor, real = [], 0.0, 0.0
+        for _ in range(RUNS):
+            began, on_clock = time.process_time(), time.perf_counter()
+            run()
+            seconds = max(1e-9, time.process_time() - began)
+            processor, real = processor + seconds, real + time.perf_counter() - on_clock
+            rates.append(work / seconds)
+        rate = statistics.median(rates)
+        fraction = rate * each / self._ceilings[ceiling] if ceiling else 0.0
+        quiet = min(1.0, processor / real) if self._threads == 1 else min(1.0, processor / real / self._threads)
+        return Figure(name, unit, rate, min(rates), max(rates), RUNS, ceiling, fraction, quiet)
+
+    def ceiling(self, name: str, title: str, unit: str, work: float, run: Callable[[], object]) -> Figure:
+        """A figure that others are held against, by its name."""
+        found = self.figure(title, unit, work, run)
+        self._ceilings[name] = found.rate
+        return found
 
 
-def _cpu_seconds(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+def _random(rng: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return rng.integers(0, P, shape, dtype=np.uint64)
 
 
-def figures(name: str, log_height: int, columns: int, threads: int) -> Iterator[Figure]:
-    """The figures, one by one as they are measured."""
-    rng = np.random.default_rng(0)
-    backend = make_backend(name, threads)
+def ceilings(ruler: Ruler, rng: np.random.Generator) -> Iterator[Figure]:
+    """What the machine can: each on as many threads as the kernels get, but for the first and the last, which are of one core."""
     native = load()
-    height = 1 << log_height
+    chains, rounds = _random(rng, 64), 1 << 18
+    yield ruler.ceiling(MULTIPLY, "multiplications", "products", 64 * rounds, lambda: native.zk_multiply_chains(chains, rounds))
+    states = _random(rng, 64, 16)
 
-    def random(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-        return rng.integers(0, P, shape, dtype=np.uint64)
+    def permute() -> None:
+        for _ in range(256):
+            native.zk_poseidon2_permute(states, len(states))
 
-    def figure(name: str, work: float, unit: str, run: Callable[[], object]) -> Figure:
-        rate, seconds = _best(work, run)
-        return Figure(name, rate, unit, seconds)
+    yield ruler.ceiling(PERMUTE, "permutations in the cache", "permutations", 256 * len(states), permute)
+    source = _random(rng, 1 << 23)
+    target = np.zeros_like(source)
+    yield ruler.ceiling(COPY, "copying memory", "words", source.size, lambda: np.copyto(target, source))
 
-    states = random(1 << 15, 16)
-    yield figure("poseidon2, row-major states", len(states), "permutations", lambda: native.zk_poseidon2_permute(states, len(states)))
 
-    trace = backend.upload(random(columns, height))
-    values = backend.download(trace)
-    cells = columns * height
-    yield figure("ntt, forward", cells, "elements", lambda: native.zk_ntt(values, values, columns, log_height, 7, 0))
+def figures(backend_name: str, log_height: int, columns: int, threads: int) -> Iterator[Figure]:
+    """The figures, one by one as they are measured, ceilings first."""
+    rng, ruler = np.random.default_rng(0), Ruler(threads)
+    backend = make_backend(backend_name, threads)
+    yield from ceilings(ruler, rng)
+    native = load()
+    height, cells = 1 << log_height, columns << log_height
     log_blowup, cap_log = LEVEL_128.log_blowup, LEVEL_128.cap_log
-    yield figure("lde x2", cells, "cells in", lambda: backend.lde(trace, log_blowup))
+    blowup = 1 << log_blowup
+
+    states = _random(rng, 1 << 15, 16)
+    yield ruler.figure(
+        "poseidon2, row-major states", "permutations", len(states), lambda: native.zk_poseidon2_permute(states, len(states)), PERMUTE, 1
+    )
+    trace = backend.upload(_random(rng, columns, height))
+    values = backend.download(trace)
+    transform = LAYER * log_height + 1
+    yield ruler.figure(
+        "ntt, forward", "elements", cells, lambda: native.zk_ntt(values, values, columns, log_height, 7, 0), MULTIPLY, transform
+    )
+    yield ruler.figure("lde x2", "cells", cells, lambda: backend.lde(trace, log_blowup), MULTIPLY, (1 + blowup) * transform)
     extended = backend.lde(trace, log_blowup)
-    yield figure("merkle tree", 2 * cells, "elements", lambda: backend.commit([extended], cap_log))
-    yield figure("commit (lde x2 + tree)", cells, "cells", lambda: backend.commit([backend.lde(trace, log_blowup)], cap_log))
+    row = -(-columns // RATE) + 1  # permutations of a leaf and of a node
+    yield ruler.figure("merkle tree", "rows", blowup * height, lambda: backend.commit([extended], cap_log), PERMUTE, row)
+    yield ruler.figure(
+        "commit (lde x2 + tree)", "cells", cells, lambda: backend.commit([backend.lde(trace, log_blowup)], cap_log), PERMUTE,
+        blowup * row / columns,
+    )  # fmt: skip
 
     air = max((chip.air for chip in CHIPS if not chip.air.fixed_width), key=lambda air: len(air.bus_terms))
-    main = backend.upload(random(air.width, height))
-    challenges, point = random(CHALLENGE_COUNT, 3), random(3)
-    yield figure(
-        f"logup, {air.name}: {len(air.bus_terms)} terms",
-        height * len(air.bus_terms),
-        "terms",
-        lambda: backend.logup(air, main, None, challenges),
-    )
+    main = backend.upload(_random(rng, air.width, height))
+    challenges, point = _random(rng, CHALLENGE_COUNT, 3), _random(rng, 3)
+    terms = len(air.bus_terms)
+    yield ruler.figure(f"logup, {air.name}", "terms", height * terms, lambda: backend.logup(air, main, None, challenges))
     aux, _ = backend.logup(air, main, None, challenges)
     table = ExtendedTable(air, backend.lde(main, log_blowup), None, backend.lde(aux, log_blowup), point)
     constraints = len(air.all_constraints)
-    yield figure(
-        f"quotient, {air.name}: {constraints} constraints",
-        height,
-        "rows",
-        lambda: backend.quotient([table], log_blowup, challenges, point),
+    yield ruler.figure(
+        f"quotient, {air.name}", "constraints", height * constraints, lambda: backend.quotient([table], log_blowup, challenges, point)
     )
-    yield figure("evaluate at a point", cells, "cells", lambda: backend.evaluate(extended, log_blowup, None, point))
-    opened = random(columns, 3)
-    yield figure("deep", cells, "cells", lambda: backend.deep([extended], opened, [], opened[:0], point, point, point))
-    codeword = backend.upload(random(3, 2 * height))
-    yield figure("fold by 8", 2 * height, "entries", lambda: backend.fold(codeword, FOLD_LOG_ARITY, point))
-    yield figure("codeword tree", 2 * height, "entries", lambda: backend.commit_codeword(codeword, FOLD_LOG_ARITY, cap_log))
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="Rates of the native kernels on this machine, per core.")
-    parser.add_argument("--backend", choices=PROVING, default=DEFAULT, help=f"whose (default {DEFAULT})")
-    parser.add_argument("--log-height", type=int, default=18, help="log2 of the trace height (default 18)")
-    parser.add_argument("--columns", type=int, default=24, help="columns of the matrices (default 24)")
-    parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
-    options = parser.parse_args()
-    print(f"{options.backend}, {options.columns} columns of 2^{options.log_height}, {options.threads} threads; rates per core")
-    print(f"the native library runs at the level {load().zk_cpu_name()}")
-    for each in figures(options.backend, options.log_height, options.columns, options.threads):
-        print(f"{each.name:36s} {each.rate / 1e6:9.2f} M {each.unit}/s   ({each.seconds:.3f} s)", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    yield ruler.figure("evaluate at a point", "cells", cells, lambda: backend.evaluate(extended, log_blowup, None, point), MULTIPLY, 3)
+    opened = _random(rng, columns, 3)
+    yield ruler.figure(
+        "deep", "cells", cells, lambda: backend.deep([extended], opened, [], opened[:0], point, point, point), MULTIPLY, 3 * blowup
+    )
+    codeword = backend.upload(_random(rng, 3, blowup * height))
+    yield ruler.figure("fold by 8", "entries", blowup * height, lambda: backend.fold(codeword, FOLD_LOG_ARITY, point))
+    leaf = 3 << FOLD_LOG_ARITY
+    yield ruler.figure(
+        "codeword tree", "entries", blowup * height, lambda: backend.commit_codeword(codeword, FOLD_LOG_ARITY, cap_log), PERMUTE,
+        (leaf // RATE + 1) / (1 << FOLD_LOG_ARITY),
+    )  # fmt: skip

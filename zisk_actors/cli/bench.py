@@ -3,6 +3,7 @@
 Rules of this file:
 * Each figure is measured around the call that a worker makes; setup is reported beside the run, because it is done once per program.
 * The proof that was timed is verified; a figure of a wrong proof is never printed.
+* `--kernels` measures the parts that a proof is made of, on processor time, beside what the machine can (backends/bench.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import click
 
 from zisk_actors import __version__
 from zisk_actors.backends import DEFAULT, PROVING
+from zisk_actors.bench.earlier import Figures, differences, ratios, read_earlier
 from zisk_actors.cli.output import (
     duration,
     guest_input,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PROOF_SCHEMA = "zisk.bench/1"
+KERNELS_SCHEMA = "zisk.bench-kernels/1"
 DEFAULT_GUEST = "tests/guests/cycles.elf"
 PHASES = ("execute", "contribute", "prove", "aggregate")
 """The phases whose sum is the time of a run; setup and verify stand beside them."""
@@ -96,6 +100,10 @@ def peak_memory_bytes() -> int:
 @click.option("--shares", type=click.IntRange(1, 64), default=1, show_default=True, help="Cut the run, and prove share after share.")
 @click.option("--backend", type=click.Choice(PROVING), default=DEFAULT, show_default=True, help="What it computes with.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the prover; one per core unless said.")
+@click.option("--kernels", is_flag=True, help="Measure the kernels, and what the machine can at most, in place of a proof.")
+@click.option("--log-height", type=click.IntRange(8, 22), default=18, show_default=True, help="With --kernels: log2 of the matrices' rows.")
+@click.option("--columns", type=click.IntRange(2, 256), default=24, show_default=True, help="With --kernels: of the matrices.")
+@click.option("--compare", metavar="OLD.json", help="Print each figure's ratio to that of an earlier --json; above 1 is faster now.")
 @params_option
 @json_option
 def bench(
@@ -106,6 +114,10 @@ def bench(
     shares: int,
     backend: str,
     threads: int | None,
+    kernels: bool,
+    log_height: int,
+    columns: int,
+    compare: str | None,
     level: str,
     as_json: bool,
 ) -> None:
@@ -113,6 +125,12 @@ def bench(
 
     Without ELF the benchmark guest of the source tree is run, for a million instructions unless --cycles says otherwise.
     """
+    if kernels:
+        if elf is not None or raw is not None or records or cycles is not None:
+            raise UsageError("--kernels runs no program: it excludes an ELF and its input")
+        measure_kernels(backend, log_height, columns, threads or 1, compare, as_json)
+        return
+    earlier = read_earlier(compare, PROOF_SCHEMA) if compare else None
     if elf is None:
         elf = DEFAULT_GUEST
         if not os.path.exists(elf):
@@ -136,8 +154,10 @@ def bench(
         "params": level,
         "shares": shares,
     }
+    found = asdict(measured)
+    compared = {} if earlier is None else beside(earlier, fields | found)
     if as_json:
-        print_json("zisk.bench/1", **fields, **asdict(measured))
+        print_json(PROOF_SCHEMA, **fields, **found, **({"ratios": compared} if earlier is not None else {}))
         return
     rows = [(name, f"{value:.3f} s") for name, value in measured.seconds.items()]
     rows += [
@@ -147,7 +167,63 @@ def bench(
         ("proof", size(measured.proof_bytes)),
         ("security", f"{measured.bits:.1f} proven bits"),
     ]
-    table(("WHAT", "FIGURE"), rows)
+    if earlier is None:
+        table(("WHAT", "FIGURE"), rows)
+    else:
+        table(("WHAT", "FIGURE", "RATIO"), [(*row, _ratio(compared, row[0])) for row in rows])
+
+
+def beside(earlier: Figures, new: Figures) -> dict[str, float]:
+    """The ratios, after a word of what was not measured alike."""
+    for difference in differences(earlier, new):
+        say(f"not measured alike: {difference}")
+    return {name: round(ratio, 4) for name, ratio in ratios(earlier, new).items()}
+
+
+def _ratio(compared: dict[str, float], name: str) -> str:
+    return f"{compared[name]:.3f}" if name in compared else ""
+
+
+def measure_kernels(backend: str, log_height: int, columns: int, threads: int, compare: str | None, as_json: bool) -> None:
+    """Measures the kernels and prints them; UsageError for an earlier output that is none."""
+    from zisk_actors.backends.bench import QUIET, figures
+    from zisk_actors.native import load
+
+    earlier = read_earlier(compare, KERNELS_SCHEMA) if compare else None
+    found = []
+    for figure in figures(backend, log_height, columns, threads):
+        say(f"{figure.name:<30} {figure.rate / 1e6:9.2f} M {figure.unit}/s")
+        found.append(figure)
+    fields: dict[str, object] = {
+        "version": __version__,
+        "machine": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "backend": backend,
+        "threads": threads,
+        "instructions": load().zk_cpu_name(),
+        "log_height": log_height,
+        "columns": columns,
+        "quiet": all(figure.quiet >= QUIET for figure in found),
+        "figures": [asdict(figure) for figure in found],
+    }
+    compared = {} if earlier is None else beside(earlier, fields)
+    if as_json:
+        print_json(KERNELS_SCHEMA, **fields, **({"ratios": compared} if earlier is not None else {}))
+        return
+    rows = [
+        (
+            figure.name,
+            f"{figure.rate / 1e6:.2f} M {figure.unit}/s",
+            f"{figure.slowest / 1e6:.2f} to {figure.fastest / 1e6:.2f} of {figure.runs}",
+            f"{figure.fraction:.2f} of {figure.ceiling}" if figure.ceiling else "",
+            _ratio(compared, figure.name),
+        )
+        for figure in found
+    ]
+    table(("KERNEL", "PER CORE", "SLOWEST TO FASTEST", "OF ITS CEILING", "RATIO"), rows)
+    if not fields["quiet"]:
+        least = min(figure.quiet for figure in found)
+        say(f"the machine was not quiet: of its time this process had a processor for {100 * least:.0f} % at least")
 
 
 def measure(provers: list[Prover], program: bytes, stdin: bytes, level: str) -> Measured:
