@@ -2,7 +2,7 @@
 
 Rules: no backend, no prover, no clock. Parameters come from the verifying key, the chip set and the level from the caller; a proof's
 own word is only compared. Sizes come from the layout. Every check that fails raises its own subclass of ProofInvalid. All queries of
-a share are checked at once. native/verifier/verify.hpp has the same steps.
+a share are checked at once. native/verifier/steps.hpp has the same steps.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from zisk_actors.stark import prover, verifier
 
 ROOT = Path(__file__).resolve().parents[3]
-NATIVE = (ROOT / "native" / "verifier" / "verify.hpp").read_text()
+NATIVE = (ROOT / "native" / "verifier" / "steps.hpp").read_text()
 STEPS = range(1, 10)
 
 
