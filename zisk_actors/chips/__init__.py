@@ -1,49 +1,50 @@
 """The chips: every table of the proof system, in canonical order.
 
 Rules: a chip's index in ``CHIPS`` is its AIR id in statements and proofs. The
-order and the constraints are part of every verifying key: new chips go where
-they belong, and the set's digest changes with them.
+order and the constraints are part of every verifying key. A chip is a value of
+a module in this folder, and nothing lists those that are filled from records of
+the run: the instruction table says the order of the chips that prove an
+instruction, the others come behind them by name.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Final
 
 from zisk_actors.air.air import Air
-from zisk_actors.chips.add import ADD, ADDI
-from zisk_actors.chips.addw import ADDIW, ADDW
 from zisk_actors.chips.base import Chip
 from zisk_actors.chips.boundary import boundary
-from zisk_actors.chips.branch import BRANCHEQ, BRANCHLT
-from zisk_actors.chips.const import CONST
-from zisk_actors.chips.div import DIV
-from zisk_actors.chips.halt import HALT
 from zisk_actors.chips.image import IMAGE
 from zisk_actors.chips.input import INPUT
-from zisk_actors.chips.jump import JALR
-from zisk_actors.chips.load import LOAD, LOADB, LOADW
-from zisk_actors.chips.logic import LOGIC, LOGICI
-from zisk_actors.chips.mul import MUL
 from zisk_actors.chips.ram import RAM
-from zisk_actors.chips.refresh import REFRESH
 from zisk_actors.chips.registers import REGISTERS
 from zisk_actors.chips.rom import ROM
-from zisk_actors.chips.shift import SHIFT, SHIFTI, SHIFTIW, SHIFTW
-from zisk_actors.chips.store import STORE, STOREB, STOREW
-from zisk_actors.chips.sub import SLTI, SUB
 from zisk_actors.chips.table16 import TABLE16
+from zisk_actors.machine import isa
 from zisk_actors.machine.layout import MEMORY_MAP
 from zisk_actors.machine.records import Layout
 from zisk_actors.stark.chipset import ChipSet
 
+USERS: Final = ("footprint", "heights", "pages", "witness")  # modules here that are made of all chips, and have none
+
+
+def _filled_from_records() -> dict[str, Chip]:
+    """Every chip of this folder that takes records, by its name. ValueError for two of one name."""
+    found: dict[str, Chip] = {}
+    for module in sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in USERS):
+        for value in vars(importlib.import_module(f"{__name__}.{module}")).values():
+            if isinstance(value, Chip) and value.fill is not None and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"two chips are called {value.name}")
+    return found
+
+
+_RECORDED: Final = _filled_from_records()
 # Chips with a row per executed instruction, in the order of machine/isa.py.
-OP_CHIPS: Final[tuple[Chip, ...]] = (
-    *(CONST, ADD, ADDI, SUB, SLTI, ADDW, ADDIW, LOGIC, LOGICI),
-    *(SHIFT, SHIFTI, SHIFTW, SHIFTIW, BRANCHEQ, BRANCHLT, JALR),
-    *(LOAD, LOADW, LOADB, STORE, STOREW, STOREB, MUL, DIV, HALT),
-)
+OP_CHIPS: Final[tuple[Chip, ...]] = tuple(_RECORDED[name] for name in isa.CHIPS)
 # Chips that are filled from records of the run; the emulator writes their layouts, in this order.
-RECORDED: Final[tuple[Chip, ...]] = (*OP_CHIPS, REFRESH)
+RECORDED: Final[tuple[Chip, ...]] = (*OP_CHIPS, *(_RECORDED[name] for name in sorted(set(_RECORDED) - set(isa.CHIPS))))
 LAYOUTS: Final[tuple[Layout, ...]] = tuple(chip.layout for chip in RECORDED)
 
 CHIPS: Final[tuple[Chip, ...]] = (*RECORDED, ROM, TABLE16, REGISTERS, IMAGE, RAM, INPUT)
