@@ -12,6 +12,7 @@ import errno
 import resource
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,25 @@ async def test_a_full_disk_under_the_blobs_blames_nobody(
         await trio.sleep(5)
         assert problems(world) == ()
         assert (await client.wait(job, seconds=100)).state is State.COMPLETED
+
+
+async def test_a_flush_that_hangs_shows_in_readiness(
+    open_world: OpenWorld, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world, world.client() as client:
+        released = trio.Event()
+
+        async def hang(function: Callable[[Journal], object], journal: Journal) -> object:
+            await released.wait()
+            return function(journal)
+
+        monkeypatch.setattr("zisk_actors.actors.jobs.recorder.in_thread", hang)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.submit, Kind.EXECUTE, ELF)
+            await trio.sleep(8)
+            assert problems(world) == ("the journal has not taken what was given to it 8 s ago",)
+            released.set()
+        assert problems(world) == ()
 
 
 def test_a_disk_that_is_full_at_the_start_is_no_damaged_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,10 @@ from zisk_actors.wire.operating import ClusterStatus
 from zisk_actors.wire.values import State
 
 MAX_REASONS: Final = 100
+MOST_FLUSH_SECONDS: Final = 5.0
+"""A journal that takes longer for a write is not ready: the disk hangs."""
+MOST_OWED_SECONDS: Final = 600.0
+"""A webhook that is owed the end of a job for longer is warned of."""
 
 
 class Overview:
@@ -118,17 +122,22 @@ class Overview:
         problems: list[str] = []
         if self._recorder.broken:
             problems.append("the journal cannot be written")
+        elif (waits := self._recorder.waits_seconds) > MOST_FLUSH_SECONDS:
+            problems.append(f"the journal has not taken what was given to it {waits:.0f} s ago")
         if self._store.broken:
             problems.append("blobs cannot be written")
         if len(self._scheduler.queue) >= self._limits.queued and self._admission.standing is Standing.SERVING:
             problems.append("the queue is full")
         workers = len(self._scheduler.registry.records)
+        warnings = [] if workers else ["no worker is connected: new jobs wait for one"]
+        if (owed := self._outbox.oldest(self._clock())) > MOST_OWED_SECONDS:
+            warnings.append(f"the webhook has not been told of {len(self._outbox.owed)} ends, the oldest of {owed / 60:.0f} minutes ago")
         return Health(
             standing=self._admission.standing,
             version=self.version,
             uptime_seconds=trio.current_time() - self._began_at,
             problems=tuple(problems),
-            warnings=() if workers else ("no worker is connected: new jobs wait for one",),
+            warnings=tuple(warnings),
             loop_lag_seconds=self._heartbeat.loop_lag,
             workers=workers,
             backend=self.backend,

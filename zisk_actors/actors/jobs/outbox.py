@@ -15,11 +15,11 @@ from zisk_actors.store.rows import OwedEnd
 
 
 class Outbox:
-    """What is owed. `wanted`: ends of jobs are to be told at all."""
+    """What is owed: the jobs with the times of their ends. `wanted`: ends of jobs are to be told at all."""
 
     def __init__(self, *, wanted: bool) -> None:
         self.wanted = wanted
-        self.owed: set[JobId] = set()
+        self.owed: dict[JobId, float] = {}
         self._heap: list[tuple[float, JobId, OwedEnd]] = []
         self._fresh = trio.Event()
 
@@ -30,13 +30,17 @@ class Outbox:
 
     def put(self, notice: OwedEnd) -> None:
         """An end is to be told, or told again, at its time."""
-        self.owed.add(notice.job)
+        self.owed[notice.job] = notice.ended_at
         heapq.heappush(self._heap, (notice.next_at, notice.job, notice))
         self._fresh.set()
 
     def forget(self, job: JobId) -> None:
         """The end of a job is owed no more."""
-        self.owed.discard(job)
+        self.owed.pop(job, None)
+
+    def oldest(self, now: float) -> float:
+        """How many seconds ago the job ended that is owed longest, by the wall clock; 0 where nothing is owed."""
+        return max(0.0, now - min(self.owed.values())) if self.owed else 0.0
 
     def take_due(self, now: float) -> OwedEnd | None:
         """An end whose time has come, which is not here any more; None where there is none."""

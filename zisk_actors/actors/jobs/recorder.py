@@ -43,6 +43,7 @@ class Recorder:
         self._journal = journal
         self._committed = committed
         self._rows: list[_Row] = []
+        self._waiting: list[float] = []
         self._some = trio.Event()
         self._lock = trio.Lock()
         self._closed = False
@@ -52,6 +53,11 @@ class Recorder:
     @property
     def epoch(self) -> int:
         return self._journal.epoch
+
+    @property
+    def waits_seconds(self) -> float:
+        """Since when the journal has not done what it was given first of what is open; 0 where nothing is."""
+        return trio.current_time() - self._waiting[0] if self._waiting else 0.0
 
     async def append(self, job: JobId, event: JobEvent, ending: Ending | None = None) -> None:
         """Returns when the event is on disk, with a job's last one its ending too. Raises `StoreUnwritable`. Cancelling does not take back
@@ -67,8 +73,13 @@ class Recorder:
 
     async def call(self, function: Callable[[Journal], T]) -> T:
         """Do something else with the journal, in its turn."""
-        async with self._lock:
-            return await in_thread(function, self._journal)
+        now = trio.current_time()
+        self._waiting.append(now)
+        try:
+            async with self._lock:
+                return await in_thread(function, self._journal)
+        finally:
+            self._waiting.remove(now)
 
     async def run(self) -> None:
         """Write until cancelled; what was given by then is written still, what comes later is refused."""

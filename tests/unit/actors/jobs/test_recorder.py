@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from zisk_actors.actors.jobs.recorder import Recorder
+from zisk_actors.actors.threads import RUNNER
 from zisk_actors.core.job_events import Cancelled, JobEvent, Submitted
 from zisk_actors.ids import JobId
 from zisk_actors.store.errors import StoreUnwritable
@@ -88,4 +90,29 @@ async def test_what_was_given_before_the_end_is_written_and_later_is_refused(jou
         with pytest.raises(StoreUnwritable, match="closing"):
             await recorder.append(ONE, submitted())
     assert journal.read() == {ONE: [submitted()]}
+    journal.close()
+
+
+async def test_how_long_something_waits_for_the_disk(journal: Counting, autojump_clock: trio.testing.MockClock) -> None:
+    flushed = trio.Event()
+
+    async def hang(function: Callable[[], object], /) -> object:
+        await flushed.wait()
+        return function()
+
+    before = RUNNER.set(hang)  # type: ignore[arg-type]
+    recorder = Recorder(journal)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recorder.run)
+        assert recorder.waits_seconds == 0
+        nursery.start_soon(recorder.append, ONE, submitted())
+        await trio.sleep(20)
+        nursery.start_soon(recorder.append, ONE, Cancelled(1.0, "x"))
+        await trio.sleep(10)
+        assert recorder.waits_seconds == 30
+        flushed.set()
+        await trio.sleep(1)
+        assert recorder.waits_seconds == 0
+        nursery.cancel_scope.cancel()
+    RUNNER.reset(before)
     journal.close()
