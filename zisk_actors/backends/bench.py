@@ -88,17 +88,17 @@ def _random(rng: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[n
 
 
 def ceilings(ruler: Ruler, rng: np.random.Generator) -> Iterator[Figure]:
-    """What the machine can: each on as many threads as the kernels get, but for the first and the last, which are of one core."""
+    """What the machine can, by core. Products and copying are measured on one thread."""
     native = load()
     chains, rounds = _random(rng, 64), 1 << 18
     yield ruler.ceiling(MULTIPLY, "multiplications", "products", 64 * rounds, lambda: native.zk_multiply_chains(chains, rounds))
-    states = _random(rng, 64, 16)
+    states, times = _random(rng, 2048, 16), 8
 
     def permute() -> None:
-        for _ in range(256):
+        for _ in range(times):
             native.zk_poseidon2_permute(states, len(states))
 
-    yield ruler.ceiling(PERMUTE, "permutations in the cache", "permutations", 256 * len(states), permute)
+    yield ruler.ceiling(PERMUTE, "permutations in the cache", "permutations", times * len(states), permute)
     source = _random(rng, 1 << 23)
     target = np.zeros_like(source)
     yield ruler.ceiling(COPY, "copying memory", "words", source.size, lambda: np.copyto(target, source))
