@@ -4,7 +4,7 @@ Rules of this file:
 * A worker that accuses another is not believed: our own device looks at the same parts, and who is found wrong is quarantined, the accuser
   where it finds nothing.
 * What is wrong is taken back in the job's record, on disk, before the worker is quarantined; the supervisor's loop then asks for it again.
-* Two workers that have different contributions of a share are told apart by a third (`actors/jobs/disputes.py`).
+* Two workers that have different contributions of a share are a matter of `actors/jobs/disputes.py`.
 * Contributions that do not agree, and no share of which is found wrong by itself, are held against our own run of the job
   (`actors/jobs/own_run.py`).
 * Where it cannot be told who is wrong, the job fails and names everyone who took part.
