@@ -32,7 +32,8 @@ class NativeUnavailable(ZiskError, OSError):
 class Library:
     """A shared library; its attributes are the functions that a header declares, with their arguments checked (`BadArgument`).
 
-    One that the library or the header lacks raises NativeUnavailable; a call that finds no memory MemoryShort.
+    One that the library or the header lacks raises NativeUnavailable; a call that finds no memory MemoryShort. A library that is the
+    verifier alone takes no memory, and has nothing to ask.
     """
 
     def __init__(self, path: Path, header: Header | None = None) -> None:
@@ -40,6 +41,7 @@ class Library:
             self.dll = ctypes.CDLL(str(path))
         except OSError as error:
             raise NativeUnavailable(f"the native library does not load: {error}", hint="build it on this machine") from error
+        self._takes_memory = hasattr(self.dll, "zk_out_of_memory")
         try:
             self.header = header or Header(_text(self.dll))
         except (AttributeError, BadHeader):
@@ -52,7 +54,7 @@ class Library:
             function = self.header.functions[name].bound(self.dll)
         except (KeyError, AttributeError):
             raise NativeUnavailable(f"the native library is of another version: it has no {name}", hint=_REBUILD) from None
-        call = function if name == "zk_out_of_memory" else self._watched(name, function)
+        call = self._watched(name, function) if self._takes_memory and name != "zk_out_of_memory" else function
         setattr(self, name, call)
         return call
 
