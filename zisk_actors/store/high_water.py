@@ -4,13 +4,15 @@ for the one that was here.
 Rules of this file:
 * The file never says more than the journal has: it is written after each commit. So a journal that is behind it has lost something.
 * It has two slots that are written in turn, each with a count and a checksum; a write that breaks off leaves the other one.
-* `note` does not wait for the disk, `sync` does: after a loss of power the file may be behind, and then finds less.
+* `note` does not wait for the disk, `sync` does, at most every `SYNC_SECONDS`: after a loss of power the file may be behind, and then finds
+  less.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +21,7 @@ from zisk_actors.store.errors import JournalMismatch, StoreUnwritable
 
 SLOT_BYTES: Final = 160
 SLOTS: Final = 2
+SYNC_SECONDS: Final = 10.0
 
 
 class Reached(NamedTuple):
@@ -61,6 +64,7 @@ class HighWaterMark:
         self._path = path
         self._count = 0
         self._synced = 0
+        self._synced_at = time.monotonic()
         self.reached = reached
         self._file = self._make()
 
@@ -72,14 +76,14 @@ class HighWaterMark:
             os.pwrite(self._file, _slot(self._count, reached), self._count % SLOTS * SLOT_BYTES)
 
     def sync(self) -> None:
-        """Have it on the disk, under its name. Raises `StoreUnwritable`."""
+        """Have it under its name, and on the disk before long. Raises `StoreUnwritable`."""
         try:
             if _inode(self._path) != _inode(self._file):
                 os.close(self._file)
                 self._file = self._make()
-            if self._synced != self._count:
+            if self._synced != self._count and time.monotonic() - self._synced_at >= SYNC_SECONDS:
                 os.fsync(self._file)
-            self._synced = self._count
+                self._synced, self._synced_at = self._count, time.monotonic()
         except OSError as error:
             raise StoreUnwritable(f"cannot write {self._path}: {error}") from None
 

@@ -320,8 +320,8 @@ class Journal:
             with transaction(self._base):
                 changes = Changes(self._base, self._sums)
                 yield changes
-                changed = {table: sums for table, sums in changes.sums.items() if sums != self._sums[table]}
-                schema.note_sums(self._base, changed)
+                if changes.sums != self._sums:
+                    schema.note_sums(self._base, changes.sums)
         except schema.UNREADABLE as error:
             raise schema.unwritable(error, "cannot write the journal") from None
         self._sums = changes.sums

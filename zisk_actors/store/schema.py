@@ -120,17 +120,18 @@ def sums_of(base: sqlite3.Connection) -> dict[str, tuple[int, int]]:
 
 def noted_sums(base: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     """The same as it was written down with the last change. Raises `StoreCorrupt`."""
-    facts = dict(base.execute("select name, value from facts where name like 'sum %'").fetchall())
+    row = base.execute("select value from facts where name = 'sums'").fetchone()
     try:
-        return {table: (int(words[0]), int(words[1])) for table in COLUMNS for words in [facts[f"sum {table}"].split()]}
-    except (KeyError, ValueError, IndexError):
+        noted = [int(word) for word in row[0].split()]
+        return {table: (noted[2 * at], noted[2 * at + 1]) for at, table in enumerate(COLUMNS)}
+    except (TypeError, ValueError, IndexError):
         raise StoreCorrupt("the journal's own count of its rows cannot be read", hint=DAMAGED) from None
 
 
 def note_sums(base: sqlite3.Connection, sums: dict[str, tuple[int, int]]) -> None:
-    """Write them down, within a transaction."""
-    rows = [(f"sum {table}", f"{count} {total}") for table, (count, total) in sums.items()]
-    base.executemany("insert or replace into facts values (?, ?)", rows)
+    """Write them down, all in one row, within a transaction."""
+    words = " ".join(f"{count} {total}" for count, total in (sums[table] for table in COLUMNS))
+    base.execute("insert or replace into facts values ('sums', ?)", (words,))
 
 
 def missing_rows(base: sqlite3.Connection, *, only_counts: bool = False) -> list[str]:
