@@ -26,6 +26,8 @@ class Changes:
     def insert(self, table: str, rows: Iterable[Row]) -> None:
         """Write rows that end with their checksums."""
         rows = list(rows)
+        if not rows:
+            return
         self.base.executemany(schema.insert(table), rows)
         self._count(table, [int(row[-1]) for row in rows], 1)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +81,7 @@ def make_table(table: str) -> str:
     return f"create table {table} ({COLUMNS[table]}, crc integer not null) strict"
 
 
+@cache
 def insert(table: str) -> str:
     """The statement that writes a row; a number that the data base counts on is not among its values."""
     names = [*(name for name in NAMES[table] if name != "number"), "crc"]
