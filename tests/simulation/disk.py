@@ -137,9 +137,6 @@ class SimJournal(Journal):
         self._machine = machine
         super().__init__(machine.disk.folder() / "journal")
 
-    def path(self, folder: Path) -> None:
-        return None
-
     def files(self, folder: Path) -> list[Path]:
         return []
 

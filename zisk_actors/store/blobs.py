@@ -27,6 +27,7 @@ from typing import BinaryIO, Final, NoReturn
 from zisk_actors.ids import BlobId, blob_id, is_blob_id
 from zisk_actors.store import resuming
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
+from zisk_actors.store.files import flush_folder
 from zisk_actors.store.space import Reserve, unwritable
 from zisk_actors.wire.errors import WrongBlob
 from zisk_actors.wire.values import BlobRef
@@ -156,10 +157,14 @@ class BlobStore:
         if digest.hexdigest() != name:
             self._set_aside(name)
             return False
+        self._trust(name)
+        return True
+
+    def _trust(self, name: BlobId) -> None:
+        """The bytes of a blob were hashed just now."""
         if len(self._hashed) >= MAX_TRUSTED:
             self._hashed.clear()
         self._hashed[name] = time.monotonic()
-        return True
 
     def must_hash(self, name: BlobId, offset: int) -> bool:
         """Whether reading this part begins with hashing the whole, which for a large blob is for a thread."""
@@ -210,7 +215,7 @@ class BlobStore:
     def adopt(self, path: Path, blob: BlobRef) -> None:
         """Give a file of ours, which hashes to the blob and is on disk, the blob's name."""
         target, now = self.path(blob.sha256), self._clock()
-        self._hashed[blob.sha256] = time.monotonic()
+        self._trust(blob.sha256)
         os.utime(path, (now, now))
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
@@ -311,12 +316,3 @@ class Incoming:
             self._kept = True
         except OSError as error:
             self._failed(error)
-
-
-def flush_folder(path: Path) -> None:
-    """Have the names in a folder on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,16 +17,17 @@ from typing import Final, NamedTuple
 import msgspec
 
 from zisk_actors.core.errors import IllegalTransition
-from zisk_actors.core.job import JobRecord, replay
+from zisk_actors.core.job import replay
 from zisk_actors.core.job_events import JobEvent
-from zisk_actors.core.summary import JobSummary, summarise
+from zisk_actors.core.summary import JobSummary
 from zisk_actors.errors import NotFoundError
 from zisk_actors.store import high_water, identity, schema
 from zisk_actors.store.changes import transaction
 from zisk_actors.store.errors import StoreCorrupt
 from zisk_actors.store.high_water import HighWaterMark
 from zisk_actors.store.journal import lock_folder
-from zisk_actors.store.rows import checked, checksum, checksum_before_4, decode_head, past_of
+from zisk_actors.store.rows import checksum, checksum_before_4, decode_head
+from zisk_actors.store.upgrade import list_jobs
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.errors import WireError
 
@@ -108,14 +109,10 @@ def _open(folder: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
         os.close(lock)
 
 
-def _tables(base: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
-
-
 def _check(base: sqlite3.Connection, written: int) -> Checked:
     damages: dict[str, str] = {}
     events: dict[str, list[JobEvent]] = {}
-    tables = _tables(base)
+    tables = schema.tables_of(base)
     for seq, job, body, crc in base.execute(schema.ALL_EVENTS) if "events" in tables else ():
         try:
             if (checksum(seq, job, body) if written == schema.FORMAT else checksum_before_4(job, body)) != crc:
@@ -161,7 +158,7 @@ def _of_lists(base: sqlite3.Connection, *, told: bool) -> Iterator[str]:
 
 
 def _set_aside(base: sqlite3.Connection, written: int, job: str) -> int:
-    tables = _tables(base)
+    tables = schema.tables_of(base)
     base.execute(SET_ASIDE)
     moved = base.execute("insert into set_aside select 'events', seq, job, null, body, crc from events where job = ?", (job,)).rowcount
     if "ended" in tables:
@@ -181,13 +178,5 @@ def _mend(base: sqlite3.Connection) -> None:
             if checksum(*values) != crc:
                 base.execute(f"delete from {table} where rowid = ?", (number,))
     base.execute("delete from live")
-    known = {job for (job,) in base.execute("select job from ended")}
-    for job, (first, last, history) in schema.events_by_job(base, schema.ALL_EVENTS).items():
-        if job in known:
-            continue
-        record: JobRecord = replay(history)
-        if record.state.final:
-            base.execute(schema.insert("ended"), schema.ended_row(past_of(summarise(record)), first, last))
-        else:
-            base.execute(schema.insert("live"), checked(job, first))
+    list_jobs(base, schema.events_by_job(base, schema.ALL_EVENTS))
     schema.note_sums(base, schema.sums_of(base))

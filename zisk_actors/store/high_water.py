@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from zisk_actors.store.errors import JournalMismatch, StoreUnwritable
+from zisk_actors.store.files import flush_folder, inode
 
 SLOT_BYTES: Final = 160
 SLOTS: Final = 2
@@ -78,7 +79,7 @@ class HighWaterMark:
     def sync(self) -> None:
         """Have it under its name, and on the disk before long. Raises `StoreUnwritable`."""
         try:
-            if _inode(self._path) != _inode(self._file):
+            if inode(self._path) != inode(self._file):
                 os.close(self._file)
                 self._file = self._make()
             if self._synced != self._count and time.monotonic() - self._synced_at >= SYNC_SECONDS:
@@ -106,7 +107,7 @@ class HighWaterMark:
                     os.pwrite(file, _slot(self._count, self.reached), self._count % SLOTS * SLOT_BYTES)
                 os.fsync(file)
                 temporary.replace(self._path)
-                _sync_folder(self._path.parent)
+                flush_folder(self._path.parent)
             except BaseException:
                 os.close(file)
                 raise
@@ -130,19 +131,3 @@ def _parse(slot: bytes) -> tuple[int, Reached] | None:
         return int(count), Reached(identity, int(epoch), int(seq), int(crc))
     except ValueError:
         return None
-
-
-def _inode(file: int | Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -58,12 +58,3 @@ def compare(marked: Reached | None, found: Reached, base: sqlite3.Connection, fo
 def same(found: Reached, known: Reached) -> bool:
     """Whether a journal is where we know it to be; its last event may have been forgotten with its job."""
     return found[:3] == known[:3] and (not found.crc or not known.crc or found.crc == known.crc)
-
-
-def inode(path: Path) -> tuple[int, int] | None:
-    """Which file it is; None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -33,6 +33,7 @@ from zisk_actors.ids import BlobId, Incarnation, JobId, ProgramId, WorkerId
 from zisk_actors.store import high_water, identity, schema
 from zisk_actors.store.changes import Changes, transaction
 from zisk_actors.store.errors import JournalReplaced, StoreCorrupt, StoreLocked, StoreUnwritable
+from zisk_actors.store.files import inode
 from zisk_actors.store.high_water import HighWaterMark, Reached
 from zisk_actors.store.rows import Ending, Mark, OwedEnd, Owner, Past, checked, decode_head, past_of
 from zisk_actors.store.upgrade import upgrade
@@ -62,7 +63,7 @@ class Journal:
         self._mark: HighWaterMark | None = None
         try:
             marked = high_water.read(high_water.beside(folder))
-            identity.refuse_lost(marked, self.path(folder))
+            identity.refuse_lost(marked, next(iter(self.files(folder)), None))
             self._base = self.connect(folder)
             try:
                 self._open(marked)
@@ -112,7 +113,7 @@ class Journal:
         if self._mark is not None:
             self._mark.close()
         self._mark = HighWaterMark(high_water.beside(folder), self._reached)
-        self._inodes = [identity.inode(path) for path in self.files(folder)]
+        self._inodes = [inode(path) for path in self.files(folder)]
         self._replaced = ""
 
     def close(self) -> None:
@@ -127,12 +128,8 @@ class Journal:
             os.close(self._lock)
             self._lock = -1
 
-    def path(self, folder: Path) -> Path | None:
-        """The file of the data base in a folder; None where it is no file."""
-        return folder / "journal.sqlite"
-
     def files(self, folder: Path) -> list[Path]:
-        """The files that must stay as long as we run."""
+        """The files that must stay as long as we run, the data base first; none where it is no file."""
         return [folder / "journal.sqlite", folder / "journal.sqlite-wal"]
 
     def connect(self, folder: Path) -> sqlite3.Connection:
@@ -157,7 +154,7 @@ class Journal:
             self._mark.sync()
 
     def _check_files(self) -> None:
-        gone = [path for path, inode in zip(self.files(self._folder), self._inodes, strict=True) if identity.inode(path) != inode]
+        gone = [path for path, was in zip(self.files(self._folder), self._inodes, strict=True) if inode(path) != was]
         if gone or self._replaced:
             raise JournalReplaced(
                 self._replaced or f"{gone[0]} was removed or exchanged while the coordinator runs",

@@ -22,7 +22,8 @@ from typing import Final
 
 from zisk_actors.errors import UsageError
 from zisk_actors.ids import JobId
-from zisk_actors.store.blobs import BlobStore, flush_folder
+from zisk_actors.store.blobs import BlobStore
+from zisk_actors.store.files import flush_folder
 from zisk_actors.store.space import unwritable
 from zisk_actors.wire.values import BlobRef
 

@@ -88,9 +88,14 @@ def insert(table: str) -> str:
     return f"insert into {table} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
 
 
+def tables_of(base: sqlite3.Connection) -> set[str]:
+    """The names of the tables that are there."""
+    return {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
+
+
 def format_of(base: sqlite3.Connection, folder: Path) -> int:
     """The format of a journal, 0 where nothing is there yet. Raises `JournalFormat` and `sqlite3.Error`."""
-    tables = {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
+    tables = tables_of(base)
     if not tables:
         return 0
     if "facts" not in tables or "events" not in tables:

@@ -14,7 +14,7 @@ Rule of this file: an upgrade is one transaction, so a journal is of one format 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from zisk_actors.core.job_events import JobEvent, Submitted
 from zisk_actors.core.summary import summarise
@@ -28,7 +28,7 @@ SMALL = ("outbox", "marks", "keys")
 
 def upgrade(base: sqlite3.Connection, written: int) -> None:
     """Within a transaction, bring a journal of format 1 to 3 to ours. Raises `StoreCorrupt` that names the row, and `sqlite3.Error`."""
-    old = {name for (name,) in base.execute("select name from sqlite_master where type = 'table'")}
+    old = schema.tables_of(base)
     jobs = schema.by_job(_events_before_4(base))
     events = [checked(seq, job, body) for seq, job, body in base.execute("select seq, job, body from events order by seq")]
     last = base.execute("select coalesce(max(seq), 0) from sqlite_sequence where name = 'events'").fetchone()[0]
@@ -47,18 +47,26 @@ def upgrade(base: sqlite3.Connection, written: int) -> None:
     base.execute("delete from sqlite_sequence where name = 'events'")
     base.execute("insert into sqlite_sequence values ('events', ?)", (last,))
     base.executemany(schema.insert("ended"), ended)
-    known = {row[0] for row in ended}
-    for job, (first, end, history) in jobs.items():
-        record = schema.fold(job, first, history)
-        if not record.state.final:
-            base.execute(schema.insert("live"), checked(job, first))
-        elif job not in known:
-            base.execute(schema.insert("ended"), schema.ended_row(past_of(summarise(record)), first, end))
+    list_jobs(base, jobs)
     kept = {program for _, program in owners}
     base.executemany(schema.insert("programs"), [checked(program, size, float(at)) for program, _, size, at in programs if program in kept])
     base.executemany(schema.insert("owners"), [checked(client, program, "", at) for (client, program), at in owners.items()])
     for table, rows in small.items():
         base.executemany(schema.insert(table), [checked(*row) for row in rows])
+
+
+def list_jobs(base: sqlite3.Connection, jobs: Mapping[JobId, tuple[int, int, list[JobEvent]]]) -> None:
+    """Write the rows of jobs that are in neither list, `live` being empty: of each job its first and last event's number, and its events.
+    Raises `StoreCorrupt` and `sqlite3.Error`."""
+    known = {job for (job,) in base.execute("select job from ended")}
+    for job, (first, last, history) in jobs.items():
+        if job in known:
+            continue
+        record = schema.fold(job, first, history)
+        if record.state.final:
+            base.execute(schema.insert("ended"), schema.ended_row(past_of(summarise(record)), first, last))
+        else:
+            base.execute(schema.insert("live"), checked(job, first))
 
 
 def _events_before_4(base: sqlite3.Connection) -> Iterator[tuple[int, JobId, JobEvent]]:

@@ -20,7 +20,9 @@ from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.core.job import JobRecord
 from zisk_actors.core.job_events import ContributionsLost, Lost, PartialsLost, ProofLost
+from zisk_actors.core.phases import PHASES, PhaseSpec
 from zisk_actors.core.scheduler import Scheduler
+from zisk_actors.core.stages import Stage
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt
 from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
@@ -32,6 +34,12 @@ GONE: Final = (BlobMissing.code, StoreCorrupt.code)
 
 class BeginAgain(Exception):
     """A phase begins again: blobs that it needs were made again, or are to be."""
+
+
+def folded(store: BlobStore, spec: PhaseSpec, answers: tuple[BlobRef, ...]) -> bytes:
+    """What stands for all answers of a phase that gathers them. A blocking call; raises what the store does."""
+    value = Bundle(tuple(store.get(answer) for answer in answers)) if spec.gather == "bundle" else Manifest(answers)
+    return pack_list(value)
 
 
 class Repairs:
@@ -101,11 +109,10 @@ class Repairs:
 
     def _fold_again(self, record: JobRecord) -> None:
         """Make the blobs again that stand for all answers of a phase. Raises `StoreUnwritable`."""
-        for phase, folded in ((Phase.CONTRIBUTE, record.contributions), (Phase.PROVE, record.partials)):
-            answers = self._answers(record, phase)
-            if folded is not None and answers and not self._store.has(folded):
-                contents = Bundle(tuple(self._store.get(each) for each in answers)) if phase is Phase.CONTRIBUTE else Manifest(answers)
-                self._store.keep(folded, pack_list(contents))
+        for stage, blob in ((Stage.CONTRIBUTE, record.contributions), (Stage.PROVE, record.partials)):
+            answers = self._answers(record, PHASES[stage].name)
+            if blob is not None and answers and not self._store.has(blob):
+                self._store.keep(blob, folded(self._store, PHASES[stage], answers))
 
     @staticmethod
     def _answers(record: JobRecord, phase: Phase) -> tuple[BlobRef, ...]:

@@ -32,7 +32,7 @@ from zisk_actors.actors.jobs.limits import JobLimits
 from zisk_actors.actors.jobs.own_run import OwnRun
 from zisk_actors.actors.jobs.phase_run import PhaseRun
 from zisk_actors.actors.jobs.programs import Programs
-from zisk_actors.actors.jobs.repairs import GONE, BeginAgain, Repairs
+from zisk_actors.actors.jobs.repairs import GONE, BeginAgain, Repairs, folded
 from zisk_actors.actors.jobs.table import JobTable
 from zisk_actors.actors.threads import in_thread
 from zisk_actors.actors.until_written import until_written
@@ -48,7 +48,6 @@ from zisk_actors.ids import new_key
 from zisk_actors.store.blobs import BlobStore
 from zisk_actors.store.errors import BlobMissing, StoreCorrupt, StoreUnwritable
 from zisk_actors.web.cluster import Metrics
-from zisk_actors.wire.blobs import Bundle, Manifest, pack_list
 from zisk_actors.wire.codec import decode_record
 from zisk_actors.wire.compute import VerifyCall
 from zisk_actors.wire.values import BlobRef, ExecutionReport, Failure, FailureKind, Kind, Phase
@@ -237,9 +236,7 @@ class Supervisor:
             return answers[0]
 
         def fold() -> BlobRef:
-            store = self._store
-            value = Bundle(tuple(store.get(answer) for answer in answers)) if spec.gather == "bundle" else Manifest(answers)
-            return store.put(pack_list(value))
+            return self._store.put(folded(self._store, spec, answers))
 
         return await in_thread(fold)
 
